@@ -3,8 +3,8 @@ export const growingTables =
   /\b(?:FROM|JOIN|UPDATE|INTO) perennial\.(?:customer|subscription|period|ledger_entry|credential|notification|event|access_sync)\b/i;
 
 /**
- * A page, the rows of a page by their ids, one row by its id, rows that are written, a count, or
- * the part of a table that a repair after a step back reads.
+ * Statements with a bound: a page, rows by their ids, one row by its id, written rows, or a count.
+ * The part of a table that a repair after a step back reads is bounded too.
  */
 const boundedPattern =
   /\.ctid < \$\d+::tid|\bLIMIT (?:\$\d+|\d+\b)|\bWHERE (?:\w\.)?id = \$\d+|= ANY\(\$\d+::\w+\[\]\)|\bunnest\(\$\d+::\w+\[\]|^\s*SELECT count\(\*\)/i;

@@ -35,7 +35,6 @@ const unfinished: readonly string[] = [
   'test/integration/support/',
   'test/integration/workers/',
   'test/integration/xray/',
-  'test/proofs/',
   'examples/',
 ];
 

@@ -2,47 +2,50 @@ import { type Instant, later, secondMs } from '../../../src/kernel/instant.ts';
 import type { CredentialView, NodeView } from './database-view.ts';
 import type { NodeBoot, SimulatedNode } from './environment.ts';
 
-// Nobody with a running subscription is without access on a node that is up and seeded, and nobody
-// else has it there, on each inbound of the node:
+// Rules of access on a node that is up and seeded, for each of its inbounds:
 //
-// - who may connect, and has no mark on a node that was filled in this life, can connect there;
-// - who could connect, and may ever since, still can, whatever is marked, replaced or restored, as
-//   long as that node lives;
-// - who may not connect, and has no mark there, can't;
-// - a name of ours that the books don't know stays, until a person said that it may go;
-// - nobody is put off for longer than a failure of the node's is, but who kills nodes.
+// 1. An entitled credential without a mark can connect, if the node was seeded in this boot.
+// 2. A credential that could connect and stays entitled can still connect in this boot, in spite of
+//    marks, replacements and restores.
+// 3. A credential that is not entitled and has no mark cannot connect.
+// 4. A user with our prefix that the database does not know stays until a person confirms the
+//    removal.
+// 5. A wait is at most as long as a failure of the node causes, except for credentials that crash
+//    nodes.
 
-/** What is remembered of a node in this life of it. */
+/** The memory of a node in its current boot. */
 export interface NodeMemory {
   readonly boot: NodeBoot;
-  /** Who can connect there for certain, by place. */
+  /** Subscriptions that can certainly connect, by place. */
   readonly ids: ReadonlySet<string>;
-  /** Users that the books don't know, by place, and whether a person let them go. */
+  /**
+   * Users that the database does not know, by place, and whether a person confirmed the removal.
+   */
   readonly unknownUsers: ReadonlyMap<string, boolean>;
 }
 
-/** A node that is up, as the books have it and as it is. */
+/** A node that is up: its rows, and its real state. */
 export interface NodeScene {
   readonly simulated: SimulatedNode;
   readonly view: NodeView;
   readonly memory: NodeMemory | undefined;
   readonly now: Instant;
-  /** Items that a killer may bring into quarantine. */
+  /** Items that a crashing credential may put into quarantine. */
   readonly planted: ReadonlySet<string>;
 }
 
-/** How one person stands on one inbound. */
+/** The access of one subscription on one inbound. */
 export interface AccessState {
   readonly credential: CredentialView;
   readonly place: string;
-  /** Ought to be let in here. */
+  /** True if it is entitled here. */
   readonly isEntitled: boolean;
   readonly isAdmitted: boolean;
-  /** Nothing is left to be told of him, nor to be found by a comparison. */
+  /** True if no mark is pending, and a comparison would find nothing. */
   readonly isCertain: boolean;
 }
 
-/** The node was filled after its present start. */
+/** True if the node was seeded after its current start. */
 export function isFilled({ simulated: { boot }, view }: NodeScene): boolean {
   return view.isFilled && view.bootAt !== boot.previousBootAt;
 }
@@ -61,7 +64,7 @@ export function listAccessStates(scene: NodeScene): AccessState[] {
   );
 }
 
-/** What is wrong on a node, each in a sentence that is the same as long as it is. */
+/** The violations on a node. A violation has the same text as long as it lasts. */
 export function findViolations(scene: NodeScene): string[] {
   const { simulated, view, memory, now, planted } = scene;
   const violations: string[] = [];
@@ -92,10 +95,10 @@ export function findViolations(scene: NodeScene): string[] {
   return violations.map((each) => `${simulated.id} ${each}`);
 }
 
-/** What the node's own fault puts off (`markRetryMs`). */
+/** The longest delay that a fault of the node causes (`markRetryMs`). */
 const delayMaxMs = 4 * secondMs;
 
-/** Whose credential this is may be in quarantine, and this one was it that brought it there. */
+/** True if this credential crashes nodes, so that its subscription may be in quarantine. */
 function isCrasher({ item, lost }: CredentialView, planted: ReadonlySet<string>): boolean {
   return lost && item !== null && planted.has(item);
 }

@@ -2,13 +2,13 @@ import { expect, test } from 'vitest';
 import { readSeed } from '../../support/seed.ts';
 import { runSimulation } from './simulation.ts';
 
-// A slice of `npm run proof:access`, which plays 20,000 events; that one comes by here too.
+// A part of `npm run proof:access`, which runs 20,000 events.
 
 const events = Number(process.env.ACCESS_EVENTS ?? 300);
 const isProof = process.env.ACCESS_EVENTS !== undefined;
 
 test(
-  'whatever happens, every node comes to equal the books, and nobody who may connect is shut out meanwhile',
+  'after any events every node equals the database, and no entitled customer is refused meanwhile',
   async () => {
     const seed = readSeed();
     const command = `npm run proof:access -- --events ${events} --seed ${seed}`;

@@ -13,11 +13,10 @@ import {
 } from './environment.ts';
 import type { AccessMonitor } from './monitor.ts';
 
-// A backup of the books as `pg_dump --schema=perennial` makes it, beside working keepers: all tables
-// as of one moment, and how far the sequences are. And its restore, as docs/backup-and-restore.md
-// has it.
+// A backup as `pg_dump --schema=perennial` makes it, beside active keepers: all tables as of one
+// time, and the values of the sequences. Also its restore by docs/backup-and-restore.md.
 
-/** Of the last few, any may be restored. */
+/** The number of last backups that may be restored. */
 const backupMax = 2;
 
 const toSchemaName = (number: number) => `backup_${number % backupMax}`;
@@ -52,8 +51,8 @@ export async function backUpDatabase(environment: Environment): Promise<void> {
 }
 
 /**
- * All processes end; the books become what they were, and all that they have written since has never
- * been; the operator's file is applied; processes start.
+ * Stops all processes, restores the old rows, applies the file of the operator, and starts
+ * processes.
  */
 export async function restoreDatabase(
   environment: Environment,
@@ -73,12 +72,12 @@ export async function restoreDatabase(
   );
   environment.customers.splice(0, Infinity, ...rows.map(({ telegramId }) => telegramId));
   environment.lastCustomer = undefined;
-  // Who killed a node then is in quarantine again.
+  // Credentials that had crashed a node are in quarantine again.
   for (const item of await readQuarantine(database.db)) environment.planted.add(item);
   await applyFile(database.db, environment.file);
   await runMarkingJobs(database.db);
   for (const { boot } of environment.nodes) boot.isUncertain = true;
-  // Nobody has told the nodes anything yet: whom the books don't know is seen now.
+  // The nodes are unchanged so far, so users that the database does not know are found now.
   monitor.forgetUnknown();
   await monitor.check('the restore');
   const affectedNodes = await findForgottenInbounds(environment, monitor);
@@ -90,7 +89,7 @@ async function copyFromSchema(environment: Environment, schemaName: string): Pro
   const schema = sql.id(schemaName);
   const names = await readTableNames(environment);
   await inTransaction(environment.database.db, async (tx) => {
-    // As pg_restore writes: no trigger of ours has a say in what was.
+    // Triggers are off, as pg_restore writes.
     await sql`SET LOCAL session_replication_role = replica`.execute(tx);
     const all = sql.join(names.map((name) => sql`perennial.${sql.id(name)}`));
     await sql`TRUNCATE ${all}`.execute(tx);
@@ -106,8 +105,8 @@ async function copyFromSchema(environment: Environment, schemaName: string): Pro
 }
 
 /**
- * Nodes with users of ours on an inbound that came and went since the backup: the books don't know
- * that they ever had it, so nobody takes them off there. Only a start of the node does.
+ * Nodes with our users on an inbound that came and went after the backup. The database never listed
+ * this inbound, so no keeper removes them there. Only a start of the node does.
  */
 async function findForgottenInbounds(
   { database, nodes }: Environment,

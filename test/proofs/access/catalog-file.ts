@@ -4,8 +4,8 @@ import { parseConfig } from '../../../src/config/config.ts';
 import { readClock } from '../../../src/db/clock.ts';
 import { type Db, inTransaction } from '../../../src/db/connect.ts';
 
-// The operator's file, as the play changes it: which groups a plan opens, in which groups a node is,
-// and on which of its inbounds our users are.
+// The file of the operator, which the simulation changes: the groups of plans, the groups of nodes,
+// and the inbounds with our users.
 
 export const plans = ['basic', 'plus', 'solo'] as const;
 export type Plan = (typeof plans)[number];
@@ -13,7 +13,7 @@ export type Plan = (typeof plans)[number];
 export interface ListedNode {
   readonly api: string;
   groups: readonly string[];
-  /** Some of those that the node has. */
+  /** Some inbounds of the node. */
   inbounds: readonly string[];
 }
 
@@ -22,7 +22,7 @@ export interface CatalogFile {
   readonly nodes: Readonly<Record<string, ListedNode>>;
 }
 
-/** In major units, by days. */
+/** Prices in major units, by days. */
 const prices = {
   basic: { 30: 149, 90: 399 },
   plus: { 30: 299 },
@@ -30,8 +30,8 @@ const prices = {
 } satisfies Record<Plan, object>;
 
 /**
- * Makes the books as the file says, as `perennial apply` does. Who may connect elsewhere by it is to
- * be marked (`finishMarking`).
+ * Applies the file, as `perennial apply` does. Access that changes is to be marked
+ * (`runMarkingJobs`).
  */
 export async function applyFile(db: Db, file: CatalogFile): Promise<void> {
   const text = JSON.stringify({

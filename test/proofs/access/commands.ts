@@ -13,7 +13,7 @@ import { topUp } from '../../../src/subscription/commands/top-up.ts';
 import { plans } from './catalog-file.ts';
 import type { Environment } from './environment.ts';
 
-// What an operator's bot asks for; a refused command is an event too.
+// Commands of the bot of an operator. A refused command is an event too.
 
 export type SimulationCommand = (environment: Environment) => Promise<void>;
 
@@ -42,7 +42,7 @@ async function pickOrCreateCustomer(environment: Environment): Promise<bigint> {
   return pickOne(environment, customers);
 }
 
-/** A subscription of a customer, whatever has become of it. */
+/** Any subscription of a customer, in any state. */
 async function pickSubscription(
   environment: Environment,
   telegramId: bigint,
@@ -57,7 +57,7 @@ async function pickSubscription(
 
 type SubscriptionTarget = { readonly telegramId: bigint; readonly subscriptionId: SubscriptionId };
 
-/** A command on a subscription that somebody has. */
+/** A command on an existing subscription. */
 const createSubscriptionCommand =
   (
     work: (environment: Environment, target: SubscriptionTarget) => Promise<unknown>,
@@ -99,7 +99,7 @@ const refundLastPeriod: SimulationCommand = async (environment) => {
     await refund(createCaller(environment), { telegramId, periodId: period.id, part });
 };
 
-/** Some who have bought before anything else happens, or a short play would be about nobody. */
+/** Creates customers with purchases first, so that a short simulation has subscriptions. */
 export async function createFirstCustomers(environment: Environment): Promise<void> {
   for (let count = 0; count < firstCustomerMax; count += 1) {
     const telegramId = BigInt(count + 1);
@@ -114,7 +114,7 @@ export async function createFirstCustomers(environment: Environment): Promise<vo
   }
 }
 
-/** How often each comes in a hand of 200. */
+/** The frequency of each command among 200 events. */
 export const commands: Readonly<
   Record<string, readonly [count: number, event: SimulationCommand]>
 > = {

@@ -4,22 +4,22 @@ import type { CredentialId } from '../../../src/kernel/ids.ts';
 import type { Instant } from '../../../src/kernel/instant.ts';
 import { type Environment, toCredentialId } from './environment.ts';
 
-// What the books say at one moment of each node, and of everybody who may connect there or is there:
-// asked in the proof's own words, not by the statements that keepers and comparisons use.
+// The rows of each node, and of all credentials that may be there, at one time. The statements
+// differ from those of keepers and comparisons.
 
 /** A credential on a node, or one that may be there. */
 export interface CredentialView {
   readonly id: CredentialId;
-  /** `<node>/<subscription>`; null: the books don't know him. */
+  /** `<node>/<subscription>`, or null if the database does not know the user. */
   readonly item: string | null;
   readonly wanted: boolean;
-  /** Or will be: everybody of his plan is. */
+  /** True if it is marked, or will be because its plan is. */
   readonly marked: boolean;
-  /** His mark waits until then. */
+  /** The time until which its mark waits. */
   readonly due: Instant | null;
-  /** An add of him ended with the node's life. */
+  /** True if an add of it ended with the boot of the node. */
   readonly lost: boolean;
-  /** A person said of his name that it may go. */
+  /** True if a person confirmed the removal of its name. */
   readonly confirmed: boolean;
 }
 
@@ -32,7 +32,7 @@ export interface NodeView {
 
 export interface DatabaseView {
   readonly nodes: ReadonlyMap<string, NodeView>;
-  /** Items in keep-node's quarantine. */
+  /** Items of keep-node in quarantine. */
   readonly quarantine: readonly string[];
 }
 
@@ -94,7 +94,7 @@ async function readRows(
   return rows;
 }
 
-/** Items of keep-node's. */
+/** The items of keep-node in quarantine. */
 export async function readQuarantine(db: Db): Promise<string[]> {
   const { rows } = await sql<{ item: string }>`
     SELECT item FROM perennial.quarantine WHERE worker = 'keep-node'`.execute(db);

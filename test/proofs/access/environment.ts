@@ -17,17 +17,20 @@ import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { silentLog, startNode, type TestNode } from '../../support/nodes.ts';
 import { applyFile, type CatalogFile } from './catalog-file.ts';
 
-// Three nodes that die and come back, two processes' keepers on them, and books whose clock is
-// stored: time passes when the play says so.
+// Three nodes that crash and restart, keepers of two processes, and a database with a stored clock.
+// Time passes only by events.
 
-/** One life of a node: from a start to its death. */
+/** One boot of a node, from its start to its crash. */
 export interface NodeBoot {
   readonly ageMs: () => number;
-  /** What the books had as its start before this life; as long as they do, it wasn't noticed yet. */
+  /**
+   * The start that the database had before this boot. While it has this value, the boot is not
+   * detected.
+   */
   readonly previousBootAt: Instant | null;
   /**
-   * The books can't know whom it has, but by comparing: it came with users of its own, or the books
-   * are older than what it was told.
+   * True if only a comparison can find its users, because the node started with users, or a restore
+   * made the database older than the node.
    */
   isUncertain: boolean;
 }
@@ -35,16 +38,16 @@ export interface NodeBoot {
 export interface SimulatedNode {
   readonly id: string;
   readonly node: TestNode;
-  /** Its inbounds, each with its protocol; those of the file are some of them. */
+  /** Its inbounds with their protocols. Those of the file are some of them. */
   readonly tags: readonly string[];
   boot: NodeBoot;
-  /** What becomes of the next calls that change a user. */
+  /** The outcomes of the next calls that change a user. */
   readonly misconduct: CallBehavior[];
-  /** Names whose every add ends its life. */
+  /** Names whose add crashes the node each time. */
   readonly crashers: Set<string>;
-  /** How often it told a keeper that it lives: time as keepers spend it, whatever else goes on. */
+  /** The number of its answers to probes, which measures time for keepers. */
   probes: number;
-  /** Whom it had some time ago. */
+  /** Its users some time ago. */
   formerNames: readonly string[];
 }
 
@@ -56,19 +59,19 @@ export interface Environment extends AsyncDisposable {
   readonly random: Random;
   readonly keepers: Keepers[];
   readonly customers: bigint[];
-  /** Items of keep-node's quarantine that a killer may bring there. */
+  /** Items that a crashing credential may put into the quarantine of keep-node. */
   readonly planted: Set<string>;
-  /** How many backups of the books there are. */
+  /** The number of backups. */
   backups: number;
-  /** Whom the last command was about: things happen to one customer in a row. */
+  /** The customer of the last command, because several events in a row concern one customer. */
   lastCustomer: bigint | undefined;
   now: Instant;
 }
 
 /**
- * From one start to the next: later by more than the jitter that keepers allow (2 s), told in whole
- * seconds. An earlier one may be taken for the same life, and rightly so where nobody is missing by it;
- * but here each life is to have a start of its own in the books.
+ * The time from one start to the next. It exceeds the jitter that keepers allow (2 s), in whole
+ * seconds. A start within the jitter may be taken for the same boot, which is correct if no user is
+ * missing. Here each boot must have a distinct start in the database.
  */
 export const bootMinMs = 3_500;
 
@@ -79,7 +82,7 @@ export function startSimulationKeepers(database: TestDatabase): Keepers {
   return startKeepers({ ...database, connect: connectNode, log: silentLog, ...intervals });
 }
 
-/** The way to a node and back: long enough for rights to change while calls are under way. */
+/** The longest latency of a call, long enough for rights to change during calls. */
 const latencyMaxMs = 200;
 
 const inbounds: Readonly<Record<string, Readonly<Record<string, UserProtocol>>>> = {
@@ -105,10 +108,10 @@ async function createSimulatedNode(id: string, random: Random): Promise<Simulate
 }
 
 /**
- * From now on its calls may go wrong. Who is suspected goes with nothing else under way: were the node
- * to die by chance just then, he would be taken for killed by, and rightly so for all that a keeper
- * can know. So chance strikes when nobody is; and a killer, who may come from a keeper that is just
- * being replaced, when no suspect is under way.
+ * Starts random faults of calls. A suspect is called alone. A random crash at this time would put
+ * it into quarantine, and a keeper could not know better. So random crashes happen only without
+ * suspects in progress. The same holds for the calls of crashing credentials, which may come from a
+ * keeper that is just being replaced.
  */
 function injectFaults(db: Db, simulated: SimulatedNode): void {
   const serve = simulated.node.conduct;
@@ -119,7 +122,7 @@ function injectFaults(db: Db, simulated: SimulatedNode): void {
         const suspected = await readSuspects(db, simulated);
         return pendingNames.some((each) => suspected.has(each)) ? undefined : true;
       });
-      // He may have been cured meanwhile.
+      // The credential may have been repaired meanwhile.
       if (simulated.crashers.has(name)) return 'die';
     }
     const [next] = method === 'AlterInbound' ? simulated.misconduct : [];
@@ -138,7 +141,7 @@ function injectFaults(db: Db, simulated: SimulatedNode): void {
   };
 }
 
-/** Whose add ended with the node's life, by name; but for killers. */
+/** Names whose add ended with the boot, without the crashing credentials. */
 export async function readSuspects(
   db: Db,
   { id, crashers }: SimulatedNode,
@@ -152,7 +155,7 @@ export async function readSuspects(
 export async function createEnvironment(seed: number): Promise<Environment> {
   const now = instant(Date.parse('2026-11-24T09:00:00Z'));
   const nodes = await Promise.all(
-    // Draws of their own: when a call comes by is up to the machine.
+    // These draws are separate, because the time of a call depends on the machine.
     Object.keys(inbounds).map((id, at) => createSimulatedNode(id, createRandom(seed + at + 1))),
   );
   const database = await createDatabase({ now });
@@ -181,7 +184,7 @@ export async function createEnvironment(seed: number): Promise<Environment> {
   };
 }
 
-/** The books' clock goes on. */
+/** Moves the clock of the database forward. */
 export async function advanceClock(environment: Environment, ms: number): Promise<void> {
   environment.now = later(environment.now, ms);
   await setClock(environment.database.db, environment.now);
@@ -193,7 +196,7 @@ async function readBootAt({ db }: TestDatabase, id: string): Promise<Instant | n
   return rows[0]?.boot ?? null;
 }
 
-/** Whether it may end now: a death too many within a moment is nothing that keepers could read. */
+/** True if the node may crash now. Keepers cannot detect two crashes within a moment. */
 export async function canCrash(
   { database }: Environment,
   simulated: SimulatedNode,
@@ -202,7 +205,7 @@ export async function canCrash(
   return !simulated.node.isRunning() || (await readSuspects(database.db, simulated)).size === 0;
 }
 
-/** A new life. Only of a node that may die. */
+/** Starts a new boot, only of a node that may crash. */
 export async function bootNode(
   { database }: Environment,
   simulated: SimulatedNode,
@@ -214,7 +217,7 @@ export async function bootNode(
   simulated.boot = { ageMs: stopwatch(), previousBootAt, isUncertain };
 }
 
-/** As soon as it may. The books' clock goes on meanwhile. */
+/** Starts a new boot as soon as allowed. The clock of the database moves meanwhile. */
 export async function bootNodeSoon(
   environment: Environment,
   simulated: SimulatedNode,
@@ -226,7 +229,7 @@ export async function bootNodeSoon(
   await bootNode(environment, simulated);
 }
 
-/** How far the clock goes at each look while something is waited for: some 5 times real time. */
+/** The step of the clock at each poll, about 5 times real time. */
 export const pollStepMs = 50;
 
 export const toCredentialId = (name: string): CredentialId =>

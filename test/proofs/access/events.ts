@@ -20,11 +20,11 @@ import {
 } from './environment.ts';
 import type { AccessMonitor } from './monitor.ts';
 
-// What befalls nodes, keepers and books, and what the operator does about it.
+// Events of nodes, keepers and the database, and reactions of the operator.
 
 export type SimulationEvent = (environment: Environment, monitor: AccessMonitor) => Promise<void>;
 
-/** Hours go by; the workers come round, in either order. */
+/** Moves time by hours, and runs the workers in either order. */
 const passTime: SimulationEvent = async (environment, monitor) => {
   await advanceClock(environment, minuteMs * (1 + drawInteger(environment.random, 48 * 60)));
   const workers = ['fast-expiry-cleanup', 'auto-renewal'];
@@ -32,19 +32,19 @@ const passTime: SimulationEvent = async (environment, monitor) => {
     await runWorker(environment.database, name, { replica: environment.replica });
     await monitor.check(name);
   }
-  // Each node is due by now. Not each time, or nothing would ever be wrong for long.
+  // Each node is due now. Comparisons do not run each time, so that faults last for a while.
   if (drawBoolean(environment.random, 25)) await compareNodes(environment);
 };
 
-/** What a node had that lived all along is known now, or marked. */
+/** The users of a node without a new boot are known now, or marked. */
 async function compareNodes(
   environment: Environment,
   options: { asked?: string; confirmed?: boolean } = {},
 ) {
   const { database, replica } = environment;
   const bootsBefore = new Map(environment.nodes.map(({ id, boot }) => [id, boot]));
-  // Whoever is missing on a node that is being filled is left to its keeper, who goes on from where
-  // the books have it: where they were restored, only the next comparison finds him.
+  // A missing user on a node that is being seeded is left to its keeper, which continues from the
+  // row of the node. After a restore only the next comparison finds the user.
   const { rows } = await sql<{ id: string }>`
     SELECT id FROM perennial.node WHERE seeded_boot_at IS DISTINCT FROM boot_at`.execute(
     database.db,
@@ -59,7 +59,7 @@ async function compareNodes(
   }
 }
 
-/** Somebody looked at the names that the books don't know: they may go. */
+/** A person confirms the removal of unknown names. */
 export async function confirmStrays(
   environment: Environment,
   monitor: AccessMonitor,
@@ -84,7 +84,7 @@ const startPickedNode: SimulationEvent = async (environment) => {
   if (simulated !== undefined) await bootNode(environment, simulated);
 };
 
-/** It comes with users of its own: those that it had some time ago. */
+/** Starts a node with the users that it had some time ago. */
 const startNodeWithOldUsers: SimulationEvent = async (environment) => {
   const simulated = await pickNodeToStart(environment);
   if (simulated === undefined || simulated.crashers.size > 0) return;
@@ -100,7 +100,7 @@ const startNodeWithOldUsers: SimulationEvent = async (environment) => {
   }
 };
 
-/** Its next change is carried out, or not, and nobody hears of it. */
+/** The next change is made or not, and its answer is lost. */
 const loseNextAnswer: SimulationEvent = async (environment) => {
   const simulated = pickOne(environment, environment.nodes);
   const failure = drawOne(environment.random, ['die', 'die_after', 'lose_answer'] as const);
@@ -108,7 +108,7 @@ const loseNextAnswer: SimulationEvent = async (environment) => {
     simulated.misconduct.push(failure);
 };
 
-/** From now on a node dies of everybody who is added under somebody's name, and of nobody else. */
+/** Plants a name whose add crashes the node. */
 const plantCrasher: SimulationEvent = async (environment) => {
   const simulated = pickOne(environment, environment.nodes);
   const { rows } = await sql<{ id: string; subscription: bigint }>`
@@ -124,7 +124,7 @@ const plantCrasher: SimulationEvent = async (environment) => {
   environment.planted.add(`${simulated.id}/${subscription}`);
 };
 
-/** A process ends and another one begins; or loses its connection; or is told that it was replaced. */
+/** A process exits and another one starts, or it loses its connection, or it is replaced. */
 const replaceKeeper: SimulationEvent = async (environment) => {
   const { database, keepers, random } = environment;
   const at = drawInteger(random, keepers.length);
@@ -146,7 +146,7 @@ const replaceKeeper: SimulationEvent = async (environment) => {
 
 const groups: [string[], ...string[][]] = [['all'], ['fast'], ['all', 'fast']];
 
-/** Another file is applied: a plan opens other groups, a node is in others or has other inbounds. */
+/** Applies another file: a plan with other groups, or a node with other groups or inbounds. */
 const applyChangedFile: SimulationEvent = async (environment, monitor) => {
   const { file, random, database } = environment;
   const how = drawInteger(random, 4);
@@ -159,8 +159,8 @@ const applyChangedFile: SimulationEvent = async (environment, monitor) => {
   else {
     const some = simulated.tags.filter(() => drawBoolean(random, 60));
     const inbounds = some.length === 0 ? [pickOne(environment, simulated.tags)] : some;
-    // Names that the books don't know are looked for on a node's inbounds alone: those of one that
-    // is dropped go before it.
+    // Unknown names are searched on the inbounds of a node only. So those of a dropped inbound are
+    // removed first.
     if (
       listed.inbounds.every((tag) => inbounds.includes(tag)) ||
       monitor.countUnknown(simulated) === 0
@@ -169,17 +169,19 @@ const applyChangedFile: SimulationEvent = async (environment, monitor) => {
     }
   }
   await applyFile(database.db, file);
-  // Broken off: the next comparison's run finishes it.
+  // An interrupted command. The next run of reconcile-xray-state finishes it.
   if (drawBoolean(random, 70)) await runMarkingJobs(database.db);
 };
 
-/** The books of some time ago; then the comparisons that are due, as when a service starts. */
+/**
+ * Restores an earlier backup, and then runs the due comparisons, as a start of the service does.
+ */
 const restoreBackup: SimulationEvent = async (environment, monitor) => {
   await restoreDatabase(environment, monitor);
   await compareNodes(environment);
 };
 
-/** How often each comes in a hand of 200. */
+/** The frequency of each event among 200. */
 export const environmentEvents: Readonly<
   Record<string, readonly [count: number, event: SimulationEvent]>
 > = {

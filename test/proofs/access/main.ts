@@ -3,9 +3,9 @@ import { parseArgs } from 'node:util';
 
 // npm run proof:access -- [--events 20000] [--seed N]
 //
-// The test of the suite with more events. Exit code 1 if a node once didn't come to equal the books,
-// or shut out somebody who may connect. The seed gives the same events; how they meet the calls that
-// are under way is up to the machine.
+// The test of the suite with more events. Exit code 1 if a node once differed from the database, or
+// refused an entitled customer. The same seed gives the same events. Their order relative to calls
+// in progress depends on the machine.
 
 const { values } = parseArgs({
   options: { events: { type: 'string', default: '20000' }, seed: { type: 'string' } },

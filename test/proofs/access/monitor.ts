@@ -9,40 +9,41 @@ import {
 import { type DatabaseView, readView } from './database-view.ts';
 import type { Environment, NodeBoot, SimulatedNode } from './environment.ts';
 
-// Looks after every step at whom the nodes would let in (`access-rules.ts`), and for how long anybody
-// is kept waiting for what is right. What is read is older than what is tried, and keepers are at
-// work: what is wrong by one look is looked at once more.
+// Checks after every step which users the nodes accept (`access-rules.ts`), and how long a wait for
+// the correct access lasts. Rows are older than the attempt, and keepers are active. So a violation
+// is checked a second time.
 
 /**
- * For how many of its node's probes somebody may be kept waiting: who may connect, on a node that is
- * up and filled; who may not, on one that is up; a node, from its start until it is filled. Counted
- * over all lives of the node until he has what is right, so that nobody starves for his node's sake.
+ * The longest allowed wait, in probes of the node. It applies to an entitled credential on a node
+ * that is up and seeded, to a removal on a node that is up, and to a node from its start until it
+ * is seeded. It counts over all boots until the access is correct, so that a crashing node cannot
+ * hide a wait.
  *
- * Probes are 100 ms apart. A call whose answer is lost takes its deadline, 5 s; what failed waits for
- * 4 s at most, the node's work likewise: 90 probes. Two of them in a row are bad luck, and each start
- * of the node adds the little that telling everybody takes; more is starving.
+ * Probes are 100 ms apart. A call without an answer lasts 5 s. A failed mark waits at most 4 s, and
+ * so does the work of the node: 90 probes. Two such faults in a row are bad luck, and each start of
+ * the node adds the short time of the seeding. A longer wait is a violation.
  */
 const waitProbesMax = 200;
 
 export class AccessMonitor {
   readonly #environment: Environment;
   readonly #memories = new Map<string, NodeMemory>();
-  /** Probes, by node and place. */
+  /** Probes by node and place. */
   #waiting = new Map<string, number>();
   readonly #probes = new Map<string, number>();
   #unfilled = new Map<NodeBoot, number>();
   readonly violations: string[] = [];
   judged = 0;
-  /** The longest that anybody waited for access, for its end, or a node to be filled. */
+  /** The longest wait for access, for its end, and for a seeding. */
   readonly longest = { in: 0, out: 0, filled: 0 };
-  /** What was there to be judged: users whom the books didn't know, and items in quarantine. */
+  /** The checked situations: unknown users, and items in quarantine. */
   readonly seen = { strangers: new Set<string>(), aside: new Set<string>() };
 
   constructor(environment: Environment) {
     this.#environment = environment;
   }
 
-  /** How many names of ours a node has that the books don't know. */
+  /** The number of our names on a node that the database does not know. */
   countUnknown({ id }: SimulatedNode): number {
     const places = [...(this.#memories.get(id)?.unknownUsers.keys() ?? [])];
     return new Set(places.map((place) => place.split(' ')[1])).size;
@@ -53,7 +54,7 @@ export class AccessMonitor {
     return places.some((place) => place.startsWith(`${tag} `));
   }
 
-  /** All names that are unknown by now may go. */
+  /** Confirms the removal of all names that are unknown now. */
   markConfirmed(): void {
     for (const [node, memory] of this.#memories) {
       const unknownUsers = new Map([...memory.unknownUsers.keys()].map((place) => [place, true]));
@@ -61,7 +62,7 @@ export class AccessMonitor {
     }
   }
 
-  /** The books are others now: whom they know is to be seen. */
+  /** Another state of the database is restored, so the known users are read again. */
   forgetUnknown(): void {
     for (const [node, memory] of this.#memories) {
       this.#memories.set(node, { ...memory, unknownUsers: new Map() });
@@ -79,7 +80,7 @@ export class AccessMonitor {
     this.#record(view, after);
   }
 
-  /** Each once: what is wrong stays so. */
+  /** Each violation once, because it lasts. */
   #report(after: string, what: string): void {
     if (!this.violations.some((reported) => reported.endsWith(what)))
       this.violations.push(`${after}: ${what}`);
@@ -94,7 +95,7 @@ export class AccessMonitor {
     ];
   }
 
-  /** Of the nodes that are up. */
+  /** Violations of the nodes that are up. */
   #listScenes({ nodes }: DatabaseView): NodeScene[] {
     const { now, planted } = this.#environment;
     return this.#environment.nodes.flatMap((simulated) => {
@@ -132,7 +133,7 @@ export class AccessMonitor {
         if (since > waitProbesMax) this.#report(after, `${key} waits to be let ${direction}`);
       }
     }
-    // Whose node is down waits on when it is back.
+    // A wait continues when its node is up again.
     const up = new Set(scenes.map(({ simulated }) => simulated.id));
     for (const [key, since] of this.#waiting) {
       if (!up.has(key.split(' ')[0] ?? '')) waiting.set(key, since);
@@ -165,7 +166,7 @@ export class AccessMonitor {
     };
   }
 
-  /** @returns undefined: he has what is right, or nobody owes it yet */
+  /** @returns undefined if the access is correct or no keeper has to correct it yet */
   #countWait(
     scene: NodeScene,
     { credential, place, isEntitled, isAdmitted }: AccessState,
@@ -180,7 +181,7 @@ export class AccessMonitor {
         : undefined;
     }
     if (planted.has(credential.item)) return undefined;
-    // Found, or marked, by the next comparison.
+    // The next comparison finds or marks it.
     if (credential.due === null && (simulated.boot.isUncertain || credential.marked)) return before;
     return isEntitled && !isFilled(scene) ? before : before + passed;
   }

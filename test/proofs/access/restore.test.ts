@@ -19,7 +19,7 @@ async function readLiveCredentials({ database }: Environment): Promise<Credentia
   return rows.map(({ id }) => id);
 }
 
-test('X3: after a restored backup whoever bought since can connect until a person says otherwise, and whoever is missing comes back with the first comparison', async () => {
+test('X3: after a restore, later customers can connect until a person confirms their removal, and the first comparison restores missing users', async () => {
   await using environment = await createEnvironment(1);
   const { database, nodes } = environment;
   const [n1] = nodes;
@@ -30,7 +30,7 @@ test('X3: after a restored backup whoever bought since can connect until a perso
   await untilSynced(database);
   const before = await readLiveCredentials(environment);
   await backUpDatabase(environment);
-  // Since then: somebody bought, somebody got a new credential, and hours went by.
+  // After the backup: a purchase, a new credential, and some hours.
   await createSubscriber(database, 3n, 0n);
   await reissue({ db: database.db, actor: 'test' }, { telegramId: 2n, subscriptionId });
   await advanceClock(environment, hourMs);
@@ -44,7 +44,8 @@ test('X3: after a restored backup whoever bought since can connect until a perso
   const monitor = new AccessMonitor(environment);
   await restoreDatabase(environment, monitor);
   expect(await readLiveCredentials(environment)).toEqual(before);
-  // Nobody asks for it: each node is due, since when it was compared last went back with the books.
+  // No person requests it. Each node is due, because its last comparison went back with the
+  // restore.
   const { ends } = await runComparison(database);
   const unknown = ends.map((end) => end.is === 'compared' && end.comparison.kinds.unknown);
   expect(unknown.toSorted()).toEqual([0, 2, 2]);

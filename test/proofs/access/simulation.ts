@@ -10,19 +10,19 @@ import { environmentEvents, type SimulationEvent } from './events.ts';
 import { AccessMonitor } from './monitor.ts';
 import { checkSynced } from './synchronization.ts';
 
-// Random events on three nodes; after each it is looked at who would be let in. From time to time,
-// and at the end, the play rests.
+// Random events on three nodes. After each event the accepted users are checked. At times, and at
+// the end, the simulation waits until nodes equal the database.
 
 export interface SimulationReport {
   readonly events: number;
   readonly refused: number;
   readonly counts: Readonly<Record<string, number>>;
   readonly rests: number;
-  /** How often somebody's access was judged. */
+  /** The number of checked accesses. */
   readonly judged: number;
   /** The longest waits, in probes. */
   readonly longest: AccessMonitor['longest'];
-  /** Users that the books had forgotten, and items that came into quarantine. */
+  /** Users that the database had lost, and items in quarantine. */
   readonly strangers: number;
   readonly quarantined: number;
   readonly seconds: number;
@@ -43,7 +43,7 @@ const weightedEvents: Readonly<Record<string, readonly [count: number, event: Si
 const checkEvery = 1_000;
 const reportEvery = 250;
 const violationMax = 20;
-/** How far the books' clock goes with each event: what failed is due again some events later. */
+/** The step of the clock with each event. A failed mark is due again some events later. */
 const eventMs = 250;
 
 export async function runSimulation({
@@ -75,7 +75,7 @@ export async function runSimulation({
       }
     }
   }
-  // Time went on while nodes were told, by days: what ended meanwhile is ended.
+  // The clock moved by days during the calls, so subscriptions that ended meanwhile expire.
   await runWorker(environment.database, 'fast-expiry-cleanup', { replica: environment.replica });
   const { checks } = await runAudit(environment.database.db);
   const broken = checks.filter((each) => each.violations > 0n);
@@ -88,7 +88,7 @@ export async function runSimulation({
   };
 }
 
-/** Whom nodes have now, for one that comes with old users some time later. */
+/** Records the current users, for a node that starts with old users later. */
 function recordNames({ nodes }: Environment): void {
   for (const simulated of nodes) {
     if (!simulated.node.isRunning()) continue;
@@ -98,7 +98,7 @@ function recordNames({ nodes }: Environment): void {
   }
 }
 
-/** A shuffled hand: each kind comes as often as it should, in any order. */
+/** Shuffled events: each kind with its frequency, in any order. */
 function shuffleEvents({ random }: Environment): (readonly [string, SimulationEvent])[] {
   const cards = Object.entries(weightedEvents).flatMap(([name, [count, event]]) =>
     Array.from({ length: count }, () => [name, event] as const),
@@ -113,7 +113,7 @@ function shuffleEvents({ random }: Environment): (readonly [string, SimulationEv
   return cards;
 }
 
-/** @returns false: it was refused, which is an answer too */
+/** @returns false if the command was refused, which is an answer too */
 async function runEvent(
   environment: Environment,
   monitor: AccessMonitor,

@@ -8,11 +8,11 @@ import { advanceClock, bootNodeSoon, type Environment, pollStepMs } from './envi
 import { confirmStrays } from './events.ts';
 import type { AccessMonitor } from './monitor.ts';
 
-// The play rests: every node is up and serves, nothing happens any more, and each node must come to
-// equal the books by itself; but for names that the books don't know, which must still be there
-// until they are let go.
+// The idle phase of the simulation. Every node is up, no event happens, and each node must reach
+// the state of the database by itself. Only names that the database does not know must stay until
+// they are confirmed.
 
-/** The clock after a rest, whatever the machine: the same seed gives the same events. */
+/** The clock after an idle phase, on any machine, so that the same seed gives the same events. */
 const idleMs = 5 * dayMs;
 
 export async function checkSynced(
@@ -49,8 +49,8 @@ export async function checkSynced(
 }
 
 /**
- * Whether nodes are as the books say, by our own look and by the program's comparison. The latter
- * may find more where only a comparison can know; what it finds is marked by it.
+ * Checks that nodes equal the database, by a separate check and by the comparison of the program.
+ * The comparison may find more, and marks what it finds.
  */
 async function expectEqual(
   environment: Environment,
@@ -82,13 +82,13 @@ async function expectEqual(
   }
 }
 
-/** Nothing is left to be told after so long on a machine that still works; it takes a few seconds. */
+/** The deadline of a synchronization, which takes a few seconds on a working machine. */
 const deadlineMs = 120_000;
 const pollMs = 5;
-/** How often it is looked at who waits, among the looks at whether anybody does. */
+/** The share of polls that also check the waits. */
 const checkEvery = 20;
 
-/** Waits until every node was filled in its present life and has no mark left; or anything is wrong. */
+/** Waits until every node is seeded in its current boot and has no mark, or until a violation. */
 async function untilSynced(
   environment: Environment,
   monitor: AccessMonitor,
@@ -99,8 +99,8 @@ async function untilSynced(
     await advanceClock(environment, pollStepMs);
     if (polls % checkEvery === 0) {
       await monitor.check(after);
-      // Who killed nodes is tried again a day later at most, and is well now. He may be put aside
-      // only now: the next probe after a death tells.
+      // A credential that crashed nodes is retried within a day, and is repaired now. Its
+      // quarantine may begin only now, at the next probe after a crash.
       if (environment.planted.size > 0) await advanceClock(environment, dayMs);
     }
     if (await areSynced(environment)) return;

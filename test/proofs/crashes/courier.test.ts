@@ -18,21 +18,24 @@ import {
 import { hookPool } from '../../support/hooked-pool.ts';
 import { enqueueOne } from '../../support/notifications.ts';
 
-// A courier that dies at each step between finding a notice and marking it sent, with a notice of each
-// policy. Its successor does what the policy says, and nothing is lost without a trace.
+// A courier that crashes at each step between finding a notification and marking it sent, with a
+// notification of each policy. Its successor follows the policy, and no notification is lost
+// without a trace.
 
 type StatementSide = 'before' | 'after';
 
-/** The statement at which a run died, of those that do something; undefined: it came through. */
+/**
+ * The statement at which a run crashed, among those with an effect. Undefined if the run finished.
+ */
 type CrashStatement = string | undefined;
 
-/** What is counted: before anything that does something; after it only where something was done. */
+/** The counted statements: before any with an effect, and after only those with an effect. */
 const stepPatterns: Readonly<Record<StatementSide, RegExp>> = {
   before: /^\s*(?!begin|start|set )/i,
   after: /^\s*(insert|update|delete|commit)/i,
 };
 
-/** A run that stands still for ever at its n-th statement, and is then gone with all it had open. */
+/** A run that stops forever at its n-th statement. Its connections are then closed. */
 async function runUntilCrash(
   { database, api }: Stage,
   n: number,
@@ -58,10 +61,10 @@ async function runUntilCrash(
   const run = deliverNotifications(() => delivery).run({ ...context, db, replica, signal });
   void run.then(() => over.resolve(undefined), over.reject);
   const crashStatement = await over.promise;
-  // What was written before has arrived.
+  // Everything that was written before has arrived.
   await Promise.all(sends);
-  // The server notices that a process is gone, and undoes what it had open. That takes it a moment,
-  // in which the rows are locked still and a successor would leave them to its next look.
+  // The server needs a moment to detect a closed connection and to roll it back. Until then the
+  // rows stay locked, and a successor would leave them to its next check.
   await until('its connections to be gone', async () => {
     const { rows } = await sql`
       SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -73,10 +76,10 @@ async function runUntilCrash(
   return crashStatement;
 }
 
-/** No answer is given up here because the machine is busy. */
+/** Deadlines that a busy machine does not exceed. */
 const patientSettings = { deadlineMs: 30_000 };
 
-/** A delivery whose sends can be awaited also when nobody is left who does. */
+/** A delivery whose sends can be awaited after the crash of its run. */
 function watchSends({ channels, ...delivery }: Delivery) {
   const sends: Promise<unknown>[] = [];
   const watching = (channel: Channel): Channel => ({
@@ -106,11 +109,14 @@ const runAgain = (stage: Stage) =>
     stage.database.db,
   );
 
-test('T2 P6: a courier that dies at any statement: what must arrive arrives, a reminder never twice, each row says what became of it, and its run is closed as lost', async () => {
+test('T2 P6: after a crash of the courier at any statement, receipts arrive, no reminder arrives twice, each row has its outcome, and the run is closed as lost', async () => {
   await using stage = await createStage({ now: noon, onLost: () => undefined });
   await enqueueBoth(stage);
   const seen = { deaths: 0, claims: new Set<StatementSide>(), uncertain: 0, again: 0 };
-  /** @returns whether there was such a statement: how many there are, and in which order, is up to when answers come */
+  /**
+   * @returns whether such a statement exists. The number and order of statements depend on the
+   * order of answers.
+   */
   const holds = async (n: number, when: StatementSide): Promise<boolean> => {
     await runAgain(stage);
     const before = stage.api.log.length;
@@ -127,7 +133,7 @@ test('T2 P6: a courier that dies at any statement: what must arrive arrives, a r
     expect(receipts, at).toBeGreaterThanOrEqual(1);
     expect(receipts, at).toBeLessThanOrEqual(1 + (receipt?.lost_answers ?? 0));
     expect(reminders, at).toBeLessThanOrEqual(1);
-    // Never lost without a trace: it arrived, or the row says that nobody knows.
+    // Never lost without a trace: the message arrived, or its row is `uncertain`.
     expect(['sent', 'uncertain'], at).toContain(reminder?.state);
     if (reminder?.state === 'sent') expect(reminders, at).toBe(1);
     else expect(reminder, at).toMatchObject({ lost_answers: 1, reason: /courier ended/ });
@@ -145,9 +151,10 @@ test('T2 P6: a courier that dies at any statement: what must arrive arrives, a r
     SELECT outcome, count(*)::int AS runs FROM perennial.worker_run
     WHERE outcome IN ('running', 'lost') GROUP BY outcome`.execute(stage.database.db);
   expect(rows).toEqual([{ outcome: 'lost', runs: expect.any(Number) }]);
-  // But for those that died before their record was there, or after it was closed.
+  // Except runs that crashed before their record was written or after it was closed.
   expect(rows[0]?.runs).toBeGreaterThan(seen.deaths / 2);
-  // It died at the claims of both, and both happened: a reminder given up, a receipt that came twice.
+  // Crashes at both claims happened: a reminder was abandoned, and a receipt arrived twice. The
+  // number of each claim depends on the order of answers, so one may be skipped.
   expect(seen.deaths).toBeGreaterThan(40);
   // Which claim has which number is up to when answers come, so one of them may be passed over.
   expect(seen.claims).toEqual(new Set(['before', 'after']));

@@ -19,9 +19,9 @@ import {
 } from '../../support/mixed-renewals.ts';
 import { runWorker } from '../../support/shop.ts';
 
-// A run of one batch, broken at each of its statements in turn: before it (by each kind of fault
-// that passes by itself, in turn; by all of them with CRASHES=all), and after it, when the server
-// did it and the answer is lost, COMMIT's among them.
+// A run of one batch that is broken at each of its statements. Before the statement, the transient
+// faults take turns (with CRASHES=all, each statement has all of them). After it, the server has
+// executed it and the answer is lost, also for COMMIT.
 
 const kinds = [
   { worker: 'auto-renewal', fill: createMixedRenewals, outcome: dueOutcome, ids: 'R2 R15: ' },
@@ -57,7 +57,7 @@ describe.each(kinds)('$worker', ({ worker, fill, outcome, ids }) => {
 
   beforeEach(() => breakableDatabase.restore());
 
-  test(`${ids}a run that nothing disturbs does all that the book has for it`, async () => {
+  test(`${ids}an undisturbed run has all outcomes of the database`, async () => {
     const { database } = breakableDatabase;
     expect(await runWorker(database, worker)).toMatchObject(outcome);
     expect(await readDatabaseSnapshot(database.db)).toEqual(after);
@@ -65,7 +65,7 @@ describe.each(kinds)('$worker', ({ worker, fill, outcome, ids }) => {
     expect(after).not.toEqual(before);
   });
 
-  /** The broken run leaves all or nothing; the next one comes to what an undisturbed one does. */
+  /** The broken run leaves all or nothing. The next run has the result of an undisturbed run. */
   async function holds(broken: BrokenStatement): Promise<void> {
     const { database } = breakableDatabase;
     await breakableDatabase.restore();
@@ -74,7 +74,7 @@ describe.each(kinds)('$worker', ({ worker, fill, outcome, ids }) => {
     expect(await findViolations(database.db), where).toEqual([]);
     const partial = await readDatabaseSnapshot(database.db);
     expect([before, after], where).toContainEqual(partial);
-    // A run whose record can't be written rejects; any other is recorded as failed.
+    // A run whose record cannot be written rejects. Any other run is recorded as failed.
     if (result.status === 'fulfilled') expect(result.value.outcome, where).toBe('failed');
     const next = await runWorker(database, worker);
     expect(next.outcome, where).toBe('success');
@@ -83,7 +83,7 @@ describe.each(kinds)('$worker', ({ worker, fill, outcome, ids }) => {
 
   const all = process.env.CRASHES === 'all';
 
-  test(`${ids}a fault before any statement leaves nothing done, nothing in quarantine, and the next run does it`, async () => {
+  test(`${ids}a fault before any statement changes nothing and quarantines nothing, and the next run does the work`, async () => {
     for (const [at] of statements.entries()) {
       const faults = all
         ? transientFaults
@@ -92,7 +92,7 @@ describe.each(kinds)('$worker', ({ worker, fill, outcome, ids }) => {
     }
   }, 600_000);
 
-  test(`${ids}an answer lost after any statement, COMMIT's too, leaves all or nothing, and repeats nothing`, async () => {
+  test(`${ids}a lost answer to any statement, also COMMIT, leaves all or nothing, and repeats nothing`, async () => {
     for (const [at] of statements.entries()) {
       await holds({ n: at + 1, when: 'after', fault: 'connection' });
     }

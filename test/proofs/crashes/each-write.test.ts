@@ -9,8 +9,8 @@ import {
 import { createdAt, createMixedRenewals, dueOutcome } from '../../support/mixed-renewals.ts';
 import { runAutoRenewal } from '../../support/shop.ts';
 
-// The audited system could debit, fail, and commit. Here each write of a renewal fails in turn,
-// for one customer only and for good: that customer keeps the money, everybody else is renewed.
+// The audited system could debit, fail, and commit. Here each write of a renewal fails permanently
+// for one customer. This customer keeps the money, and all others are renewed.
 
 let breakableDatabase: BreakableDatabase;
 let before: DatabaseSnapshot;
@@ -29,7 +29,7 @@ beforeAll(async () => {
 
 afterAll(() => breakableDatabase[Symbol.asyncDispose]());
 
-/** Telegram id 2 is the victim: the second customer, whose subscription is the second one. */
+/** The failing customer has Telegram id 2 and the second subscription. */
 const writes = [
   ['the debit', 'customer', 'UPDATE', 'NEW.telegram_id = 2'],
   ['the ledger entry', 'ledger_entry', 'INSERT', 'NEW.customer_id = 2'],
@@ -66,7 +66,7 @@ test.each(writes)(
   },
 );
 
-test("R3: when the run's own count can't be written, nothing is charged", async () => {
+test('R3: if the count of the run cannot be written, nothing is charged', async () => {
   const { database } = breakableDatabase;
   await breakableDatabase.restore();
   await sql`

@@ -22,13 +22,13 @@ import {
 } from '../../support/mixed-renewals.ts';
 import { createCaller, runAutoRenewal, runWorker } from '../../support/shop.ts';
 
-// A process is killed (SIGKILL) before or after a statement of its work, and the work is done
-// again: as if it had been done once. Here at a few statements of each work, COMMIT's two sides
-// always among them; `npm run proof:crashes` does all.
+// A process crashes (SIGKILL) before or after a statement of its work, and the work is repeated.
+// The result equals that of one undisturbed run. Here some statements of each work are tried,
+// always with both sides of COMMIT. `npm run proof:crashes` tries all.
 
 const all = process.env.CRASHES === 'all';
 
-/** How many in between, by work: a process costs a third of a second. */
+/** The number of other points, by work. A process costs a third of a second. */
 const middlePoints = { run: 4, command: 1 };
 
 interface KillPoint {
@@ -48,7 +48,7 @@ function choosePoints(statements: readonly string[], some: number): KillPoint[] 
   );
 }
 
-/** Nobody is connected to the books but us: what was killed has let go of its locks. */
+/** Waits until only this process is connected, so that the crashed process holds no locks. */
 async function untilNoOtherClients(database: TestDatabase): Promise<void> {
   await until('the killed process to be gone from the server', async () => {
     const { rows } = await sql<{ others: number }>`
@@ -79,7 +79,10 @@ async function runKilled(
   await untilNoOtherClients(database);
 }
 
-/** Killed at each point, then done again: nothing is wrong in between, and all is done at the end. */
+/**
+ * Crashes at each point, then repeats the work. No promise is violated in between, and all work is
+ * done at the end.
+ */
 async function expectSameResult(
   place: BreakableDatabase,
   work: string,
@@ -121,27 +124,27 @@ afterAll(async () => {
   await reminded[Symbol.asyncDispose]();
 });
 
-test('R2 R15: a run that is killed at a statement and run again comes to what one run comes to', async () => {
+test('R2 R15: a run that crashes at a statement and is repeated has the result of one run', async () => {
   await expectSameResult(batch, 'auto-renewal', middlePoints.run, () =>
     runAutoRenewal(batch.database),
   );
 }, 600_000);
 
-test('P8 F4: a run of expiry that is killed at a statement and run again comes to what one run comes to', async () => {
+test('P8 F4: a run of expiry that crashes at a statement and is repeated has the result of one run', async () => {
   const afterRepeat = () => runWorker(expectEnded.database, 'fast-expiry-cleanup');
   await expectSameResult(expectEnded, 'fast-expiry-cleanup', middlePoints.run, afterRepeat);
 }, 600_000);
 
 // The crash of a courier: `courier.test.ts`.
 test.each(['trial-notifications', 'expiry-reminders'])(
-  'P8: a run of %s that is killed at a statement and run again comes to what one run comes to',
+  'P8: a run of %s that crashes at a statement and is repeated has the result of one run',
   async (worker) => {
     await expectSameResult(reminded, worker, 2, () => runWorker(reminded.database, worker));
   },
   600_000,
 );
 
-test('P6: a run that is killed is closed as lost by the next one', async () => {
+test('P6: the next run closes a crashed run as lost', async () => {
   await batch.restore();
   const { database } = batch;
   await runKilled(database, 'auto-renewal', { n: 12, when: 'after' });
@@ -156,7 +159,7 @@ test('P6: a run that is killed is closed as lost by the next one', async () => {
 }, 60_000);
 
 test.each(Object.entries(commands))(
-  'R2 R16: %s that is killed at a statement and asked again with its key has one effect',
+  'R2 R16: %s that crashes at a statement and is repeated with its key has one effect',
   async (work, command) => {
     const afterRepeat = () => command(createCaller(customer.database, 'key-1'), false);
     await expectSameResult(customer, work, middlePoints.command, afterRepeat);

@@ -5,8 +5,8 @@ import { root } from '../../support/repository.ts';
 
 // `npm run proof:crashes -- [--test TEXT]`
 //
-// Kills (SIGKILL) a run and each command before and after every statement, and breaks a run at
-// every statement by every transient fault. Takes minutes. `--test` selects tests by their title.
+// Crashes a run and each command before and after every statement, and breaks a run at every
+// statement by every transient fault. It takes minutes. `--test` selects tests by their title.
 
 const { values } = parseArgs({ options: { test: { type: 'string' } } });
 const selected = values.test === undefined ? [] : ['-t', values.test];

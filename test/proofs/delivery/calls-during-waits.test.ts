@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { countCallsDuringWaits } from './calls-during-waits.ts';
 
-test('the proof sees what came in a wait, how much and how late', () => {
+test('the proof finds the calls during a wait, their number and their delay', () => {
   const log = [99, 100, 101, 180, 200, 250].map((atMs) => ({ atMs }));
   const waits = [
     { fromMs: 100, untilMs: 200 },

@@ -1,16 +1,16 @@
 import type { BotApi } from '../../../testbed/bot-api/bot-api.ts';
 
-// What came while a bot had been told to wait. Whoever is told heeds it at once, so these are the
-// calls that were under way: as many as answers are awaited at once beside the one that said so, and
-// none later than a send may take.
+// Calls that arrived while a bot had to wait after a 429. A courier stops at once, so these calls
+// were in progress. They are at most the number of other pending answers, and none is later than
+// the deadline of a send.
 
-/** Answers that a courier awaits at once, without the one that tells it to wait. */
+/** Answers that a courier awaits at once, without the 429. */
 export const pendingMax = 15;
 
 export interface CallsDuringWaits {
-  /** Calls in one wait, at most. */
+  /** The largest number of calls in one wait. */
   readonly most: number;
-  /** How long after it was told the latest of them came. */
+  /** The time from the 429 to the latest of these calls. */
   readonly latestMs: number;
 }
 

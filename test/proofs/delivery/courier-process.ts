@@ -4,7 +4,8 @@ import { openTelegram } from '../../../src/notifications/channels/telegram/teleg
 import { openTexts } from '../../../src/notifications/texts.ts';
 import { startCouriers } from '../../../src/workers/deliver-notifications/couriers.ts';
 
-// A process with a courier: `courier-entry.ts URL API PER_SECOND DEADLINE_MS`. It says when the post is its own.
+// A process with a courier: `courier-process.ts URL API PER_SECOND DEADLINE_MS`. It prints when it
+// has acquired the lease.
 
 const [url = '', api = '', perSecond = '', deadlineMs = ''] = process.argv.slice(2);
 const writeLine = (fields: object, message: string): void =>

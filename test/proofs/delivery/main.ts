@@ -9,7 +9,7 @@ import { runDeliveryProof } from './proof.ts';
 
 // npm run proof:delivery -- [--notices 10000] [--kills 20] [--seed N] [--json]
 //
-// On a PostgreSQL of its own with durable settings. Exit code 1 if anything is wrong.
+// It uses a separate PostgreSQL with durable settings. Exit code 1 if a check fails.
 
 const { values } = parseArgs({
   options: {

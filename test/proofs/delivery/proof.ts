@@ -6,8 +6,8 @@ import { until } from '../../../testbed/until.ts';
 import { startProcess, type TestProcess } from '../../support/child-process.ts';
 import { type CallsDuringWaits, countCallsDuringWaits, pendingMax } from './calls-during-waits.ts';
 
-// Thousands of notices through random faults of the gateway, while their courier is killed again and
-// again. Afterwards the gateway's log is held against the books.
+// Thousands of notifications through random faults of the gateway, while their courier crashes
+// repeatedly. The log of the gateway is then compared with the database.
 
 export interface DeliveryProofOptions {
   readonly url: string;
@@ -20,25 +20,30 @@ export interface DeliveryProofOptions {
 export interface DeliveryProofReport {
   readonly seconds: number;
   readonly calls: number;
-  /** Of the notices that must arrive: how many came, and how often one came once more. */
+  /**
+   * Of the `at_least_once` notifications: the number that arrived, and the number of duplicates.
+   */
   readonly sure: { readonly arrived: number; readonly again: number; readonly lostAnswers: number };
-  /** Of the reminders: those that came, and those of which nobody knows. */
+  /** Of the reminders: the number that arrived, and the number that is uncertain. */
   readonly once: { readonly arrived: number; readonly uncertain: number };
   readonly told429: number;
   /**
-   * Waits that died with the courier that was told: it was killed before they were in the row, so
-   * its successor can't know. A wait is a second, so none was told earlier than that before the kill.
+   * Waits of couriers that crashed before they stored them, so that the successor cannot know them.
+   * A wait lasts a second, so none began earlier than a second before the crash.
    */
   readonly died429: number;
-  /** What came in the others all the same. */
+  /** Calls that arrived during the other waits. */
   readonly inside: CallsDuringWaits;
-  /** What may not be, in words with its number. */
+  /** Violations, each with its number. */
   readonly wrong: readonly string[];
 }
 
-/** Customers 1 … n; every other is owed a receipt, every other a reminder that is true for hours. */
+/**
+ * Customers 1 … n. Every second one has a pending receipt, and the others a reminder that is
+ * relevant for hours.
+ */
 async function fillNotifications(client: pg.Client, notices: number): Promise<void> {
-  // By whose clock it is the afternoon, so that no reminder waits for the morning.
+  // The clock is in the afternoon, so that no reminder waits for the morning.
   const ahead = 15 - new Date().getUTCHours();
   const zone = ahead === 0 ? 'UTC' : `Etc/GMT${ahead > 0 ? '-' : '+'}${Math.abs(ahead)}`;
   await client.query(`
@@ -67,12 +72,12 @@ async function fillNotifications(client: pg.Client, notices: number): Promise<vo
       to_char(s.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS ends) k`);
 }
 
-/** One call in 20 meets an accident; some of those cost the courier its whole patience. */
+/** One call in 20 has a fault. Some faults last until the deadline of the courier. */
 const faultShare = 0.05;
 const slowFaults: readonly CallOutcome[] = ['hang', 'hang_taken', { tooMany: 1 }, { tooMany: 1 }];
 
 const perSecond = 400;
-/** Shorter than a wait: what was under way when it began has come before it ends. */
+/** Shorter than a wait, so calls that were in progress at its start arrive before its end. */
 const deadlineMs = 700;
 
 export async function runDeliveryProof(
@@ -117,7 +122,7 @@ export async function runDeliveryProof(
   }
 }
 
-/** Whose post it is: the one that says so, once the other is gone. */
+/** Finds the process with the lease: the one that prints it after the other has exited. */
 async function findLeaseHolder(couriers: readonly TestProcess[]): Promise<TestProcess> {
   const reports = couriers.map(async (courier) => {
     await courier.untilLine('that it delivers', (line) => line.startsWith('delivers here'));
@@ -127,13 +132,14 @@ async function findLeaseHolder(couriers: readonly TestProcess[]): Promise<TestPr
   return Promise.race(reports);
 }
 
-/** What the gateway said about waiting and its courier did not live to write down. */
+/** Waits that the gateway requested and that a crashed courier did not store. */
 async function findUnstoredWaits(client: pg.Client, api: BotApi): Promise<readonly object[]> {
   const { rows } = await client.query('SELECT rests_until FROM perennial.courier');
   const stored = rows[0]?.rests_until?.getTime() ?? 0;
   const now = performance.now();
   return api.waits.filter(
-    // The row counts from when its courier heard of it, later than here; 50 ms for two clocks.
+    // The row counts from the answer, which is later than the request here. 50 ms allow for two
+    // clocks.
     ({ untilMs }) => untilMs > now && performance.timeOrigin + untilMs > stored + 50,
   );
 }

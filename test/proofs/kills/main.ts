@@ -9,7 +9,7 @@ import { formatSpread, runKillsProof } from './proof.ts';
 
 // npm run proof:kills -- [--kills 50] [--renewals 20000] [--seed N] [--json]
 //
-// On a PostgreSQL of its own with durable settings. Exit code 1 if the books are wrong.
+// It uses a separate PostgreSQL with durable settings. Exit code 1 if a check fails.
 
 const { values } = parseArgs({
   options: {

@@ -4,11 +4,11 @@ import { until } from '../../../testbed/until.ts';
 import { createDueSubscriptions, readRenewalState } from '../../support/due-subscriptions.ts';
 import { type PerennialProcess, startPerennial } from '../../support/perennial-process.ts';
 
-// Two replicas of the service work on one book, and one of them, drawn by lot, is killed (SIGKILL)
-// again and again and started anew, until everything is renewed. Then the books are looked at.
+// Two replicas of the service on one database. A random one repeatedly receives SIGKILL and is
+// started again, until all subscriptions are renewed. Then the database is checked.
 
 export interface KillsOptions {
-  /** Migrated and empty books. */
+  /** A migrated, empty database. */
   readonly url: string;
   readonly kills: number;
   readonly renewals: number;
@@ -17,22 +17,22 @@ export interface KillsOptions {
 }
 
 export interface Takeover {
-  /** Whether the one that was killed was at a run. */
+  /** True if the crashed replica had an active run. */
   readonly wasRunning: boolean;
-  /** From the kill to the next batch that another process committed. */
+  /** The time from the crash to the next batch of another process. */
   readonly ms: number;
 }
 
 export interface KillsReport {
   readonly takeovers: readonly Takeover[];
   readonly seconds: number;
-  /** Runs by their outcome. */
+  /** The number of runs by outcome. */
   readonly runs: Readonly<Record<string, number>>;
   readonly renewals: number;
   readonly wrong: readonly string[];
 }
 
-/** What each process has renewed so far, by its number, and which is at a run. */
+/** The renewals of each process so far, by its number, and the process with an active run. */
 async function readProgress(
   client: pg.Client,
 ): Promise<{ done: Map<number, number>; total: number }> {
@@ -52,14 +52,14 @@ async function isRunning(client: pg.Client, pid: number): Promise<boolean> {
   return rowCount !== 0;
 }
 
-/** A replica is missed after 12 s at most, and this machine may be busy. */
+/** Another replica takes over within 12 s, and this machine may be busy. */
 const takeoverMaxMs = 60_000;
 
 export async function runKillsProof(request: KillsOptions): Promise<KillsReport> {
   const { url, kills, renewals, seed, printLine = () => undefined } = request;
   const draw = createRandom(seed);
   await createDueSubscriptions(url, renewals);
-  // Small batches, so that each kill meets a run in the middle.
+  // Small batches, so that each crash is in the middle of a run.
   const batch = Math.max(1, Math.floor(renewals / kills / 20));
   const start = (): PerennialProcess =>
     startPerennial(['start'], { url, autoRenewal: `batch: ${batch}`, logLevel: 'warn' });

@@ -4,9 +4,9 @@ import { type MutantState, testMutants } from './mutants.ts';
 import { anyRowPattern, type MatrixRow, parseIds, readMatrixRows } from './rows.ts';
 import { runTests, type TestResult } from './test-run.ts';
 
-// `npm run matrix [-- --json] [--mutants] [-- R1 R2]`: docs/safety-matrix.md with what its tests
-// come to. Exit 1 where a test of a row fails, where a claimed row has none, and, with --mutants,
-// where a mutant lives or a claimed row that wants one has none.
+// `npm run matrix [-- --json] [--mutants] [-- R1 R2]`: docs/safety-matrix.md with the results of
+// its tests. Exit code 1 if a test of a row fails, or a claimed row has none. With --mutants also
+// if a mutant is alive, or a claimed row lacks a required mutant.
 
 const { values, positionals } = parseArgs({
   options: { json: { type: 'boolean' }, mutants: { type: 'boolean' } },
@@ -25,7 +25,7 @@ function computeState(tests: readonly TestResult[]): MatrixLine['state'] {
   return tests.every(({ passed }) => passed) ? 'shown' : 'failing';
 }
 
-/** What is wrong with a row; undefined where nothing is. */
+/** The fault of a row, or undefined. */
 function findRowFault(
   { isClaimed, requiresMutant }: MatrixRow,
   line: MatrixLine,

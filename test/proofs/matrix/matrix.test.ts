@@ -18,7 +18,7 @@ test('the matrix has every statement of the audit, each id once, and ids without
   }
 });
 
-test('the rows of auto-renewal and expiry are claimed, and those of all workers that they show', () => {
+test('the rows of auto-renewal and expiry are claimed, and the tested rows of all workers', () => {
   const claimed = rows.filter((row) => row.isClaimed).map(({ id }) => id);
   const all = rows.map(({ id }) => id).filter((id) => /^[RF]/.test(id));
   expect(claimed.filter((id) => /^[RF]/.test(id))).toEqual(all);
@@ -27,17 +27,17 @@ test('the rows of auto-renewal and expiry are claimed, and those of all workers 
   );
 });
 
-test('each claimed row that wants a mutant has one, and no mutant is of no row', () => {
+test('each claimed row that requires a mutant has one, and each mutant has a row', () => {
   const wanted = rows.filter((row) => row.isClaimed && row.requiresMutant).map(({ id }) => id);
   expect(listMutantRows()).toEqual(expect.arrayContaining(wanted));
   expect(rows.map(({ id }) => id)).toEqual(expect.arrayContaining(listMutantRows()));
 });
 
-test('each mutant still applies to the program as it stands', async () => {
+test('each mutant applies to the current program', async () => {
   expect(await checkPatches()).toEqual([]);
 });
 
-test('a title may begin with several ids, and nothing else is taken for one', () => {
+test('a title may begin with several ids, and no other text is an id', () => {
   expect(parseIds('R2 R15: a run that is killed')).toEqual(['R2', 'R15']);
   expect(parseIds('a run of R2: killed')).toEqual([]);
   const ofR1 = new RegExp(toTitlePattern('R1'));
@@ -45,5 +45,5 @@ test('a title may begin with several ids, and nothing else is taken for one', ()
     true,
   );
   expect(['R11: a', 'R1 a', 'XR1: a', 'R10 R12: a'].some((each) => ofR1.test(each))).toBe(false);
-  expect(new RegExp(anyRowPattern).test('two tests never share books')).toBe(false);
+  expect(new RegExp(anyRowPattern).test('two tests never share a database')).toBe(false);
 });

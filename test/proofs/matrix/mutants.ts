@@ -11,7 +11,7 @@ import { failsAnyTest } from './test-run.ts';
 
 const folder = join(root, 'test', 'proofs', 'mutants');
 
-/** Each patch by its name: the row's id, and where a row has several (`X3-strays`), what it does. */
+/** Patches by name: the id of the row, and if a row has several (`X3-strays`), the effect. */
 function listMutants(): string[] {
   return readdirSync(folder)
     .filter((name) => name.endsWith('.patch'))
@@ -20,14 +20,14 @@ function listMutants(): string[] {
 
 const toRowId = (mutant: string): string => mutant.split('-')[0] as string;
 
-/** Ids of the rows that have one. */
+/** Ids of the rows with a mutant. */
 export function listMutantRows(): string[] {
   return [...new Set(listMutants().map(toRowId))];
 }
 
 const skippedNames = new Set(['node_modules', '.git', 'dist', 'coverage']);
 
-/** A copy of the checkout as it stands, with what isn't committed; `node_modules` is shared. */
+/** A copy of the working tree, with uncommitted changes. `node_modules` is shared. */
 function copyCheckout(): string {
   const copy = mkdtempSync(join(tmpdir(), 'perennial-mutant-'));
   for (const name of readdirSync(root).filter((each) => !skippedNames.has(each))) {
@@ -46,7 +46,7 @@ async function withCopy<T>(work: (copy: string) => Promise<T>): Promise<T> {
   }
 }
 
-/** @throws Error that names the patch, if the program has moved on and it no longer applies */
+/** @throws Error with the name of the patch, if it does not apply to the current program */
 function applyPatch(copy: string, mutant: string, options: readonly string[] = []): void {
   const patch = join(folder, `${mutant}.patch`);
   try {
@@ -61,13 +61,13 @@ function applyPatch(copy: string, mutant: string, options: readonly string[] = [
   }
 }
 
-/** The copy is no part of a repository, wherever the folder for temporary files is. */
+/** Git must not find a repository above the copy. */
 const excludeRepository = (): NodeJS.ProcessEnv => ({
   ...process.env,
   GIT_CEILING_DIRECTORIES: tmpdir(),
 });
 
-/** Why a patch can't be applied to the checkout as it stands; undefined if it can. */
+/** The reasons why patches do not apply to the current program. */
 export function checkPatches(): Promise<string[]> {
   return withCopy(async (copy) =>
     listMutants().flatMap((mutant) => {
@@ -83,7 +83,7 @@ export function checkPatches(): Promise<string[]> {
 
 export type MutantState = 'killed' | 'alive' | 'none';
 
-/** Whether the tests of a row turn red on each of its mutants. @throws Error where they can't even run */
+/** Checks that the tests of a row fail on each of its mutants. @throws Error if they cannot run */
 export async function testMutants(id: string): Promise<MutantState> {
   const rowMutants = listMutants().filter((mutant) => toRowId(mutant) === id);
   for (const mutant of rowMutants) if (!(await isKilled(mutant))) return 'alive';
@@ -93,7 +93,7 @@ export async function testMutants(id: string): Promise<MutantState> {
 function isKilled(mutant: string): Promise<boolean> {
   return withCopy((copy) => {
     applyPatch(copy, mutant);
-    // A few sequences of the model suffice: the row has tests of its own.
+    // A few sequences of the model suffice, because the row has further tests.
     const env = { MODEL_SEQUENCES: '40', MODEL_MINUTES: '1' };
     return failsAnyTest(copy, toTitlePattern(toRowId(mutant)), env);
   });

@@ -3,11 +3,11 @@ import { readFileSync } from 'node:fs';
 /** A row of docs/safety-matrix.md. */
 export interface MatrixRow {
   readonly id: string;
-  /** Its tests must turn red when the audited bug is brought back. */
+  /** True if its tests must fail when the audited bug is restored. */
   readonly requiresMutant: boolean;
   readonly requirement: string;
   readonly shownBy: string;
-  /** It must have tests that pass; one that isn't claimed may be open. */
+  /** True if the row must have tests that pass. Other rows may be open. */
   readonly isClaimed: boolean;
 }
 
@@ -28,15 +28,15 @@ export function readMatrixRows(
 
 const idsPattern = /^((?:[A-Z]+\d+ )*[A-Z]+\d+): /;
 
-/** The rows that a test is about, by its title: `R2 R15: …`. */
+/** The rows of a test, by its title: `R2 R15: …`. */
 export function parseIds(title: string): string[] {
   return idsPattern.exec(title)?.[1]?.split(' ') ?? [];
 }
 
-/** For vitest's `-t`, which reads a test's title behind those of its groups: tests of this row. */
+/** The pattern for vitest's `-t`, which compares titles of groups and test: tests of this row. */
 export function toTitlePattern(id: string): string {
   return `(?:^| )(?:[A-Z]+[0-9]+ )*${id}(?: [A-Z]+[0-9]+)*: `;
 }
 
-/** Any row. */
+/** The pattern for any row. */
 export const anyRowPattern = toTitlePattern('[A-Z]+[0-9]+');

@@ -3,18 +3,18 @@ import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** A test as the run left it. */
+/** The result of a test. */
 export interface TestResult {
   readonly title: string;
   readonly file: string;
   readonly passed: boolean;
-  /** Why it failed, with the seed of a property. */
+  /** The reason of a failure, with the seed of a property. */
   readonly message: string;
 }
 
 export interface VitestResults {
   readonly tests: readonly TestResult[];
-  /** Files that could not even be loaded, with why. */
+  /** Files that failed to load, with the reason. */
   readonly unloadable: readonly string[];
 }
 
@@ -31,10 +31,10 @@ interface JsonReport {
   }[];
 }
 
-/** Files of tests that may have a title with such ids. */
+/** Test files that contain a title with such ids. */
 function findTestFiles(root: string, pattern: string): string[] {
   const title = new RegExp(`['"\`](?:${pattern.replace('(?:^| )', '')})`);
-  // The tests that fail most quickly come first, and the model comes last.
+  // Tests that fail fastest come first, and the model comes last.
   return ['src/**', 'test/integration/**', 'test/e2e/**', 'test/proofs/crashes/**', 'test/**']
     .map((folder) => `${folder}/*.test.ts`)
     .flatMap((glob) => globSync(glob, { cwd: root }))
@@ -42,14 +42,14 @@ function findTestFiles(root: string, pattern: string): string[] {
     .filter((file) => title.test(readFileSync(join(root, file), 'utf8')));
 }
 
-/** Runs the tests of `root` whose titles fit; other files are not even loaded. */
+/** Runs the tests of `root` with matching titles. Other files are not loaded. */
 export function runTests(root: string, pattern: string): Promise<VitestResults> {
   return runFiles(root, pattern, findTestFiles(root, pattern), {});
 }
 
 /**
- * Whether any test whose title fits fails; files are run one by one until one does. (vitest's own
- * `--bail` ends the process of the file that failed, at times before that one has told.)
+ * Runs files one by one until a test with a matching title fails. vitest's `--bail` may end the
+ * process of a failed file before its report arrives.
  */
 export async function failsAnyTest(
   root: string,
@@ -85,7 +85,7 @@ async function runFiles(
 function runVitest(root: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
   const entry = join(root, 'node_modules', 'vitest', 'vitest.mjs');
   return new Promise((resolve, reject) => {
-    // What it prints is in the report; standard output is ours.
+    // The report contains its output, so standard output stays free.
     const child = spawn(process.execPath, [entry, ...args], {
       cwd: root,
       env: { ...process.env, ...env },

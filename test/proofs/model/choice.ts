@@ -9,7 +9,7 @@ export function refused(...reasons: string[]): Extract<CommandAnswer, { refused:
   return { refused: reasons };
 }
 
-/** The one that is meant: the named one, else the only one, else the only active one. */
+/** The chosen subscription: the named one, else the only one, else the only active one. */
 export function chooseSubscription(
   customer: Customer,
   choice: SubscriptionChoice,

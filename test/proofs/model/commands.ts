@@ -1,10 +1,10 @@
 import type { Customer } from '../../support/customer-model.ts';
 import type { PriceFrom } from './prices.ts';
 
-/** Which subscription: by its place, the one that is meant, or a new one. */
-export type SubscriptionChoice = number | 'meant' | 'new';
+/** A subscription by its index, the default one, or a new one. */
+export type SubscriptionChoice = number | 'default' | 'new';
 
-/** What is asked for, with places instead of ids. */
+/** A command with indexes instead of ids. */
 export type Command =
   | { readonly do: 'set'; readonly vip?: boolean; readonly discount?: number }
   | { readonly do: 'top-up'; readonly amount: number; readonly payment?: string }
@@ -15,7 +15,7 @@ export type Command =
       readonly days: number;
       readonly sub: SubscriptionChoice;
       readonly autoRenew?: boolean;
-      /** Credited in the same transaction. */
+      /** A payment that is credited in the same transaction. */
       readonly pay?: { readonly amount: number; readonly payment: string };
     }
   /** Reverses a payment of the customer. */
@@ -54,21 +54,21 @@ export type Command =
   | { readonly do: 'reissue'; readonly sub: SubscriptionChoice }
   | { readonly do: 'auto-renew'; readonly sub: SubscriptionChoice; readonly on: boolean }
   | { readonly do: 'trial' }
-  /** Set-up: what is past its end and can't or won't be renewed is ended. */
+  /** Set-up: expires subscriptions past their end that cannot or will not be renewed. */
   | { readonly do: 'expire' };
 
-/** The answer of a command: its values, or every reason for which it may be refused. */
+/** The answer of a command: its values, or every allowed reason for a refusal. */
 export type CommandAnswer =
   | { readonly ok: Readonly<Record<string, unknown>> }
   | { readonly refused: readonly string[] };
 
-/** What a command goes by besides the customer's books. */
+/** The facts of a command besides the state of the customer. */
 export interface CommandContext {
   readonly now: number;
   readonly prices: readonly PriceFrom[];
 }
 
-/** Books after a command, and its answer. A refused one leaves them as they were. */
+/** The state after a command, and its answer. A refused command leaves the state unchanged. */
 export interface CommandEffect {
   readonly customer: Customer;
   readonly answer: CommandAnswer;

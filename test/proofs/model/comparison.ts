@@ -21,12 +21,12 @@ import { toPlaces } from './program.ts';
 import type { DoneCommand, Participant } from './resolved-commands.ts';
 import type { SequenceRun } from './sequence-run.ts';
 
-// Holds the database against the model: the answers, the rows, and what must hold of them in any case.
+// Comparison of the database with the model: answers, rows, and invariants.
 
-/** What the database has of a sequence. */
+/** The facts of a sequence in the database. */
 export interface DatabaseFacts {
   readonly rows: readonly CustomerRows[];
-  /** When the last run of auto-renewal went through everything. */
+  /** The time of the last complete run of auto-renewal. */
   readonly passedAt: number | null;
 }
 
@@ -38,7 +38,7 @@ export async function readFacts(
   return { rows: await readCustomerRows(db, ids, since), passedAt: await readLastPass(db) };
 }
 
-/** @throws Error if the database has no run of the time when the worker ran */
+/** @throws Error if the database has no run at the time when the worker ran */
 export function requireSamePass(
   { passedAt }: DatabaseFacts,
   expected: Pick<SequenceRun, 'passedAt'>,
@@ -47,7 +47,7 @@ export function requireSamePass(
   throw new Error(`the last run was at ${expected.passedAt}; the database says ${passedAt}`);
 }
 
-/** Holds a whole database against the model, without anything that was just done. */
+/** Compares a whole database with the model, without a preceding command. */
 export function requireEqual(facts: DatabaseFacts, current: SequenceRun): void {
   for (const [n, { position }] of current.participants.entries()) {
     const actual = toModelCustomer(facts.rows[n] as CustomerRows);
@@ -64,11 +64,11 @@ interface ActGroup {
   readonly done: readonly DoneCommand[];
   readonly runs: number;
   readonly acts: number;
-  /** Of the runs: the smallest batch. */
+  /** The smallest batch of the runs. */
   readonly batchMax: number;
 }
 
-/** Holds one customer's books against the model. Gives how many renewals there were. */
+/** Compares the state of one customer with the model. @returns the number of renewals */
 export function requireExplained(
   participant: Participant,
   rows: CustomerRows,
@@ -83,7 +83,8 @@ export function requireExplained(
     .map(({ command, key, answer }) => ({ command, key, answer: toPlaces(answer, rows) }));
   const actual = toModelCustomer(rows);
   const renewed = countRenewals(rows) - countRenewals(participant.rows);
-  // On its own: exactly. Other customers' commands, and another run, hold somebody up at most.
+  // A run without concurrency has exactly one result. Commands of other customers and other runs
+  // can only delay a subscription.
   participant.position =
     acts === 1
       ? requireExpectedResult(participant.position, asked[0], group, actual, context)
@@ -130,7 +131,7 @@ function requireOrder(
   );
 }
 
-/** Where two customers' books differ, a line each. */
+/** The differences of two states, one per line. */
 function describeDifference(
   one: Customer,
   other: Customer,

@@ -8,23 +8,25 @@ import type { Command, CommandAnswer, CommandContext } from './commands.ts';
 import { applyToModel } from './model.ts';
 import { examineSubscription, isDue, isRetryDue, sortByEnd } from './renewal.ts';
 
-// What may come out when things are done at once. Each command is one transaction under the
-// customer's lock, so the books and the answers must be those of *some* order of the commands; all
-// orders are tried. A run is not one transaction: it finds, and then decides page by page, and
-// leaves out who is locked just then. So a run among other things is taken for any number of
-// steps, anywhere in that order, each of which decides some of the customer's due subscriptions, in
-// order of their end. That is sound (no right result is refused) and a bit generous: a run that
-// overlooks somebody is accepted here. A run on its own is not given that: it has to decide
-// all that is due, so each group is followed by the chance of one.
+// The possible results of concurrent actions.
+//
+// 1. Each command is one transaction under the lock of its customer. So state and answers must
+//    equal those of some order of the commands. All orders are tried.
+// 2. A run is not one transaction. It finds subscriptions, decides page by page, and skips locked
+//    customers. So a concurrent run counts as any number of steps in that order. Each step decides
+//    some due subscriptions of the customer, in the order of their ends.
+// 3. This is sound: no correct result is rejected. It is slightly generous: a run that skips a
+//    subscription is accepted here. A run without concurrency must decide all due subscriptions, so
+//    each group may be followed by one.
 
 export interface AskedCommand {
   readonly command: Command;
   readonly key: string;
-  /** What the program answered. */
+  /** The answer of the program. */
   readonly answer: CommandAnswer;
 }
 
-/** Books with the answers that were given under a key: the same key again gives the same. */
+/** The state with the answers by key. The same key returns the same answer. */
 export interface ModelPosition {
   readonly customer: Customer;
   readonly answers: Readonly<Record<string, CommandAnswer>>;
@@ -63,7 +65,7 @@ function listSubsets(places: readonly number[]): number[][] {
   return all;
 }
 
-/** Some due subscriptions decided, by the order of their end. */
+/** Decides some due subscriptions, in the order of their ends. */
 function decidePlaces(
   at: ModelPosition,
   places: readonly number[],
@@ -78,14 +80,16 @@ function listDuePlaces(customer: Customer, now: number): number[] {
   return customer.subs.flatMap((sub, place) => (isDue(sub, now) ? [place] : []));
 }
 
-/** Those that a run may look at: due ones, and those whose retry from quarantine is due. */
+/**
+ * The subscriptions that a run may examine: due ones, and those whose retry from quarantine is due.
+ */
 function listExaminedPlaces(customer: Customer, now: number): number[] {
   return customer.subs.flatMap((sub, place) =>
     isDue(sub, now) || isRetryDue(sub, now) ? [place] : [],
   );
 }
 
-/** The position after an order of `asked` and `runs` that explains `actual`; undefined: none. */
+/** The position after an order of `asked` and `runs` that explains `actual`, or undefined. */
 export function findOrder(
   before: ModelPosition,
   asked: readonly AskedCommand[],
@@ -125,16 +129,16 @@ export function findOrder(
     }
     return undefined;
   };
-  // Four pages a run: to be tried again, due, due again after a late renewal, out of quarantine.
+  // A run has four pages: retries, due, due again after a late renewal, quarantine.
   return search(before, asked, runs * 4);
 }
 
 /**
- * What a run on its own leaves: every due one that is not in quarantine decided, in order of its
- * end. One that was so late that it is due again at once may be renewed again, where the walk comes
- * to it, or left to the next run. The first is what is said when none fits.
+ * The possible states after a run without concurrency. All due subscriptions outside quarantine are
+ * decided, in the order of their ends. A very late one is due again at once. It may be renewed
+ * again in the walk, or left to the next run. The first state is reported if none matches.
  *
- * Of the retries from quarantine, a run decides one batch, which other customers' retries fill too.
+ * A run decides one batch of retries from quarantine, which other customers share.
  */
 export function listPositionsAfterRun(
   before: ModelPosition,
@@ -145,7 +149,7 @@ export function listPositionsAfterRun(
     listDuePlaces(customer, context.now).filter(
       (place) => customer.subs[place]?.quarantine === null,
     );
-  // What is in quarantine comes last.
+  // Quarantine comes last.
   const retried = before.customer.subs.flatMap((sub, place) =>
     isRetryDue(sub, context.now) ? [place] : [],
   );
@@ -160,15 +164,15 @@ export function listPositionsAfterRun(
   );
 }
 
-/** More than all customers of a sequence have in quarantine. */
+/** More than all subscriptions of a sequence in quarantine. */
 const bigBatchSize = 1_000;
 
 type WalkKey = readonly [at: number, place: number];
 
 /**
- * What the walks of a run may leave: first over those that were tried, then over the new ones, in
- * pages that end anywhere, since other customers' subscriptions fill them too. One that is renewed
- * and due again has a key that is yet to come.
+ * The possible states after the walks of a run: first over retries, then over new subscriptions.
+ * Pages may end anywhere, because other customers share them. A renewed subscription that is due
+ * again has a later key.
  */
 function listWalks(
   before: ModelPosition,

@@ -10,16 +10,16 @@ import type { CommandContext } from './commands.ts';
 import { computePrice, findListPrice } from './prices.ts';
 import { computeLastTerms, isSameTerms } from './terms.ts';
 
-// Which amounts a customer knows. A renewal takes no more than the greatest of them:
+// The amounts that a customer knows. A renewal charges at most the greatest of them:
 //
-// 1. The amount of the last charge for the same plan and length. A charge that was not given back
-//    goes before one that was.
-// 2. Each stated amount: of the answer to an own choice at once, of a message 24 h after it.
+// 1. The amount of the last charge for the same plan and length. A charge that was not refunded
+//    counts before one that was.
+// 2. Each stated amount: that of the answer to a choice at once, that of a message after 24 h.
 //
-// Without any of these, it takes no more than the least of the first terms of granted time and of
-// the messages of the last 24 h. Without those, the price of the moment is the amount. A payment replaces the statements that counted
-// by then. A choice replaces all statements of its terms. A message of a new price replaces earlier
-// messages of an equal or a greater amount.
+// Without any of these, it charges at most the least of the first terms of granted time and of the
+// messages of the last 24 h. Without those, it charges the current price. A payment replaces the
+// statements that counted by then. A choice replaces all statements of its terms. A message of a
+// new price replaces earlier messages with an equal or a greater amount.
 
 /** `renewal.notice`. */
 const noticeMs = day;
@@ -41,7 +41,7 @@ function findLastCharge(customer: Customer, place: number, wanted: Terms): Perio
   return charged.findLast(({ refundedAt }) => refundedAt === null) ?? charged.at(-1);
 }
 
-/** What a renewal at `now` takes that costs `price`. */
+/** The charge of a renewal at `now` with this price. */
 export function computeCharge(
   customer: Customer,
   place: number,
@@ -66,7 +66,7 @@ export const isAware = (customer: Customer, place: number, wanted: Terms): boole
     (one) => isSameTerms(one, wanted) && isStated(one),
   );
 
-/** A payment at `now` replaces what counted of its plan and length. */
+/** A payment at `now` replaces the statements that counted for its plan and length. */
 export function forgetPaid(sub: Subscription, paid: Terms, now: number): void {
   sub.known = sub.known.filter((one) => !isSameTerms(one, paid) || isLate(one, now));
 }

@@ -3,8 +3,8 @@ import { parseArgs } from 'node:util';
 
 // npm run proof:model -- [--sequences 20000] [--minutes 60] [--seed N]
 //
-// The model test of the suite with more sequences: as many as were asked for, or as fit into the
-// time. Exit code 1 if the books were once not what the model says.
+// Runs the model test of the suite with more sequences, up to this number or time. Exit code 1 if
+// the database once differed from the model.
 
 const { values } = parseArgs({
   options: {

@@ -6,18 +6,17 @@ import { createCounts, runSequence } from './sequence-run.ts';
 import { sequences } from './sequences.ts';
 import { closeStage, createStage } from './stage.ts';
 
-// Random sequences of everything that can happen to the books, on the real program and a real
-// PostgreSQL, against the pure model of this folder. Two at a time, so that the machine's second
-// core has something to do; a database serves many sequences, and is left before it grows slow.
-// `npm run proof:model` plays more of them.
+// Random sequences of all possible events, on the real program and a real PostgreSQL, against the
+// pure model of this folder. Two lanes use both cores. A database serves many sequences, and is
+// replaced before it becomes slow. `npm run proof:model` runs more of them.
 
 const count = Number(process.env.MODEL_SEQUENCES || 1_000);
-/** The suite has to play all of them; a proof as many as fit into its time. */
+/** The suite must run all sequences. A proof runs as many as its time allows. */
 const isProof = process.env.MODEL_MINUTES !== undefined;
 const limitMs = Number(process.env.MODEL_MINUTES || 8) * 60_000;
 const lanes = [0, 1];
 const perStage = 250;
-/** For the smaller sequences that are tried once one has failed. */
+/** The time for smaller sequences after a failure. */
 const shrinkMs = 60_000;
 
 const sequenceCounts = createCounts();
@@ -41,7 +40,7 @@ async function runSequences(seed: number, numRuns: number, timeMs: number): Prom
 }
 
 test.concurrent.for(lanes)(
-  "R5 R11 R14 R16 R17 B2 B3 B4 N1 C1 C2 C3 C5 C6: whatever is done, in whatever order and at once, the books are the model's (lane %i)",
+  'R5 R11 R14 R16 R17 B2 B3 B4 N1 C1 C2 C3 C5 C6: after any commands, in any order and at once, the database equals the model (lane %i)',
   { timeout: limitMs + shrinkMs },
   async (lane) => {
     const began = performance.now();
@@ -61,7 +60,7 @@ afterAll(() => {
   process.stdout.write(`model: seed ${readSeed()}, ${runCount} sequences: ${counts.join(', ')}\n`);
 });
 
-test('the model is its own statement of the rules: it imports nothing of the program', () => {
+test('the model states the rules independently and imports nothing of the program', () => {
   const folder = new URL('./', import.meta.url);
   // Only the files that play sequences on the program import it.
   const impure = /^(?:program|comparison|sequence-run|main|stage|.*\.test)\.ts$/;

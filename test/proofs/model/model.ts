@@ -48,8 +48,8 @@ import {
   updateFromPeriods,
 } from './terms.ts';
 
-// What each command does, said again from docs/design.md and not from the program. A refusal names
-// every reason that holds: which one the program says first is its own affair.
+// The effect of each command, stated from docs/design.md and independently of the program. A
+// refusal lists all valid reasons, because the program may return any of them.
 
 export function applyToModel(
   before: Customer,
@@ -187,7 +187,7 @@ function addFreePeriod(customer: Customer, place: number, free: FreePeriod): voi
   customer.periods.push({ sub: place, plan, kind, ...free, ...sold, ...unpaid });
 }
 
-/** Every charged period that is not over is given back, if that was asked. */
+/** Refunds every charged period that is not over, if requested. */
 function revoke(customer: Customer, command: CommandOf<'revoke'>, now: number): CommandAnswer {
   const chosen = chooseSubscription(customer, command.sub);
   if ('refused' in chosen) return chosen;
@@ -203,7 +203,7 @@ function revoke(customer: Customer, command: CommandOf<'revoke'>, now: number): 
       recordRefundNotification(customer, period, amount);
       refunded += amount;
     }
-    // A revoked subscription is over: only its end follows.
+    // A revoked subscription has no access. Only its end follows.
     sub.expiresAt = computeEnd(customer, place);
   }
   Object.assign(sub, { state: 'revoked', nextTryAt: Infinity });
@@ -254,7 +254,7 @@ function stateRenewal(customer: Customer, place: number, { now, prices }: Comman
   return { at: toIso(at), amount: toMajor(amount) };
 }
 
-/** Whoever runs gets another credential; the one before never comes back. */
+/** A running subscription gets another credential. The previous one never returns. */
 function reissue(customer: Customer, command: CommandOf<'reissue'>, now: number): CommandAnswer {
   const chosen = chooseSubscription(customer, command.sub);
   if ('refused' in chosen) return chosen;
@@ -283,7 +283,7 @@ function createRightsAnswer(customer: Customer, place: number, refunded: number)
   };
 }
 
-/** Once ever, and not for somebody who has or had a subscription. */
+/** Given once, and never to a customer who has or had a subscription. */
 function startTrial(customer: Customer, now: number): CommandAnswer {
   const reasons: string[] = [];
   if (customer.trialUsed) reasons.push('trial_used');
@@ -306,7 +306,9 @@ function startTrial(customer: Customer, now: number): CommandAnswer {
   };
 }
 
-/** Set-up until there is the worker: whatever is past its end, with or without money. */
+/**
+ * Set-up in place of the worker: expires all subscriptions past their end, with or without money.
+ */
 function expireSubscriptions(customer: Customer, now: number): CommandAnswer {
   for (const sub of customer.subs) {
     if (sub.state === 'active') applyBegunTerms(customer, customer.subs.indexOf(sub), now);
@@ -317,7 +319,7 @@ function expireSubscriptions(customer: Customer, now: number): CommandAnswer {
   return { ok: {} };
 }
 
-/** A period with other terms that has begun brings them. */
+/** A period with other terms that has begun sets these terms. */
 function applyBegunTerms(customer: Customer, place: number, now: number): void {
   const sub = customer.subs[place] as Subscription;
   if (sub.changesAt === null || sub.changesAt > now) return;

@@ -13,7 +13,7 @@ import { updateFromPeriods } from './terms.ts';
 
 type EntryFields = Partial<Pick<LedgerEntry, 'payment' | 'leaves' | 'dispute' | 'claim'>>;
 
-/** Adds an entry to the ledger and gives its place. The balance is the sum of all entries. */
+/** Adds an entry to the ledger. The balance is the sum of all entries. @returns the index */
 export function addEntry(
   customer: Customer,
   amount: number,
@@ -29,7 +29,7 @@ export function addEntry(
   );
 }
 
-/** A payment comes in. It pays the claim first. Gives its entry, and what the claim took. */
+/** Credits a payment, which first pays the claim. @returns the entry, and the part for the claim */
 export function payIn(customer: Customer, amount: number, payment: string | null, now: number) {
   const entry = addEntry(customer, amount, 'top_up', now, { payment });
   const claimPaid = Math.min(amount, customer.claim);
@@ -45,7 +45,7 @@ export function computeUnused(period: Period, now: number): number {
   return Number(share / BigInt(period.endsAt - period.startsAt));
 }
 
-/** Gives a period's money back; nothing to give leaves no entry. What had passed stays. */
+/** Refunds a period. An amount of 0 writes no entry. The used part stays. */
 export function refundPeriod(
   customer: Customer,
   period: Period,
@@ -97,14 +97,14 @@ function closeGap(customer: Customer, removed: Period, now: number): void {
 export const findPlace = (customer: Customer, period: Period): number =>
   customer.periods.indexOf(period);
 
-/** After a change of money, price or terms a failed renewal is tried again at once. */
+/** After a change of money, price or terms a failed renewal is retried at once. */
 export function clearQuarantine(customer: Customer): void {
   for (const sub of customer.subs) sub.quarantine = null;
 }
 
 /**
- * Something may let the customer's waiting subscriptions be paid: they are tried at once, also the
- * ended ones, for 7 days, and the ones that were put aside.
+ * Money may pay for waiting subscriptions. They are retried at once, also expired ones for 7 days,
+ * and those in quarantine.
  */
 export function retryRenewalsNow(customer: Customer, now: number): void {
   clearQuarantine(customer);
@@ -117,8 +117,8 @@ export function retryRenewalsNow(customer: Customer, now: number): void {
 }
 
 /**
- * The operator may pay a refund out. What is to be renewed within the next 7 hours waits an hour,
- * or until its end.
+ * The operator may pay a refund out. A renewal within the next 7 hours waits an hour, at most until
+ * the end.
  */
 export function delayRenewals(customer: Customer, now: number): void {
   clearQuarantine(customer);
@@ -129,7 +129,10 @@ export function delayRenewals(customer: Customer, now: number): void {
   }
 }
 
-/** Whoever runs has one live credential: the last one if it went at most 30 days ago, or a new one. */
+/**
+ * A running subscription has one live credential: the last one if it was retired at most 30 days
+ * ago, else a new one.
+ */
 export function openCredential(sub: Subscription, now: number): void {
   if (sub.credentials.some((one) => one.retiredAt === null)) return;
   const recent = sub.credentials
@@ -147,7 +150,7 @@ export function retireCredentials(sub: Subscription, now: number): void {
   for (const one of sub.credentials) if (one.retiredAt === null) one.retiredAt = now;
 }
 
-/** One that begins now and is paid or given its first period next. */
+/** A subscription that starts now. Its first period is paid or given next. */
 export function createSubscription(
   plan: string,
   days: number,

@@ -7,11 +7,11 @@ import { createCounts, runStep, type SequenceRun, startSequence } from './sequen
 import type { Step } from './sequences.ts';
 import { closeStage, createStage, type Stage } from './stage.ts';
 
-// The model as an oracle: after a played story each corruption of the database is a difference. Each
-// corruption keeps all sums right, as far as it can, so that no constraint and no sum shows it.
+// The model as an oracle: after a story, each corruption of the database is a difference. Each
+// corruption keeps all sums right if possible, so that no constraint and no sum detects it.
 
 const createCommandStep = (command: Command): Step => ({
-  step: 'together',
+  step: 'group',
   acts: [{ act: 'command', customer: 0, command }],
 });
 
@@ -20,7 +20,7 @@ const story: readonly Step[] = [
   createCommandStep({ do: 'top-up', amount: 90_000, payment: '0' }),
   createCommandStep({ do: 'purchase', plan: 'basic', days: 30, sub: 'new' }),
   { step: 'clock', byMs: 30 * day - 3 * hour },
-  { step: 'together', acts: [{ act: 'run', batchMax: 1_000 }] },
+  { step: 'group', acts: [{ act: 'run', batchMax: 1_000 }] },
   createCommandStep({ do: 'top-up', amount: 10_000, payment: '1' }),
 ];
 
@@ -30,7 +30,7 @@ const endSql = 'UPDATE subscription SET expires_at = (SELECT max(ends_at) FROM p
 const receiptSql = `UPDATE notification SET`;
 const whereReceiptSql = `WHERE dedupe_key = 'receipt:' || ${chargeSql}`;
 
-/** What is corrupted, the first difference that the model names, and how. */
+/** The corruption, the first difference that the model reports, and the statements. */
 const corruptions: readonly (readonly [string, string, readonly string[]])[] = [
   [
     'a double price, with its ledger and its receipt',
@@ -162,14 +162,14 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => closeStage(stage));
 
-/** What the model finds after these statements, which are rolled back. */
+/** The difference after these statements, which are rolled back. */
 async function findDifference(
   statements: readonly RawBuilder<unknown>[],
 ): Promise<string | undefined> {
   const found: { difference?: string } = {};
   const undo = new Error('roll back');
   const corrupted = stage.database.db.transaction().execute(async (tx) => {
-    // No trigger and no foreign key sees what no program may do.
+    // Triggers and foreign keys are off, because no program may write this.
     await sql`SET LOCAL session_replication_role = replica`.execute(tx);
     await sql`SET LOCAL search_path = perennial`.execute(tx);
     let rows = 0n;

@@ -1,12 +1,12 @@
 import type { Customer } from '../../support/customer-model.ts';
 
-// Which payments paid a period, by a replay of the ledger.
+// The payments that paid a period, by a replay of the ledger.
 //
-// 1. Each credit is a pile of its own money. A new pile lies on top. A payment that moved away and
-//    came back is a new pile: a claim stands for what the earlier one paid.
+// 1. Each credit is a separate pile of money. A new pile lies on top. A payment that moved away and
+//    came back is a new pile, because a claim replaces what the earlier one paid.
 // 2. Money is taken from the top.
-// 3. A refund returns the money of its charge as new piles on top, each of the payment that it came
-//    from. Of a part, the newest money returns.
+// 3. A refund returns the money of its charge as new piles on top, each with the payment that it
+//    came from. For a partial refund, the newest money returns.
 // 4. A chargeback, or a payment that moves away, takes the money of that payment first.
 
 interface Lot {
@@ -15,7 +15,7 @@ interface Lot {
   readonly amount: number;
 }
 
-/** What each charge, by its entry, took from this payment. */
+/** The amount that each charge, by its entry, took from this payment. */
 export function computePaidBy(customer: Customer, payment: string): Map<number, number> {
   const findCredit = (name: string | null, before: number): number =>
     customer.ledger.findLastIndex((entry, place) => {

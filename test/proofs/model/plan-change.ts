@@ -13,7 +13,9 @@ import { isSameTerms, setChoice } from './terms.ts';
 
 type PlanChange = Extract<Command, { do: 'change-plan' }>;
 
-/** At the next renewal; or now: the unused time is a refund, and a new period starts now. */
+/**
+ * Changes the plan at the next renewal, or now. Now refunds the unused time and starts a period.
+ */
 export function changePlan(
   customer: Customer,
   command: PlanChange,
@@ -71,7 +73,7 @@ export function changePlan(
   sub.expiresAt = now;
   sub.choice = null;
   chargeAndExtend(customer, place, { plan, days }, { cost, action: 'extended', now });
-  // Everything that raises the balance lets what waits be tried again.
+  // Every increase of the balance retries waiting renewals.
   if (customer.balance > balanceBefore) retryRenewalsNow(customer, now);
   customer.events.push('plan_changed');
   return answer(credited);

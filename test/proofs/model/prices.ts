@@ -1,19 +1,19 @@
-// What things cost, said again (design, price): the list price with the latest start that is
-// not after now; for a VIP the better of 30% and the personal discount, else the personal discount;
-// down to a whole minor unit.
+// Prices, stated independently of the program (design, price): the list price with the latest start
+// that is not after now. A VIP gets the better of 30% and the personal discount, others the
+// personal discount. The result is rounded down to a minor unit.
 
 export interface PriceFrom {
   readonly plan: string;
   readonly days: number;
   readonly from: number;
-  /** Null: from then on there is none. */
+  /** Null: no price from then on. */
   readonly amount: number | null;
 }
 
 export const plans = ['basic', 'plus'] as const;
 export const periods = [1, 7, 30] as const;
 
-/** Odd amounts, so that every discount has something to round; `plus` isn't sold by the day. */
+/** Odd amounts, so that every discount needs rounding. `plus` has no daily price. */
 export const firstPrices: readonly PriceFrom[] = [
   { plan: 'basic', days: 1, from: 0, amount: 701 },
   { plan: 'basic', days: 7, from: 0, amount: 3_999 },
@@ -24,7 +24,7 @@ export const firstPrices: readonly PriceFrom[] = [
 
 export const vipPercent = 30;
 
-/** What costs nothing, once. */
+/** The free trial. */
 export const trial = { plan: 'basic', days: 3 } as const;
 
 export function findListPrice(

@@ -22,9 +22,9 @@ import { toMajor } from '../../support/customer-model.ts';
 import { type CustomerRows, indexPlaces } from '../../support/customer-rows.ts';
 import { type Command, type CommandAnswer, type SubscriptionChoice, toIso } from './commands.ts';
 
-// Asks the program for what a command of the model says, and gives its answer in the model's words.
+// Runs commands of the model on the program, and converts its answers to those of the model.
 
-/** Ids of a customer's rows by their place, when a group of commands begins. */
+/** Ids of the rows of a customer by index, at the start of a group of commands. */
 export interface RowIds {
   readonly telegramId: bigint;
   readonly customerId: number;
@@ -32,12 +32,12 @@ export interface RowIds {
   readonly periods: readonly number[];
 }
 
-/** The program's own answer; places are known once the group is done. */
+/** The answer of the program. Indexes are known after the group. */
 export type ProgramAnswer =
   | { readonly ok: Readonly<Record<string, unknown>> }
   | { readonly refused: readonly string[] };
 
-/** An id that no row has. */
+/** An id without a row. */
 const unknownId = 9_000_000_000_000_000;
 
 export async function applyToProgram(
@@ -133,7 +133,7 @@ async function runCommand(
   }
 }
 
-/** The program accepts any spelling of a provider: it varies here. */
+/** The program accepts any case of a provider, so it varies here. */
 function toProviderPayment(payment: string, key: string) {
   const [provider = '', providerRef = ''] = payment.split('/');
   const isLoud = Number(key.at(-1)) % 3 === 1;
@@ -145,7 +145,7 @@ const toMoney = (amount: number, payment: string | undefined, key: string) => ({
   ...(payment === undefined ? {} : toProviderPayment(payment, key)),
 });
 
-/** Moves a payment, and gives the answer to each of the two customers. */
+/** Moves a payment. @returns the answers for the two customers */
 export async function movePaymentInProgram(
   db: Db,
   [from, to]: readonly [bigint, bigint],
@@ -207,7 +207,9 @@ async function lockCustomer(tx: Tx, customerId: number): Promise<void> {
   await sql`SELECT FROM perennial.customer WHERE id = ${customerId} FOR NO KEY UPDATE`.execute(tx);
 }
 
-/** Set-up: new terms come into force and what is past its end ends, as expiry leaves it. */
+/**
+ * Set-up: new terms come into force, and subscriptions past their end expire, as expiry does it.
+ */
 async function expireCustomer(
   tx: Tx,
   customer: number,
@@ -230,7 +232,7 @@ async function expireCustomer(
   return {};
 }
 
-/** What an answer says beyond the customer's own particulars. */
+/** Fields of an answer that do not belong to the state of the customer. */
 const ignoredFields = new Set([
   'telegram_id',
   'currency',
@@ -243,7 +245,7 @@ const ignoredFields = new Set([
   'provider_ref',
 ]);
 
-/** An answer with places instead of ids. */
+/** An answer with indexes instead of ids. */
 export function toPlaces(answer: ProgramAnswer, rows: CustomerRows): CommandAnswer {
   if ('refused' in answer) return answer;
   const places = indexPlaces(rows);

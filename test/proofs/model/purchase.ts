@@ -34,7 +34,7 @@ export interface PlanCost {
   readonly amount: number;
 }
 
-/** Null: there is no price now. */
+/** Null without a current price. */
 export function computeCost(
   customer: Customer,
   { plan, days }: Terms,
@@ -45,7 +45,7 @@ export function computeCost(
   return { list, percent: computePercent(customer), amount: computePrice(customer, list) };
 }
 
-/** Extends or revives the named one, converts a running trial in place, or makes a new one. */
+/** Extends or revives the named subscription, converts a running trial, or creates a new one. */
 export function buy(customer: Customer, command: Purchase, context: CommandContext): CommandAnswer {
   const { now } = context;
   const reasons: string[] = [];
@@ -80,7 +80,7 @@ export function buy(customer: Customer, command: Purchase, context: CommandConte
     customer.events.push('topped_up');
   }
   for (const period of undone) undoRenewal(customer, period, now);
-  // What is left of the payment may pay for another subscription.
+  // The rest of the payment may pay for another subscription.
   const finish = (answer: CommandAnswer): CommandAnswer => {
     if (pay !== undefined) retryRenewalsNow(customer, now);
     return answer;
@@ -101,16 +101,16 @@ export function buy(customer: Customer, command: Purchase, context: CommandConte
 
 function chooseSubscriptionToBuy(customer: Customer, { sub }: Purchase) {
   if (sub === 'new') return { place: 'new' as const };
-  if (sub !== 'meant') return chooseSubscription(customer, sub);
+  if (sub !== 'default') return chooseSubscription(customer, sub);
   const buyable = (place: number) => customer.subs[place]?.state !== 'revoked';
   if (!customer.subs.some((_, place) => buyable(place))) return { place: 'new' as const };
-  return chooseSubscription(customer, 'meant', buyable);
+  return chooseSubscription(customer, 'default', buyable);
 }
 
 /**
  * The customer paid for this purchase less than 10 minutes ago, and the money revived another
- * subscription meanwhile. Those charges go back, the newest first, if that pays for the purchase. The
- * charge of the subscription that is bought anew for another plan goes back in any case.
+ * subscription meanwhile. Those charges are refunded, the newest first, if that pays for the
+ * purchase. The charge of the subscription that gets another plan is refunded in any case.
  */
 function findRenewalsToUndo(
   customer: Customer,

@@ -20,8 +20,8 @@ import { updateFromPeriods } from './terms.ts';
 type Refund = Extract<Command, { do: 'refund' }>;
 
 /**
- * Takes back a period: a bought one with its money, the last one first, or a grant. With a payout the
- * money leaves the balance at once, and nothing is tried again because of it.
+ * Refunds a period: a bought one with its money, the last one first, or a grant. With a payout the
+ * money leaves the balance at once, and retries no renewal.
  */
 export function refund(customer: Customer, command: Refund, now: number): CommandAnswer {
   const period = customer.periods[command.period];

@@ -12,14 +12,17 @@ import { addEntry, openCredential } from './money.ts';
 import { computeCost } from './purchase.ts';
 import { computeNextTerms, updateFromPeriods } from './terms.ts';
 
-// Auto-renewal, said again from docs/design.md and not from the program.
+// Auto-renewal, stated from docs/design.md and independently of the program.
 
-/** Whether a run looks at it: what it finds, and what it asks again under the lock. */
+/**
+ * True if a run examines the subscription: the condition of the search and of the check under the
+ * lock.
+ */
 export function isDue(sub: Subscription, now: number): boolean {
   if (sub.kind !== 'paid' || !sub.autoRenew) return false;
   if (sub.state === 'expired') return sub.nextTryAt === null;
   if (sub.state !== 'active') return false;
-  // No period is shorter than a day, so these hours lie in the last half of each.
+  // Every period has at least a day, so these hours are in its last half.
   if (sub.expiresAt > now + 6 * hour) return false;
   return sub.nextTryAt === null || sub.nextTryAt <= now;
 }
@@ -29,7 +32,7 @@ export function isRetryDue(sub: Subscription, now: number): boolean {
   return sub.quarantine !== null && sub.quarantine.retryAt <= now;
 }
 
-/** One that a run looks at: decided if it is due, else released from quarantine. */
+/** Examines a subscription: decides it if it is due, else releases it from quarantine. */
 export function examineSubscription(
   customer: Customer,
   place: number,
@@ -40,7 +43,10 @@ export function examineSubscription(
   else sub.quarantine = null;
 }
 
-/** One due subscription: renewed, told to be short, given up, or put aside. Changes `customer`. */
+/**
+ * Decides one due subscription: renewed, too low a balance, given up, or quarantined. Changes
+ * `customer`.
+ */
 export function decideRenewal(customer: Customer, place: number, around: CommandContext): void {
   const sub = customer.subs[place] as Subscription;
   const { now } = around;
@@ -57,7 +63,7 @@ export function decideRenewal(customer: Customer, place: number, around: Command
     return;
   }
   const amount = computeCharge(customer, place, { plan, days }, { price: cost.amount, now });
-  // After the 7 days only the money counts that had come by then, without what was spent since.
+  // After the 7 days only money counts that had arrived by then, without later spending.
   const lastDay = sub.expiresAt + 7 * day;
   if (ended && now > lastDay && amount > computeMoneyAt(customer, lastDay)) {
     sub.nextTryAt = Infinity;
@@ -68,8 +74,8 @@ export function decideRenewal(customer: Customer, place: number, around: Command
     recordShortBalance(customer, place, now);
     return;
   }
-  // No paid day is lost and none is given twice: a period starts at max(now, end) for one that
-  // ended, and where the last one ends for one that runs or should have.
+  // A period starts at max(now, end) after an expiry, else at the last end. So no paid day is lost
+  // or given twice.
   let startsAt = sub.expiresAt;
   if (ended) startsAt = Math.max(now, sub.expiresAt);
   else if (now >= sub.expiresAt + days * day) startsAt = now;
@@ -82,8 +88,8 @@ export function decideRenewal(customer: Customer, place: number, around: Command
   const period: Period = { sub: place, source: 'renewal', ...time, ...price };
   customer.periods.push(period);
   Object.assign(sub, { state: 'active', nextTryAt: null, quarantine: null, choice: null });
-  // Of a period to come, the terms come into force later. What is due until then is the worker's.
-  // After a step back of the clock, a period can start at a moment that was reached before.
+  // Terms of a later period come into force later. The worker handles what is due until then. After
+  // a step back of the clock, a period can start at a time that was reached before.
   if (startsAt > now) updateFromPeriods(customer, place, sub.shownAt ?? now, period);
   else updateFromPeriods(customer, place, now);
   forgetPaid(sub, { plan, days }, now);
@@ -98,7 +104,10 @@ function computeMoneyAt({ ledger }: Customer, until: number): number {
   return spent.reduce((left, { amount }) => left + amount, balanceAt);
 }
 
-/** Once a period the customer hears of it; tried in an hour, and at the end itself. */
+/**
+ * Notifies the customer once per period. The next attempt follows in an hour, at the latest at the
+ * end.
+ */
 function recordShortBalance(customer: Customer, place: number, now: number): void {
   const sub = customer.subs[place] as Subscription;
   sub.quarantine = null;
@@ -112,7 +121,10 @@ function recordShortBalance(customer: Customer, place: number, now: number): voi
   if (!customer.notices.includes(notice)) customer.notices.push(notice);
 }
 
-/** Tried again after 1, 2, 4, … hours, at most a day; not later than a day after a running end. */
+/**
+ * Retries after 1, 2, 4, … hours, at most a day, and at the latest a day after the end of a running
+ * period.
+ */
 function quarantineRenewal(sub: Subscription, now: number): void {
   const before = sub.quarantine?.attempts ?? 0;
   const hours = Math.min(24, 2 ** before);
@@ -121,7 +133,7 @@ function quarantineRenewal(sub: Subscription, now: number): void {
   sub.quarantine = { reason: 'no_price', attempts: before + 1, retryAt };
 }
 
-/** Places of these, in order of their end: in that order a balance is spent. */
+/** Indexes in the order of their ends, in which a balance is spent. */
 export function sortByEnd(customer: Customer, places: readonly number[]): number[] {
   const endAt = (place: number) => (customer.subs[place] as Subscription).expiresAt;
   return [...places].sort((a, b) => endAt(a) - endAt(b) || a - b);

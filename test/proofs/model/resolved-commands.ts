@@ -5,9 +5,9 @@ import type { ModelPosition } from './interleavings.ts';
 import type { ProgramAnswer, RowIds } from './program.ts';
 import type { Act } from './sequences.ts';
 
-// From an act of a sequence to a command for a customer who is there, with places that are there.
+// Conversion of an act of a sequence to a command for an existing customer with existing indexes.
 
-/** A command as it was asked for, and when. */
+/** A command with its key and time. */
 export interface KeyedCommand {
   readonly command: Command;
   readonly key: string;
@@ -20,9 +20,9 @@ export interface Participant {
   readonly customerId: number;
   position: ModelPosition;
   rows: CustomerRows;
-  /** How many commands there were: each has a key of its own. */
+  /** The number of commands. Each has its own key. */
   commandCount: number;
-  /** What was asked so far, so that it can be asked again under the same key. */
+  /** Earlier commands, so that one can be repeated with its key. */
   readonly askedCommands: KeyedCommand[];
 }
 
@@ -33,19 +33,19 @@ export interface DoneCommand {
   readonly answer: ProgramAnswer;
 }
 
-/** A command with places that are there, under a key of its own; or an earlier one once more. */
+/** A command with existing indexes and a new key, or the repetition of an earlier one. */
 export function resolveCommand(
   participant: Participant,
-  act: Extract<Act, { act: 'command' | 'again' }>,
+  act: Extract<Act, { act: 'command' | 'repeat' }>,
   now: number,
 ) {
   const { rows } = participant;
   participant.commandCount += 1;
   const key = `${participant.telegramId}-${participant.commandCount}`;
-  // A key is kept for 30 days, by clocks that may go back by hours; of asking again later than
-  // that nothing is said here.
+  // A key is kept for 30 days, by clocks that may go back by hours. A later repetition is not
+  // tested here.
   const repeatable = participant.askedCommands.filter(({ at }) => now - at < 29 * day);
-  if (act.act === 'again') {
+  if (act.act === 'repeat') {
     const earlier = repeatable[act.nth % Math.max(1, repeatable.length)];
     return earlier ?? createExpireCommand(participant, key, now);
   }
@@ -58,7 +58,7 @@ export function resolveCommand(
   };
   const resolvePlace = (choice: SubscriptionChoice): SubscriptionChoice => {
     if (typeof choice !== 'number') return choice;
-    return ids.subs.length === 0 ? 'meant' : choice % ids.subs.length;
+    return ids.subs.length === 0 ? 'default' : choice % ids.subs.length;
   };
   const payment = (own: string) => `card/${participant.telegramId}.${own}`;
   let placed = command;
@@ -74,7 +74,7 @@ export function resolveCommand(
     const paid = findPayment(participant, Number(placed.payment)) ?? payment(placed.payment);
     placed = { ...placed, payment: paid, dispute: `${participant.telegramId}.${placed.dispute}` };
   }
-  // What is only set-up here has no key.
+  // A set-up command has no key.
   const keyed = { command: placed, key, ids, at: now };
   if (placed.do !== 'expire' && placed.do !== 'notify') participant.askedCommands.push(keyed);
   return keyed;

@@ -6,22 +6,23 @@ import { addEntry, computeUnused, endPeriod, payIn, retryRenewalsNow } from './m
 import { computePaidBy } from './payment-lots.ts';
 import { recordEndNotification } from './refund.ts';
 
-// Payments that go back or move to another customer.
+// Payments that are charged back or move to another customer.
 //
-// A payment is with the customer to whose ledger it came last. It is credited once, goes back once,
-// and moves only as a whole. What the balance does not cover becomes a claim.
+// 1. A payment belongs to the customer whose ledger received it last. It is credited once, is
+//    charged back once, and moves only as a whole.
+// 2. A part that the balance does not cover becomes a claim.
 
 type CommandOf<Do extends Command['do']> = Extract<Command, { do: Do }>;
 
 const listEntries = (customer: Customer, payment: string) =>
   customer.ledger.filter((one) => one.payment === payment || one.leaves === payment);
 
-/** A payment that was seen before is not credited again. */
+/** The reasons to refuse a payment. A known payment is not credited again. */
 export function listPaymentRefusals(customer: Customer, payment: string): string[] {
   return listEntries(customer, payment).length === 0 ? [] : ['payment_known'];
 }
 
-/** The amount of a payment that the customer has; null: it is not there, or it went back. */
+/** The amount of a payment of the customer. Null if it is absent or was charged back. */
 function findPaymentAmount(customer: Customer, payment: string): number | null {
   const last = listEntries(customer, payment).at(-1);
   return last?.kind === 'top_up' ? last.amount : null;
@@ -30,15 +31,17 @@ function findPaymentAmount(customer: Customer, payment: string): number | null {
 const isReversed = (customer: Customer, payment: string): boolean =>
   listEntries(customer, payment).some(({ kind }) => kind === 'chargeback');
 
-/** The latest first, but all of one subscription before the next one. */
+/**
+ * The order of ending: the latest first, but all periods of one subscription before the next one.
+ */
 function orderEnding(periods: readonly Period[]): Period[] {
   const latest = [...periods].reverse().sort((a, b) => b.startsAt - a.startsAt);
   return [...Map.groupBy(latest, ({ sub }) => sub).values()].flat();
 }
 
 /**
- * Ends what the payment paid and is not over, the latest first, and takes the whole amount. Nothing is
- * tried again because of it, also if the balance is higher afterwards.
+ * Ends the periods that the payment paid and that are not over, the latest first, and takes the
+ * whole amount. No renewal is retried, even if the balance is higher afterwards.
  */
 export function reversePayment(
   customer: Customer,
@@ -88,7 +91,10 @@ export function reversePayment(
   };
 }
 
-/** The payment leaves. If it is spent, the missing part becomes a claim, or nothing moves. */
+/**
+ * The payment leaves. If it is spent, the missing part becomes a claim, or the payment does not
+ * move.
+ */
 export function moveOut(
   customer: Customer,
   command: CommandOf<'move-out'>,
@@ -114,7 +120,7 @@ export function moveOut(
   };
 }
 
-/** The payment comes in as if it had been paid here. */
+/** The payment arrives as if it had been paid here. */
 export function moveIn(
   customer: Customer,
   command: CommandOf<'move-in'>,

@@ -27,22 +27,22 @@ import {
   startTime,
 } from './stage.ts';
 
-// Plays a sequence on the program and on the model, and holds one against the other after each
-// step: the answers, the books, and what must hold of them in any case.
+// Runs a sequence on the program and on the model, and compares both after each step: answers,
+// state, and invariants.
 
 export interface SequenceRun {
   readonly stage: Stage;
   readonly since: FirstIds;
   readonly participants: Participant[];
   now: number;
-  /** The latest time that the program saw. */
+  /** The latest time that the program read. */
   latest: number;
   prices: PriceFrom[];
-  /** The time of the last run of auto-renewal; undefined: unknown after several at once. */
+  /** The time of the last run of auto-renewal. Undefined after several runs at once. */
   passedAt?: number | undefined;
 }
 
-/** What the sequences did, so that the test can say that it tried something. */
+/** The number of actions of the sequences, so that the test shows what it tried. */
 export interface SequenceCounts {
   sequences: number;
   commands: number;
@@ -61,7 +61,7 @@ export const createCounts = (): SequenceCounts => ({
   groups: 0,
 });
 
-/** New customers at the first moment. */
+/** Creates customers at the initial time. */
 export async function startSequence(stage: Stage, customers: number): Promise<SequenceRun> {
   await resetStage(stage);
   const since = await readFirstIds(stage.database.db);
@@ -117,11 +117,12 @@ export async function runStep(
     case 'clock':
       return setRunClock(current, current.now + one.byMs);
     case 'clock-slip':
-      // A step back of a minute from the latest time is repaired: that has tests of its own.
+      // The program repairs a step back of a minute from the latest time, which has separate tests.
+      // Clocks go back by mistake, not by days.
       current.now = Math.max(current.now + one.byMs, current.latest - minute + 1);
       current.latest = Math.max(current.latest, current.now);
       return database.setClock(instant(current.now));
-    case 'clock-near': {
+    case 'clock-near-end': {
       const { subs } = findParticipant(current, one.customer).rows;
       const sub = subs[one.sub % Math.max(1, subs.length)];
       const to = (sub?.expiresAt ?? 0) + one.byMs;
@@ -140,7 +141,7 @@ export async function runStep(
       ];
       return setPrice(database, price);
     }
-    case 'together':
+    case 'group':
       return runTogether(current, one.acts, counts);
   }
 }
@@ -200,7 +201,7 @@ async function runTogether(
   if (acts.length > 1) counts.groups += 1;
 }
 
-/** A payment moves to the next player: a command for each of the two customers. */
+/** Moves a payment to the next participant: one command for each of the two customers. */
 async function moveToNextParticipant(
   { stage, participants }: SequenceRun,
   from: Participant,

@@ -3,26 +3,26 @@ import { day, hour, minute } from '../../support/customer-model.ts';
 import type { Command, SubscriptionChoice } from './commands.ts';
 import { firstPrices, periods, plans } from './prices.ts';
 
-// Random sequences, and how they read in a report. Places are any number: they are taken modulo
-// what is there when their turn comes, so that a sequence stays one when it shrinks.
+// Random sequences, and their text in a report. Indexes are arbitrary numbers, taken modulo the
+// number of existing items at their turn. So a sequence stays valid when it shrinks.
 
 export type Act =
   | { readonly act: 'command'; readonly customer: number; readonly command: Command }
-  /** An earlier command of the customer once more, under its key. */
-  | { readonly act: 'again'; readonly customer: number; readonly nth: number }
-  /** A payment of the customer moves to the other one. */
+  /** An earlier command of the customer, repeated with its key. */
+  | { readonly act: 'repeat'; readonly customer: number; readonly nth: number }
+  /** A payment of the customer moves to the other customer. */
   | { readonly act: 'move'; readonly customer: number; readonly nth: number; withClaim: boolean }
   | { readonly act: 'run'; readonly batchMax: number };
 
 export type Step =
-  /** At once, each on a connection of its own. */
-  | { readonly step: 'together'; readonly acts: readonly Act[] }
+  /** Concurrent acts, each on a separate connection. */
+  | { readonly step: 'group'; readonly acts: readonly Act[] }
   | { readonly step: 'clock'; readonly byMs: number }
-  /** Within the tolerance of the sentinel, which sees it. */
+  /** A step within the tolerance of the sentinel. */
   | { readonly step: 'clock-slip'; readonly byMs: number }
-  /** To a moment near the end of a subscription, where rules change their mind. */
+  /** To a time near the end of a subscription, where rules change their decision. */
   | {
-      readonly step: 'clock-near';
+      readonly step: 'clock-near-end';
       readonly customer: number;
       readonly sub: number;
       readonly byMs: number;
@@ -41,21 +41,21 @@ export interface Sequence {
 }
 
 const flag = fc.boolean();
-/** Of few payments, so that one comes twice, goes back twice, and is found. */
+/** Few payments, so that one arrives twice, is charged back twice, and is found. */
 const payment = fc.nat({ max: 4 }).map(String);
 const place = fc.nat({ max: 5 });
 const plan = fc.constantFrom(...plans);
 const days = fc.constantFrom(...periods);
 const which: fc.Arbitrary<SubscriptionChoice> = fc.oneof(
   { weight: 5, arbitrary: place },
-  { weight: 2, arbitrary: fc.constant<SubscriptionChoice>('meant') },
+  { weight: 2, arbitrary: fc.constant<SubscriptionChoice>('default') },
 );
 const whichOrNew: fc.Arbitrary<SubscriptionChoice> = fc.oneof(
   { weight: 3, arbitrary: which },
   { weight: 2, arbitrary: fc.constant<SubscriptionChoice>('new') },
 );
 const part = fc.constantFrom('whole', 'unused');
-/** From one kopeck to a month of the dearest plan. */
+/** From one kopeck to the most expensive month. */
 const money = fc.oneof(
   fc.integer({ min: 1, max: 32_000 }),
   fc.constantFrom(701, 3_999, 14_901, 29_907),
@@ -129,7 +129,7 @@ const commands: readonly [weight: number, fc.Arbitrary<Command>][] = [
   [2, fc.constant<Command>({ do: 'expire' })],
 ] as [number, fc.Arbitrary<Command>][];
 
-/** Without what isn't said: `autoRenew: undefined` is not the same as nothing. */
+/** Removes undefined fields, because `autoRenew: undefined` differs from an absent field. */
 function removeUndefined<T extends object>(command: T): T {
   return Object.fromEntries(
     Object.entries(command).filter(([, value]) => value !== undefined),
@@ -147,7 +147,11 @@ const runAct: fc.Arbitrary<Act> = fc.record({
   act: fc.constant('run'),
   batchMax: fc.constantFrom(1_000, 1, 2),
 });
-const repeatAct: fc.Arbitrary<Act> = fc.record({ act: fc.constant('again'), customer, nth: place });
+const repeatAct: fc.Arbitrary<Act> = fc.record({
+  act: fc.constant('repeat'),
+  customer,
+  nth: place,
+});
 const moveAct: fc.Arbitrary<Act> = fc.record({
   act: fc.constant('move'),
   customer,
@@ -162,14 +166,16 @@ const act: fc.Arbitrary<Act> = fc.oneof(
 );
 
 const createTogetherStep = (acts: fc.Arbitrary<Act[]>): fc.Arbitrary<Step> =>
-  acts.map((some) => ({ step: 'together', acts: some }));
+  acts.map((some) => ({ step: 'group', acts: some }));
 
-/** Both sides of where something begins to be due, ends, is a whole period late, can't come back. */
+/**
+ * Times before and after each boundary: due, ended, a whole period late, too late for a revival.
+ */
 const nearMs = [-6 * hour, -hour, 0, day, 7 * day, 30 * day].flatMap((at) => [at - 1, at, at + 1]);
 
 const createClockNearStep = (byMs: readonly number[]): fc.Arbitrary<Step> =>
   fc.record({
-    step: fc.constant('clock-near'),
+    step: fc.constant('clock-near-end'),
     customer,
     sub: place,
     byMs: fc.constantFrom(...byMs),
@@ -210,7 +216,7 @@ const oneStep: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 
-/** The clock goes to where something is due, and the run comes: alone, or in the middle of it all. */
+/** Moves the clock to a due time, and runs the worker, alone or among other acts. */
 const dueThenRun: fc.Arbitrary<Step[]> = fc.tuple(
   fc.oneof(
     { weight: 3, arbitrary: createClockNearStep(nearMs.slice(0, 9)) },
@@ -227,7 +233,9 @@ const dueThenRun: fc.Arbitrary<Step[]> = fc.tuple(
   ),
 );
 
-/** Who has money and something that runs, often several that end together: most needs both. */
+/**
+ * Customers with money and running subscriptions, often several with one end. Most acts need both.
+ */
 const firstSteps: fc.Arbitrary<Step[]> = fc
   .record({
     who: customer,
@@ -260,12 +268,12 @@ const findFirstPrice = (key: string, length: number) =>
 
 function createCommandStep(customerNumber: number, wantedCommand: Command): Step {
   return {
-    step: 'together',
+    step: 'group',
     acts: [{ act: 'command', customer: customerNumber, command: wantedCommand }],
   };
 }
 
-/** A newcomer with a trial, and with money for what comes after it. */
+/** A new customer with a trial, and with money for a purchase after it. */
 const trialSteps: fc.Arbitrary<Step[]> = fc
   .record({ who: customer, amount: money })
   .map(({ who: buyer, amount }) => [
@@ -307,18 +315,18 @@ function formatStep(one: Step): string {
       return `the clock moves by ${formatSpan(one.byMs)}`;
     case 'clock-slip':
       return `the clock slips by ${formatSpan(one.byMs)}`;
-    case 'clock-near':
+    case 'clock-near-end':
       return `the clock goes to ${formatSpan(one.byMs)} from the end of customer ${one.customer}'s subscription ${one.sub}`;
     case 'price':
       return `${one.plan} ${one.days} d costs ${one.amount ?? 'nothing that is known'} in ${formatSpan(one.inMs)}`;
-    case 'together':
+    case 'group':
       return one.acts.map(formatAct).join('  |  at once:  ');
   }
 }
 
 function formatAct(one: Act): string {
   if (one.act === 'run') return `auto-renewal runs, batches of ${one.batchMax}`;
-  if (one.act === 'again') return `customer ${one.customer}: command ${one.nth} again`;
+  if (one.act === 'repeat') return `customer ${one.customer}: command ${one.nth} again`;
   if (one.act === 'move') return `customer ${one.customer}: payment ${one.nth} moves`;
   const { do: name, ...rest } = one.command;
   const fields = Object.entries(rest).map(([key, value]) => `${key} ${JSON.stringify(value)}`);

@@ -7,10 +7,10 @@ import { closeStage, createStage, type Stage } from './stage.ts';
 
 // Set-up commands of the sequences: they do the same in the program and in the model.
 
-const createTogetherStep = (...acts: Act[]): Step => ({ step: 'together', acts });
+const createGroupStep = (...acts: Act[]): Step => ({ step: 'group', acts });
 const createCommandStep = (command: Command): Step =>
-  createTogetherStep({ act: 'command', customer: 0, command });
-const repeatFirst: Act = { act: 'again', customer: 0, nth: 0 };
+  createGroupStep({ act: 'command', customer: 0, command });
+const repeatFirst: Act = { act: 'repeat', customer: 0, nth: 0 };
 
 let stage: Stage;
 
@@ -31,9 +31,9 @@ test('a repeat after 29 days ends what is past its end, each time', async () => 
     createCommandStep({ do: 'top-up', amount: 14_901 }),
     createCommandStep({ do: 'purchase', plan: 'basic', days: 30, sub: 'new', autoRenew: false }),
     { step: 'clock', byMs: 29 * day + hour },
-    createTogetherStep(repeatFirst),
+    createGroupStep(repeatFirst),
     { step: 'clock', byMs: day },
-    createTogetherStep(repeatFirst),
+    createGroupStep(repeatFirst),
   ]);
   expect(sub?.state).toBe('expired');
 });

@@ -10,9 +10,9 @@ import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { toIso } from './commands.ts';
 import { firstPrices, type PriceFrom, plans, trial } from './prices.ts';
 
-// Where sequences are played, one after the other on one database: each has customers of its own,
-// its own first prices and the clock at the same start. When it ends, its subscriptions are taken
-// out of the due index, so that the runs of the next one find that one's alone.
+// The database on which sequences run one after another. Each sequence has new customers, the
+// initial prices and the initial time. At its end its subscriptions leave the due index, so that
+// later runs find only their own.
 
 export const startTime = Date.parse('2026-11-24T09:00:00Z');
 
@@ -27,8 +27,8 @@ export async function createStage(): Promise<Stage> {
   const database = await createDatabase({
     now: instant(startTime),
     connectionsMax: 8,
-    // Both lanes share one event loop, and the search for an order that explains a group blocks it:
-    // the other lane's transactions stand still meanwhile, and a wait for one of them is no fault.
+    // Both lanes share one event loop, which the search for an order blocks. Transactions of the
+    // other lane stand still meanwhile, and a wait for one of them is not a fault.
     limits: { statementMs: 0, lockMs: 0, idleInTransactionMs: 0 },
   });
   for (const key of plans) {
@@ -50,19 +50,19 @@ export async function closeStage(stage: Stage): Promise<void> {
 }
 
 /**
- * Sets the clock, also back, and forgets the mark of the latest time. The model is about the rules;
- * the repair after a step back has tests of its own.
+ * Sets the clock, also back, and deletes the mark of the latest time. The model covers the rules.
+ * The repair after a step back has separate tests.
  */
 export async function setStageClock(database: TestDatabase, to: Instant): Promise<void> {
   await database.setClock(to);
   await sql`UPDATE perennial.installation SET clock_high_at = NULL`.execute(database.db);
 }
 
-/** The first moment again, with the first prices. */
+/** Restores the initial time and prices. */
 export async function resetStage({ database }: Stage): Promise<void> {
   await setStageClock(database, instant(startTime));
   await sql`DELETE FROM perennial.quarantine`.execute(database.db);
-  // The hourly limit of late charges counts them: a sequence does not use up the next one's hour.
+  // The hourly limit of late charges counts all sequences, so its count is reset.
   await sql`DELETE FROM perennial.worker_run`.execute(database.db);
   await sql`DELETE FROM perennial.plan_price`.execute(database.db);
   await database.db
@@ -95,7 +95,7 @@ export async function addCustomer(stage: Stage) {
   return { telegramId, customerId: id };
 }
 
-/** Out of the way of the next sequence. */
+/** Removes the subscriptions from the due index for the next sequence. */
 export async function removeFromDueIndex(
   { database }: Stage,
   customers: readonly number[],
@@ -105,7 +105,7 @@ export async function removeFromDueIndex(
     WHERE customer_id = ANY(${`{${customers.join(',')}}`}::bigint[])`.execute(database.db);
 }
 
-/** One run of the real worker by the real runner. A run that fails is a failure of the test. */
+/** One run of the real worker by the real runner. A failed run fails the test. */
 export async function runAutoRenewal(stage: Stage, batchMax: number): Promise<RunRow> {
   const problems: object[] = [];
   const collect = (fields: object) => void problems.push(fields);

@@ -6,21 +6,21 @@ import {
   type Terms,
 } from '../../support/customer-model.ts';
 
-// Terms (plan and length), kind and end of a subscription. Nothing of it is kept from before: all is
-// computed from the list of periods and from the customer's choice.
+// Terms (plan and length), kind and end of a subscription. All are computed from the list of
+// periods and the choice of the customer, without earlier state.
 //
 // 1. Each period has the terms that were sold with it.
-// 2. A grant has a plan and no length. It repeats the length of the decisive period of those before
-//    it. Paid time after nothing but a trial repeats the length that was sold last before the grant,
-//    although that was given back.
-// 3. The period that runs is in force. If none runs, the decisive period is.
-// 4. The decisive period is the last one of the best standing that is there.
-//    - Best: it was sold or granted, and it is not given back.
-//    - Then: what was served of a period, if some of its money was kept.
-//    - Then: a trial. What was served of a period that was given back whole decides nothing.
+// 2. A grant has a plan and no length. It repeats the length of the decisive period before it.
+//    After only a trial, paid time repeats the length that was sold last before the grant, even if
+//    that was refunded.
+// 3. The running period is in force. If none is running, the decisive period is.
+// 4. The decisive period is the last one of the best existing rank:
+// - First: it was sold or granted, and it is not refunded.
+// - Second: the used part of a period, if some of its money was kept.
+// - Third: a trial. The used part of a wholly refunded period decides nothing.
 // 5. The next renewal takes the terms of the decisive period, unless the customer chose others. A
 //    choice ends when the decisive period has its terms.
-// 6. The end is the end of the last period. Without any, it is the time of the first start.
+// 6. The end is the end of the last period. Without periods, it is the time of the first start.
 
 const rankPeriod = (customer: Customer, period: Period): number => {
   if (period.partOf !== null) return hasKeptMoney(customer, period.partOf) ? 2 : 0;
@@ -34,7 +34,7 @@ function hasKeptMoney(customer: Customer, place: number): boolean {
   return amount > (refund === null ? 0 : (customer.ledger[refund]?.amount ?? 0));
 }
 
-/** The decisive one of these; undefined if no period has a say. */
+/** The decisive one of these periods, or undefined. */
 function findDecisive(customer: Customer, periods: readonly Period[]): Period | undefined {
   const rank = (period: Period) => rankPeriod(customer, period);
   const best = Math.max(0, ...periods.map(rank));
@@ -78,7 +78,7 @@ export function computeLastTerms(customer: Customer, place: number): Terms {
   return { plan, days };
 }
 
-/** What the next renewal takes. */
+/** The terms of the next renewal. */
 export function computeNextTerms(customer: Customer, place: number): Terms {
   return (customer.subs[place] as Subscription).choice ?? computeLastTerms(customer, place);
 }
@@ -90,8 +90,8 @@ export function computeEnd(customer: Customer, place: number): number {
 }
 
 /**
- * Computes everything of a subscription that its periods decide.
- * @param later a renewal that begins later: until then the terms in force stay as they are
+ * Computes all fields of a subscription that depend on its periods.
+ * @param later a renewal that begins later; the terms in force stay until then
  */
 export function updateFromPeriods(
   customer: Customer,
@@ -123,7 +123,7 @@ export function updateFromPeriods(
   setChoice(customer, place, sub.choice ?? null);
 }
 
-/** Rule 5: the customer's choice for the next renewal; null: none. */
+/** Rule 5: the choice of the customer for the next renewal, or null. */
 export function setChoice(customer: Customer, place: number, choice: Terms | null): void {
   const sub = customer.subs[place] as Subscription;
   const lasting = computeLastTerms(customer, place);
