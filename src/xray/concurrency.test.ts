@@ -3,7 +3,7 @@ import { runConcurrently } from './concurrency.ts';
 
 const yieldToEventLoop = () => new Promise((resolve) => setImmediate(resolve));
 
-test('every item is worked off once, and no more at a time than is allowed', async () => {
+test('every item is processed once, and the limit of concurrent items holds', async () => {
   const done: number[] = [];
   let under = 0;
   let most = 0;
@@ -18,7 +18,7 @@ test('every item is worked off once, and no more at a time than is allowed', asy
   expect(most).toBe(7);
 });
 
-test('after a failure nothing new begins, what is under way ends, and the failure is told', async () => {
+test('after a failure no item begins, pending items end, and the failure is thrown', async () => {
   const begun: number[] = [];
   const ended: number[] = [];
   const work = runConcurrently([0, 1, 2, 3, 4, 5, 6, 7], 3, async (item) => {
@@ -32,6 +32,6 @@ test('after a failure nothing new begins, what is under way ends, and the failur
   expect(ended).toEqual([0, 2]);
 });
 
-test('fewer items than places is no matter', async () => {
+test('fewer items than the limit are processed', async () => {
   await runConcurrently([], 16, () => Promise.reject(new Error('none')));
 });

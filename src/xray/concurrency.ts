@@ -1,7 +1,7 @@
 /**
- * Processes items, at most `atOnce` at a time. 16 to 64 is best for one node: beyond that the CPU of
- * the client is the limit. After a failure no further item begins. The first failure is thrown when
- * all pending items have ended.
+ * Processes items, at most `concurrency` at a time. 16 to 64 is best for one node: beyond that the
+ * CPU of the client is the limit. After a failure no further item begins. The first failure is
+ * thrown when all pending items have ended.
  */
 export async function runConcurrently<Item>(
   items: Iterable<Item>,

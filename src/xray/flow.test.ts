@@ -7,6 +7,6 @@ test.for<[string | null, string | undefined]>([
   ['xtls-rprx-vision', 'xtls-rprx-vision'],
   ['xtls-rprx-vision-udp443', 'xtls-rprx-vision'],
   ['visoin', undefined],
-])("a link's flow %s is the node's %s", ([link, flow]) => {
+])('the flow %s of a link is the flow %s of the node', ([link, flow]) => {
   expect(toNodeFlow(link)).toBe(flow);
 });

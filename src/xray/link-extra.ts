@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { LinkFault } from './link-settings.ts';
 
-// `extra` of an XHTTP link: an object, or its JSON. Keys that this file does not have pass: newer
-// clients know more of them.
+// `extra` of an XHTTP link: an object, or its JSON. Unknown keys pass, because newer clients have
+// more of them.
 
 const rangeText = 'must be a number, or a range as "100-1000"';
 const rangeSchema = z.union(
@@ -70,7 +70,7 @@ const extraSchema = z.looseObject({
 const isSet = (value: string | number | undefined): boolean =>
   value !== undefined && isPositive(value);
 
-/** The object; undefined: it is something else. */
+/** @returns undefined for anything but an object */
 function parseObject(extra: string | object): object | undefined {
   if (typeof extra !== 'string') return extra;
   const parsed = z

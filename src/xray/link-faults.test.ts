@@ -96,7 +96,7 @@ const faults: readonly [title: string, settings: object, sentence: string | unde
     'link.encryption: ',
   ],
   [
-    'an encryption with a key that is cut',
+    'an encryption with a truncated key',
     { ...tls, encryption: encryption.slice(0, -1) },
     'link.encryption: ',
   ],
@@ -117,7 +117,7 @@ const faults: readonly [title: string, settings: object, sentence: string | unde
     'link.extra: "[1]" is not a JSON object',
   ],
   [
-    'extra with a value of another kind',
+    'extra with a value of another type',
     { ...tls, type: 'xhttp', extra: { xmux: { maxConcurrency: 'many' } } },
     'link.extra.xmux.maxConcurrency: must be',
   ],
@@ -136,12 +136,12 @@ const faults: readonly [title: string, settings: object, sentence: string | unde
   ['two pins', { ...tls, pcs: `${'ab'.repeat(32)},${'CD'.repeat(32)}` }, undefined],
   ['ech', { ...tls, ech: 'yes' }, 'link.ech: "yes" is not an ECH configuration'],
   [
-    'an sni that is no host',
+    'an sni that is not a host',
     { ...tls, sni: 'https://a.net' },
     'link.sni: "https://a.net" is not a host',
   ],
   [
-    'a host header that is no host',
+    'a host header that is not a host',
     { ...tls, type: 'ws', hostHeader: 'a b' },
     'link.hostHeader: "a b" is not a host',
   ],
@@ -175,13 +175,13 @@ const faults: readonly [title: string, settings: object, sentence: string | unde
     'link.flow: ',
   ],
   [
-    'a type that there is not',
+    'an unknown type',
     { ...tls, type: 'pigeon' },
     'link.type: "pigeon" is not a transport of a link; expected tcp, raw',
   ],
   ['a port', { ...tls, port: 0 }, 'link.port: '],
   [
-    'a key that is misspelt',
+    'a misspelt key',
     { ...tls, snii: 'a.net' },
     'link.snii: is not a key of a link; expected protocol, host',
   ],
@@ -208,7 +208,7 @@ test('all faults of a link are found at once', () => {
   expect(checkLink(settings).map(({ key }) => key)).toEqual(['sni', 'fp', 'pbk', 'spx']);
 });
 
-test('keys that a link does not carry are known', () => {
+test('keys that a link does not contain are found', () => {
   const settings = { ...tls, type: 'ws', mode: 'auto', pbk, encryption: 'none', path: '/' };
   expect(findUnusedKeys(settings)).toEqual(['mode', 'pbk']);
   expect(findUnusedKeys({ ...tls, protocol: 'trojan', encryption })).toEqual(['encryption']);

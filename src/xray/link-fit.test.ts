@@ -55,7 +55,7 @@ const cases: readonly [
   ],
   ['REALITY in the link alone', reality, [inbound({})], /^link\.security: "reality"/],
   [
-    'REALITY on the node alone',
+    'REALITY only on the node',
     { security: 'tls' },
     [inbound(real)],
     /^link\.security: "tls" .* reality$/,
@@ -86,7 +86,7 @@ const cases: readonly [
       ['a wildcard and two labels', { sni: 'y.x.cdn.example.com' }, /^link\.sni: "y\.x\.cdn/],
       ['an IDN', { sni: 'пример.рф' }, undefined],
       [
-        'another name than the certificate has',
+        'another name than in the certificate',
         { sni: 'b.example.com' },
         /^link\.sni: "b\.example\.com" .* expected nl1\.example\.net, a\.example\.com/,
       ],
@@ -104,7 +104,7 @@ const cases: readonly [
   ['settings that the node does not return', reality, [inbound()], undefined],
 ];
 
-test.for(cases)('the link against the node: %s', ([, settings, inbounds, misfit]) => {
+test.for(cases)('the fit of a link: %s', ([, settings, inbounds, misfit]) => {
   const found = checkLinkFit(link(settings), inbounds);
   if (misfit === undefined) expect(found).toEqual([]);
   else expect(found).toEqual([expect.stringMatching(misfit)]);

@@ -5,7 +5,8 @@ import type { Inbound, InboundStream } from './port.ts';
 // Whether customers get in by a node's link: the link against the inbounds that the node returns.
 //
 // 1. The protocol is that of an inbound.
-// 2. REALITY is on both sides or on none. TLS can be on one side: a proxy before the node may end it.
+// 2. REALITY is on both sides or on none. TLS can be on one side: a proxy before the node may
+//    end it.
 // 3. With REALITY, the inbound has the name and the short id.
 // 4. With TLS on both sides, a certificate of the inbound has the name that the client verifies.
 // 5. A flow needs TLS or REALITY on the inbound, or VLESS's own encryption.

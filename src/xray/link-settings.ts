@@ -6,8 +6,8 @@ import { linkFlows } from './flow.ts';
 
 // The settings of a node's `link`: how customers reach it from outside. The keys are those of share
 // links (docs/xray-facts.md, "Links"), so that a link of another program can be copied key by key.
-// This file has the shape. `link-faults.ts` has the values that clients accept, which `apply`
-// requires.
+// This file has the shape. `link-faults.ts` has the values that clients accept; `apply` requires
+// them.
 
 const textSchema = z
   .string({ error: 'must be a text; put numbers in quotes' })
@@ -41,7 +41,7 @@ const shape = {
     .optional(),
   type: toEnumSchema(linkTypes, 'transport of a link')
     .default('tcp')
-    // Xray's newer word for the same; share links keep the old one.
+    // Xray's newer name of tcp; share links keep the old name.
     .transform((type) => (type === 'raw' ? 'tcp' : type)),
   security: toEnumSchema(linkSecurities, 'security of a link').default('none'),
   encryption: textSchema.default('none'),
@@ -71,7 +71,7 @@ export const linkSettingsSchema = z.strictObject(shape);
 export type LinkSettings = z.output<typeof linkSettingsSchema>;
 export type LinkKey = keyof LinkSettings;
 
-/** What is wrong with one key, as a sentence that starts after the name of the key. */
+/** The fault of one key: a sentence that starts after the name of the key. */
 export interface LinkFault {
   readonly key: string;
   readonly sentence: string;
@@ -110,7 +110,7 @@ export function toAsciiHost(host: string): string | undefined {
   const bare = host.replace(/^\[(.*)\]$/, '$1');
   // A zone names an interface of one machine.
   if (isIP(bare) !== 0) return bare.includes('%') ? undefined : bare;
-  // The URL parser that does this for us would cut a path off, silently.
+  // `domainToASCII` would drop a path silently.
   if (/[\s/\\?#@:%]/.test(host)) return undefined;
   const ascii = domainToASCII(host);
   if (ascii.length > 253 || ascii.split('.').some((label) => label.length > 63)) return undefined;

@@ -33,7 +33,7 @@ export const fingerprintNames = commonFingerprints.split(' ').join(', ');
 export const isFingerprint = (name: string, security: 'tls' | 'reality'): boolean =>
   fingerprints.has(name) || (security === 'tls' && tlsOnlyFingerprints.includes(name));
 
-/** So many bytes as base64url without padding. */
+/** True if the text has this number of bytes as base64url without padding. */
 export function isBase64Url(text: string, bytes: number): boolean {
   return /^[A-Za-z0-9_-]+$/.test(text) && text.length === Math.ceil((bytes * 4) / 3);
 }
@@ -56,7 +56,9 @@ export function isEncryption(text: string): boolean {
   );
 }
 
-/** `100-111-1111`, a chance and a range, for lengths and gaps by turns. The first one is certain. */
+/**
+ * `100-111-1111`, a chance and a range, for lengths and gaps by turns. The first one is certain.
+ */
 function arePaddings(blocks: readonly string[]): boolean {
   return blocks.every((block, at) => {
     const [chance = 0, from = 0, to = 0] = /^\d{1,9}-\d{1,9}-\d{1,9}$/.test(block)
@@ -77,12 +79,14 @@ export function isSpiderPath(text: string): boolean {
   return /^\/(?:[^\s%\p{Cc}]|%[0-9a-f]{2})*$/iu.test(text) && !text.startsWith('//');
 }
 
-/** A path of WebSocket, which clients read as a part of a URL: `#` ends it, and `%` begins an escape. */
+/**
+ * A path of WebSocket. Clients read it as a part of a URL: `#` ends it, and `%` begins an escape.
+ */
 export function isWsPath(text: string): boolean {
   return /^(?:[^#%]|%[0-9a-f]{2})*$/i.test(text);
 }
 
-/** ECH configurations in base64, or the place of a DNS server that has them. */
+/** ECH configurations in base64, or the URL of a DNS server that has them. */
 export function isEch(text: string): boolean {
   const isBase64 = /^(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text);
   return isBase64 || /^(?:[\w.-]+\+)?(?:https|h2c|udp):\/\/\S+$/.test(text);

@@ -51,7 +51,7 @@ const links: readonly [title: string, settings: object, link: string][] = [
     `vless://${id}@nl1.example.net:443?type=xhttp&encryption=none&path=%2Fx&mode=auto&extra=%7B%22xmux%22%3A%7B%22maxConcurrency%22%3A1%7D%7D&security=tls&fp=chrome#nl-1`,
   ],
   [
-    'xhttp with encryption of its own takes a flow',
+    'xhttp with its own encryption has a flow',
     { ...at, type: 'xhttp', encryption, flow: 'xtls-rprx-vision' },
     `vless://${id}@nl1.example.net:443?type=xhttp&encryption=${encryption}&flow=xtls-rprx-vision&path=%2F&mode=auto&security=none#nl-1`,
   ],
@@ -61,7 +61,7 @@ const links: readonly [title: string, settings: object, link: string][] = [
     `trojan://${id}@nl1.example.net:443?type=tcp&security=tls&sni=example.com&fp=chrome#nl-1`,
   ],
   [
-    'a name with a space, a plus and letters of others',
+    'a name with a space, a plus and Cyrillic letters',
     { ...at, name: 'Нидерланды 1 + 2 #best' },
     `vless://${id}@nl1.example.net:443?type=tcp&encryption=none&security=none#%D0%9D%D0%B8%D0%B4%D0%B5%D1%80%D0%BB%D0%B0%D0%BD%D0%B4%D1%8B%201%20%2B%202%20%23best`,
   ],
@@ -71,12 +71,12 @@ const links: readonly [title: string, settings: object, link: string][] = [
     `vless://${id}@[2001:db8::1]:8443?type=tcp&encryption=none&security=none#nl-1`,
   ],
   [
-    'IPv6 that has its brackets already',
+    'IPv6 with brackets in the settings',
     { host: '[2001:db8::1]', port: 8443 },
     `vless://${id}@[2001:db8::1]:8443?type=tcp&encryption=none&security=none#nl-1`,
   ],
   [
-    'domains of other letters in punycode, also as sni, host header and vcn',
+    'international domains in punycode, also as sni, host header and vcn',
     {
       ...{ host: 'Пример.рф', port: 443, type: 'ws', security: 'tls', sni: 'Пример.рф' },
       ...{ hostHeader: 'Пример.рф:8443', vcn: 'bücher.example,a.net' },
@@ -89,7 +89,7 @@ test.for(links)('%s', ([, settings, link]) => {
   expect(parseSettings(settings)).toBe(link);
 });
 
-test.for(links)('%s: is a URL, and nothing in it is twice', ([, settings]) => {
+test.for(links)('%s: the link is a URL without repeated keys', ([, settings]) => {
   const { searchParams } = new URL(parseSettings(settings));
   const keys = [...searchParams.keys()];
   expect(new Set(keys).size).toBe(keys.length);
@@ -98,7 +98,7 @@ test.for(links)('%s: is a URL, and nothing in it is twice', ([, settings]) => {
 const vmess: readonly [title: string, settings: object, differs: object][] = [
   ['tcp', { ...at }, {}],
   [
-    'ws, tls: no alpn is better than an empty one',
+    'ws, tls: no alpn instead of an empty one',
     { ...at, type: 'ws', security: 'tls', path: '/w', hostHeader: 'cdn.net', sni: 's.net' },
     { net: 'ws', host: 'cdn.net', path: '/w', tls: 'tls', sni: 's.net', fp: 'chrome' },
   ],
@@ -108,12 +108,12 @@ const vmess: readonly [title: string, settings: object, differs: object][] = [
     { net: 'grpc', type: 'gun', path: 'sv', tls: 'tls', fp: 'chrome', alpn: 'h2' },
   ],
   [
-    'xhttp: its mode is the type, and also a key of its own',
+    'xhttp: its mode is the type, and also a separate key',
     { ...at, type: 'xhttp', path: '/x' },
     { net: 'xhttp', type: 'auto', mode: 'auto', path: '/x' },
   ],
   [
-    'xhttp, tls, with all that clients know',
+    'xhttp, tls, with all keys of clients',
     {
       ...{ ...at, type: 'xhttp', security: 'tls', mode: 'packet-up', extra: { noSSEHeader: true } },
       ...{ pcs: 'ab'.repeat(32), vcn: 'пример.рф', sni: 'пример.рф' },
@@ -138,7 +138,7 @@ test.for(vmess)('vmess: %s', ([, settings, differs]) => {
   });
 });
 
-test('a stored link that `apply` would refuse today is still made, and one without a shape is not', () => {
+test('a stored link that `apply` would refuse today is still formatted; one with a wrong shape is not', () => {
   expect(parseSettings(at)).toMatch(/^vless:/);
   expect(() => parseSettings({ ...at, port: 0 })).toThrow('node nl-1: link.port: ');
 });

@@ -9,14 +9,14 @@ import {
   toAsciiNames,
 } from './link-settings.ts';
 
-// Share links: what a customer pastes into his client (docs/xray-facts.md, "Links"; the standard is
-// XTLS/Xray-core discussion 716). A pure function of the node's link settings and the customer's
-// UUID.
+// Share links, which customers paste into their clients (docs/xray-facts.md, "Links"). The standard
+// is XTLS/Xray-core discussion 716. A link depends only on the link settings of the node and the
+// UUID of the customer.
 
-/** Names and values in the order in which they are written; what has no value is left out. */
+/** Names and values in the order of the link. A name without a value is left out. */
 type QueryParameters = readonly (readonly [key: string, value: string | undefined])[];
 
-/** @param name as the client shows it: several links of a customer have different ones */
+/** @param name shown by the client; the links of a customer have different names */
 export function formatShareLink(settings: LinkSettings, id: CredentialId, name: string): string {
   const link = toAsciiLink(settings);
   const { host } = link;
@@ -37,7 +37,7 @@ export function formatShareLink(settings: LinkSettings, id: CredentialId, name: 
   }
 }
 
-/** The same with all names of hosts in punycode, which clients do not convert by themselves. */
+/** The settings with all host names in punycode, because clients do not convert them. */
 function toAsciiLink(link: LinkSettings): LinkSettings {
   const toAscii = <Key extends 'hostHeader' | 'authority' | 'sni' | 'vcn'>(
     key: Key,
@@ -149,9 +149,9 @@ function toSecurityQuery(link: LinkSettings): QueryParameters {
 }
 
 /**
- * VMess has a form of its own, older than the standard: JSON, all values texts. Its `type` is also
- * the mode of gRPC and XHTTP. Keys of newer clients are there if they have a value: an empty `alpn`
- * is a list with an empty name to some clients.
+ * VMess has another form, older than the standard: JSON with texts as values. Its `type` is also
+ * the mode of gRPC and XHTTP. Keys of newer clients are present only with a value, because some
+ * clients read an empty `alpn` as a list with an empty name.
  */
 function toVmessConfig(link: LinkSettings, id: string, host: string, name: string): object {
   const isGrpc = link.type === 'grpc';

@@ -52,7 +52,7 @@ export type Inbound =
   | { readonly tag: string; readonly manages: false; readonly type: string };
 
 export interface NodeUser {
-  /** `<installation>-<credential>`, lower case (`userName`). */
+  /** `<installation>-<credential>`, lower case (`formatUserName`). */
   readonly name: string;
   readonly id: CredentialId;
   readonly flow: Flow;
@@ -82,9 +82,9 @@ export interface NodeApi {
   /** Reads the inbounds again. Every later `addUser` uses the result. */
   readInbounds(options?: CallOptions): Promise<readonly Inbound[]>;
   /**
-   * Adds a user. A user of the same name stays unchanged, also with another UUID. Reads the protocol
-   * of the inbound first if this connection has not: an account of the wrong protocol crashes the
-   * node.
+   * Adds a user. A user of the same name stays unchanged, also with another UUID. Reads the
+   * protocol of the inbound first if this connection has not: an account of the wrong protocol
+   * crashes the node.
    */
   addUser(tag: string, user: NodeUser, options?: CallOptions): Promise<AddResult>;
   /**
@@ -93,9 +93,9 @@ export interface NodeApi {
    */
   removeUser(tag: string, name: string, options?: CallOptions): Promise<RemoveResult>;
   /**
-   * All users of an inbound at one time, in slices, in no order. The response is read as fast as the
-   * caller takes slices, and never held as a whole. The deadline covers all slices and the caller's
-   * work (default: `listDeadlineMs` of the node's count).
+   * All users of an inbound at one time, in slices, in no order. The response is read as fast as
+   * the caller takes slices, and never held as a whole. The deadline covers all slices and the
+   * caller's work (default: `computeListDeadlineMs` of the node's count).
    */
   listUsers(tag: string, options?: CallOptions): AsyncIterable<readonly ListedUser[]>;
   /** The user with this name; undefined: none. */

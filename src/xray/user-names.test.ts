@@ -9,7 +9,7 @@ import {
 
 const id = generateCredentialId();
 
-test('a name of ours is read back, and is one that a node keeps as it is', () => {
+test('a formatted name is parsed again, and a node keeps it unchanged', () => {
   expect(tryParseUserName(formatUserName('acme', id), 'acme')).toBe(id);
   expect(formatUserName('acme', id)).toSatisfy(isUserName);
 });
@@ -24,7 +24,7 @@ test.each([
   'acme-',
   id,
   '',
-])('"%s" is not one of ours', (name) => {
+])('"%s" is not a name of this installation', (name) => {
   expect(tryParseUserName(name, 'acme')).toBeUndefined();
 });
 
@@ -35,6 +35,6 @@ test.each([
   id.replaceAll('-', ''),
   `{${id.slice(2)}}`,
   '',
-])('"%s" is no credential, whatever Xray makes of it', (text) => {
+])('"%s" is not a credential, although Xray may accept it', (text) => {
   expect(tryParseCredentialId(text)).toBeUndefined();
 });

@@ -6,8 +6,8 @@ import type { CredentialId } from '../kernel/ids.ts';
 const uuidPattern = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
- * A UUID of 36 characters in lower case, or undefined. Xray is less strict: it cuts a longer text and
- * hashes a shorter one into another UUID. So a truncated UUID would silently open nothing.
+ * A UUID of 36 characters in lower case, or undefined. Xray is less strict: it cuts a longer text
+ * and hashes a shorter one into another UUID. So a truncated UUID would silently open nothing.
  */
 export function tryParseCredentialId(text: string): CredentialId | undefined {
   return uuidPattern.test(text) ? (text as CredentialId) : undefined;

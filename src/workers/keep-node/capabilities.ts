@@ -8,9 +8,9 @@ import type { KeeperConnection } from './connection.ts';
 import { type Lease, leaseLost, type NodeFacts, readNode, writeLinkError } from './node-store.ts';
 import { toResult } from './result.ts';
 
-// Whether anybody can be added to a node as it stands, and as the books have it: asked before the
-// first add in each of its lives. Whoever is to go needs none of it: he is taken off every inbound
-// that is there, and one that isn't there has nobody.
+// The check of a node before the first add to each of its boots: can users be added to it?
+//
+// Removals skip this check. They run on every inbound that exists. A missing inbound has no users.
 
 export interface CapabilityContext {
   readonly db: Db;
@@ -45,7 +45,7 @@ export async function readCapabilities(context: CapabilityContext): Promise<stri
   return fault ?? toCapabilitiesKey(facts);
 }
 
-/** What is compared with the inbounds: after a change of it they are read again. */
+/** The checked values of the database. After a change of them the node is checked again. */
 export const toCapabilitiesKey = ({
   link,
   inbounds,
@@ -53,7 +53,7 @@ export const toCapabilitiesKey = ({
 
 type NodeInbounds = Awaited<ReturnType<NodeApi['readInbounds']>>;
 
-/** An inbound of the books that the node doesn't have, or that has no users to manage. */
+/** An inbound of the database that the node lacks, or whose users cannot be managed. */
 function toInboundFault(
   api: string,
   tags: readonly string[],
@@ -74,7 +74,7 @@ function toInboundFault(
   return undefined;
 }
 
-/** A flow of the customers' link that no node knows. */
+/** The flow of the customers' link, if no node supports it. */
 export function toFlowFault(link: string | null): Fault | undefined {
   if (toNodeFlow(link) !== undefined) return undefined;
   const sentence = `link.flow: "${link}" is none that a node knows; xtls-rprx-vision is, or none`;

@@ -2,18 +2,18 @@ import type { Fault } from '../../kernel/faults.ts';
 import type { Instant } from '../../kernel/instant.ts';
 import { type Span, workBackoffMs } from './rule.ts';
 
-// The state machine of the connection to one node: what the work on its marks may do now.
+// The state machine of the connection to one node. It decides the next step of the work.
 //
 // state     the work                               leaves the state by
-// outage    pauses                                 a good probe → check, or blockade if one is known
+// outage    pauses                                 a good probe → check, or the last blockade
 // check     reads the inbounds and the link        `checked` → sync, `blocked` → blockade
 // blockade  removes users, and checks again later  `checked` → sync
 // sync      seeds the node, then applies marks     other inbounds or another link → check
 //
 // 1. A failed probe, a transient failure of a call, and a new connection lead from every state to
 //    outage. Only a good probe leads out of it.
-// 2. A failure of a call pauses the work for some time in every state. Another fault than a transient
-//    one leads from sync to check.
+// 2. A failure of a call pauses the work for some time, in every state. A fault that is not
+//    transient leads from sync to check.
 // 3. A probe that finds a boot without our users leads from every state to check. The seed starts
 //    over: `drain` → `marking` → `done`.
 //
@@ -35,7 +35,7 @@ interface Sighting {
   readonly uptimeS: number;
   /** The number of the connection that carried the probe. */
   readonly connected: number;
-  /** The start of the boot, as exactly as all probes of this boot tell; ms of the keeper's clock. */
+  /** The bounds of the start of the boot, by all its probes; ms of the keeper's clock. */
   readonly bootWindow: Span;
 }
 
@@ -56,8 +56,8 @@ interface Memory {
   /** Boots of this node that this keeper saw start. */
   readonly bootCount: number;
   /**
-   * `drain`: pages that were read before the loss was found may confirm users that are lost, so
-   * they have to end before the seed begins.
+   * `drain`: pages that were read before the loss was found may confirm lost users. They have to
+   * end before the seed begins.
    */
   readonly seed: 'drain' | 'marking' | 'done';
   /** Reports of added users and of marked chunks; a probe stores that there was one. */
@@ -234,6 +234,6 @@ export function decideWork(state: ConnectionState, nowMs: number): WorkStep {
 export const pauseMs = ({ pause }: ConnectionState, nowMs: number): number =>
   Math.max(0, pause.untilMs - nowMs);
 
-/** @returns why the work pauses or only removes users; good probes show it, too */
+/** @returns the reason for a pause or a blockade, also while probes succeed */
 export const workError = (state: ConnectionState): string | null =>
   state.pause.error ?? blockadeOf(state)?.fault.message ?? null;

@@ -10,9 +10,14 @@ import {
   keepNodeName as worker,
 } from './store.ts';
 
-// A connection that broke under an add says nothing of who broke it: the add may have ended the
-// node's life, or the line gave way. Whoever was on his way is suspected in the books at once, since
-// his keeper may die before it knows. The next probe that is answered tells.
+// The adds that may have crashed their node: a connection broke while they were pending.
+//
+// pending   entered when a connection breaks during an add; the next good probe resolves it:
+// cleared   the boot started before the call, so the network was the cause
+// crasher   it is another boot, and the call was alone; the subscription goes to quarantine
+// suspect   in any other case; the count in the database stays, and the add runs apart again
+//
+// The database stores the suspicion at once, because the keeper may crash before the next probe.
 
 interface CrashSuspect {
   readonly mark: Mark;
@@ -20,11 +25,11 @@ interface CrashSuspect {
   readonly callTime: CallTime;
 }
 
-/** When he was on his way. */
+/** The time of the calls of a page. */
 interface CallTime {
-  /** Before any of these calls began, by `Line.nowMs`. */
+  /** Before the first of these calls; ms of the keeper's clock. */
   readonly fromMs: number;
-  /** Of the node, then. */
+  /** Boots that the keeper had seen by then. */
   readonly bootCount: number;
 }
 
@@ -38,7 +43,7 @@ export class CrashSuspects {
     this.#lease = lease;
   }
 
-  /** Those of whom a probe that is asked from now on tells. Nobody suspected goes while there are any. */
+  /** The suspects that a probe from now on resolves. No suspect runs before that. */
   get pending(): readonly CrashSuspect[] {
     return this.#pending;
   }
@@ -53,10 +58,9 @@ export class CrashSuspects {
   }
 
   /**
-   * Where the node had begun before they were on their way, it was the line: they are suspected no
-   * more. Where it is known to live another life, whoever was alone did it. A node that was a second
-   * old may be either: nobody is cleared or put aside, and they go apart from the others again.
-   * @param suspects who was `open` before the probe was asked
+   * Resolves suspects after a good probe. A boot that was up to 1 s old at the call may be either
+   * one: the suspect is neither cleared nor quarantined.
+   * @param suspects the `pending` ones from before the probe
    */
   async resolve(
     suspects: readonly CrashSuspect[],

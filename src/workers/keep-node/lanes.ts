@@ -1,13 +1,15 @@
 import type { CredentialId } from '../../kernel/ids.ts';
 
-// Two hands work on one node, so that it isn't idle while the marks of one page are read and what
-// came of another is written down, or while the last calls of a page are on their way to a node that
-// is far. They look for the next page in turns, and neither takes a credential that the other has
-// in hand: two calls at once about one name can leave it listed and useless (docs/xray-facts.md).
+// The two lanes of the work on one node.
+//
+// While one lane reads a page or stores results, the other lane keeps the node busy. The same holds
+// for the last calls of a page to a distant node. A token decides which lane reads next. No lane
+// takes a credential that the other lane processes. Two calls at once about one name can leave this
+// name listed but unable to connect (docs/xray-facts.md).
 
-/** What a hand has while it looks for its next page; the other one waits for it. */
+/** Held by the lane that reads its next page. The other lane waits. */
 export interface LaneToken {
-  /** Lets the other one look; else it does when this one is through with its page. */
+  /** Lets the other lane read now; else it reads when this lane has finished its page. */
   pass(): void;
 }
 
@@ -17,8 +19,8 @@ export class Lanes {
   readonly #pages = new Map<Promise<void>, readonly CredentialId[]>();
 
   /**
-   * Both at once, turn after turn, until one finds that there is nothing left.
-   * @throws the first failure, when both have ended
+   * Runs both lanes until one finds no work.
+   * @throws the first failure, after both lanes have ended
    */
   async run(
     signal: AbortSignal,
@@ -43,18 +45,18 @@ export class Lanes {
       if (!this.#isDone) found = await step({ pass: resolve });
       return found;
     } finally {
-      // Also after a failure: the other hand begins nothing new.
+      // Also after a failure: the other lane begins no step.
       if (found === 'idle') this.#isDone = true;
       resolve();
     }
   }
 
-  /** The credentials that are in either hand. */
+  /** The credentials of the pages in progress. */
   get inProgress(): readonly CredentialId[] {
     return [...this.#pages.values()].flat();
   }
 
-  /** Takes a page in hand, @returns what lets go of it */
+  /** Registers a page in progress. @returns the function that ends it */
   addPage(credentials: readonly CredentialId[]): () => void {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#pages.set(promise, credentials);
@@ -64,7 +66,7 @@ export class Lanes {
     };
   }
 
-  /** Until nothing is in hand. Whoever has the turn sees to it that it stays so. */
+  /** Waits until no page is in progress. Only the holder of the token can add the next one. */
   async waitUntilEmpty(): Promise<void> {
     await Promise.all(this.#pages.keys());
   }

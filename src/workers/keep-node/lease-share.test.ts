@@ -10,28 +10,24 @@ const scene = (nodes: number, processes: number, kept: number, overMs = 0): Leas
 
 test.each([
   ['alone: all', scene(5, 1, 0), { acquireCount: 5, releaseCount: 0 }],
-  ['none to keep', scene(0, 3, 0), { acquireCount: 0, releaseCount: 0 }],
+  ['no nodes', scene(0, 3, 0), { acquireCount: 0, releaseCount: 0 }],
   ['below its share', scene(5, 2, 1), { acquireCount: 2, releaseCount: 0 }],
   ['at its share', scene(5, 2, 3), { acquireCount: 0, releaseCount: 0 }],
   [
-    'with fewer than others, but at its share rounded up',
+    'with fewer than other replicas, but at its share rounded up',
     scene(4, 3, 2),
     { acquireCount: 0, releaseCount: 0 },
   ],
-  ['above it since now', scene(5, 2, 5, 0), { acquireCount: 0, releaseCount: 0 }],
-  [
-    'above it, a millisecond too short',
-    scene(5, 2, 5, steadyMs - 1),
-    { acquireCount: 0, releaseCount: 0 },
-  ],
+  ['above it from now on', scene(5, 2, 5, 0), { acquireCount: 0, releaseCount: 0 }],
+  ['above it, 1 ms too short', scene(5, 2, 5, steadyMs - 1), { acquireCount: 0, releaseCount: 0 }],
   ['above it for long enough', scene(5, 2, 5, steadyMs), { acquireCount: 0, releaseCount: 2 }],
   ['more processes than nodes', scene(2, 5, 0), { acquireCount: 1, releaseCount: 0 }],
-  ['not counted itself yet', scene(2, 0, 0), { acquireCount: 2, releaseCount: 0 }],
+  ['this replica is not counted yet', scene(2, 0, 0), { acquireCount: 2, releaseCount: 0 }],
 ] as const)('%s', (_, given, change) => {
   expect(computeLeaseChange(given, steadyMs)).toEqual(change);
 });
 
-/** A round: each process looks once, in any order, and does what the rule says. */
+/** One round: each replica applies the rule once, in any order. */
 function round(kept: number[], nodes: number, order: readonly number[], overMs: number): boolean {
   let moved = false;
   for (const at of order) {
@@ -47,7 +43,7 @@ function round(kept: number[], nodes: number, order: readonly number[], overMs: 
   return moved;
 }
 
-test('whatever each has, after two rounds every node is kept, nobody has more than its share, and nothing moves any more', () => {
+test('from any distribution, after two rounds each node is kept, no replica exceeds its share, and no node moves', () => {
   const distribution = fc.array(fc.nat({ max: 30 }), { minLength: 1, maxLength: 8 });
   fc.assert(
     fc.property(distribution, fc.nat({ max: 30 }), fc.gen(), (given, more, gen) => {

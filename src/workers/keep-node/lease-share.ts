@@ -1,22 +1,23 @@
-// How many nodes a process keeps where several processes keep nodes (design, keep-node).
+// The rule for the number of nodes that one replica keeps (design, keep-node).
 //
-// Its share is the nodes by the processes, rounded up, so that whatever is free has somebody who
-// may take it. Below its share a process takes what is free; it never takes what another one has.
-// Above it, it gives back, but not before it was above for a while: a process that starts and dies
-// again and again, or replicas that are replaced one by one, must not send nodes to and fro. At its
-// share or below, nothing is given back: once everybody is there, nothing moves.
+// 1. The share is nodes / replicas, rounded up. So each free node has a replica that may take it.
+// 2. Below its share a replica takes free nodes. It never takes a node of another replica.
+// 3. Above its share a replica returns the surplus, after it had the surplus for some time. So a
+//    replica that restarts again and again, or a rolling update, does not move nodes to and fro.
+// 4. At its share or below, a replica returns nothing: after all replicas have started, no node
+//    moves.
 
 export interface LeaseCounts {
   readonly nodes: number;
-  /** Processes that keep nodes, this one among them. */
+  /** Replicas that keep nodes, this one included. */
   readonly processes: number;
-  /** Nodes that this one keeps and isn't giving back. */
+  /** Nodes that this replica keeps and does not return. */
   readonly kept: number;
-  /** For how long it has had more than its share, without a break. */
+  /** How long this replica has had more than its share without a break. */
   readonly overMs: number;
 }
 
-/** How many nodes to take, if they are free, and how many to give back. */
+/** The number of free nodes to take, and of own nodes to return. */
 export interface LeaseChange {
   readonly acquireCount: number;
   readonly releaseCount: number;

@@ -18,7 +18,10 @@ export async function readNodeCounts(client: pg.Client): Promise<NodeCounts> {
   return rows[0] as NodeCounts;
 }
 
-/** Raises the keeper epochs of locked nodes. @returns the leases by node; a removed node has none */
+/**
+ * Raises the keeper epochs of locked nodes.
+ * @returns the leases by node; a removed node has none
+ */
 export async function writeKeeperEpochs(
   client: pg.Client,
   nodes: readonly string[],

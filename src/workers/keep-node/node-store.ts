@@ -10,16 +10,18 @@ import { type Instant, isoTime, later } from '../../kernel/instant.ts';
 import { createLeaseFault } from '../../leases/fence.ts';
 import type { NodeAddress } from '../../xray/grpc/connect.ts';
 
-// A node's row, as its keeper reads and writes it. Every write goes with the epoch under which the
-// keeper works: one that was replaced changes nothing, and learns of it.
+// The SQL of a keeper for the row of its node.
+//
+// Every write requires the epoch of the keeper. A replaced keeper changes nothing, and gets a
+// result that shows the loss.
 
-/** The node whose keeper one is: under this epoch nobody else is. */
+/** The lease of a node: one keeper has this epoch. */
 export interface Lease {
   readonly node: string;
   readonly epoch: bigint;
 }
 
-/** Somebody else keeps the node now, or it is gone: nothing may be said to it any more. */
+/** The fault of a replaced keeper. It may send no call to the node any more. */
 export function leaseLost({ node }: Lease): Fault {
   const sentence = `node ${node}: is kept by another keeper now, or gone`;
   return createLeaseFault(sentence);
@@ -28,24 +30,24 @@ export function leaseLost({ node }: Lease): Fault {
 export interface NodeFacts extends Required<NodeAddress> {
   readonly now: Instant;
   readonly inbounds: readonly string[];
-  /** Of the customers' link. */
+  /** The flow of the customers' link. */
   readonly flow: string | null;
   readonly link: unknown;
-  /** What was found of it last. */
+  /** The misfits of the link at the last check. */
   readonly linkError: string | null;
   readonly bootAt: Instant | null;
   readonly seededBootAt: Instant | null;
   readonly failures: number;
 }
 
-/** Whether the post is still held. */
+/** True if the lease is still valid. */
 export async function holdsLease(db: Db, { node, epoch }: Lease): Promise<boolean> {
   const { rows } = await sql`
     SELECT FROM perennial.node WHERE id = ${node} AND keeper_epoch = ${epoch}`.execute(db);
   return rows.length === 1;
 }
 
-/** undefined: the post was lost, or the node is gone. */
+/** @returns undefined if the lease is lost or the node was removed */
 export async function readNode(db: Db, { node, epoch }: Lease): Promise<NodeFacts | undefined> {
   const { rows } = await sql<NodeFacts>`
     SELECT api, tls, inbounds, link, link->>'flow' AS flow, link_error AS "linkError", failures,
@@ -59,23 +61,23 @@ export interface ProbeResult {
   readonly failures: number;
   readonly openUntil: Instant | null;
   readonly lastError: string | null;
-  /** When this probe began. */
+  /** The start of this probe. */
   readonly now: Instant;
-  /** Not for a probe that failed. */
+  /** Missing after a failed probe. */
   readonly seen?: {
     readonly at: Instant;
     readonly bootAt: Instant;
-    /** It is filled anew; else a new `bootAt` is the same life, told by another clock. */
+    /** The node is seeded again; else a new `bootAt` is the same boot by another clock. */
     readonly forgotten: boolean;
-    /** It was started for certain: nobody is left on any inbound. */
+    /** The node restarted for certain: no inbound has users. */
     readonly isNew: boolean;
     readonly uptimeS: number;
-    /** Users were added, or a filling went on, since the last probe. */
+    /** Users were added, or a chunk was marked, since the last stored probe. */
     readonly hasAdded: boolean;
   };
 }
 
-/** Writes down how a probe ended. @returns false: the post was lost, or the node's address changed */
+/** Writes a probe. @returns false if the lease is lost or the address of the node changed */
 export async function writeProbe(
   db: Db,
   { node, epoch }: Lease,
@@ -106,20 +108,20 @@ export async function writeProbe(
   return numAffectedRows === 1n;
 }
 
-/** A credential that the node has for certain. */
+/** A credential that the node has for certain: the database has confirmed it. */
 export interface ConfirmedCredential {
   readonly id: CredentialId;
   readonly installation: string;
 }
 
-/** Says what is wrong with a node, at once. */
+/** Writes the error of a node without waiting for the next probe. */
 export async function writeNodeError(db: Db, { node, epoch }: Lease, error: string): Promise<void> {
   await sql`
     UPDATE perennial.node SET last_error = ${error}
     WHERE id = ${node} AND keeper_epoch = ${epoch}`.execute(db);
 }
 
-/** Writes which values of the link fit no inbound; null: each fits one. */
+/** Writes the values of the link that fit no inbound; null: all values fit. */
 export async function writeLinkError(
   db: Db,
   { node, epoch }: Lease,
@@ -131,8 +133,8 @@ export async function writeLinkError(
 }
 
 /**
- * Credentials that node `n` has for certain: they may connect there, and have no mark. A filling
- * or a change of plans that is under way has marked nobody behind its cursor yet.
+ * Credentials that node `n` has for certain: they are entitled there and have no mark. Credentials
+ * that a seed or a change of plans has not reached yet are excluded.
  */
 const fromConfirmed = (node: string) => sql`
   FROM perennial.credential c
@@ -144,14 +146,14 @@ const fromConfirmed = (node: string) => sql`
       WHERE m.node_id = n.id AND m.credential_id = c.id)
     AND NOT EXISTS (SELECT FROM perennial.marking o WHERE o.node_id = n.id AND o.plan = p.key)`;
 
-/** How many the node has for certain. */
+/** The number of credentials that the node has for certain. */
 export async function countConfirmed(db: Db, node: string): Promise<number> {
   const { rows } = await sql<{ count: bigint }>`
     SELECT count(*) ${fromConfirmed(node)}`.execute(db);
   return Number(rows[0]?.count ?? 0n);
 }
 
-/** Some of the credentials that the node has for certain, from a random one on. */
+/** A sample of the credentials that the node has for certain, from a random one on. */
 export async function readConfirmedSample(
   db: Db,
   node: string,
@@ -169,7 +171,7 @@ export async function readConfirmedSample(
   return rows;
 }
 
-/** Which of these credentials the node has for certain. */
+/** Those of these credentials that the node has for certain. */
 export async function filterConfirmed<C extends ConfirmedCredential>(
   db: Db,
   node: string,
@@ -183,19 +185,19 @@ export async function filterConfirmed<C extends ConfirmedCredential>(
 }
 
 /**
- * Credentials looked at in one stretch of a seeding: some 20 ms, in which the other hand has its page
- * to work off. With five times as many both waited for the next marks, a tenth of the time.
+ * Credentials per chunk of a seed, about 20 ms, while the other lane applies its page. With 5 times
+ * as many, both lanes waited for marks for a tenth of the time.
  */
 const chunkMax = 2_000;
 
 /**
- * Marks the next stretch of those who may connect to a node that has forgotten them. Not urgent:
- * who is to be removed goes first. What is marked already stays as it is, with what is held against
- * it, but is due: what the node refused for an hour, it may not refuse in another life. The cursor is the node's,
- * so that a successor goes on where this keeper ended; a credential that comes to life behind it
- * is marked by whoever brings it to life.
- * @returns how many were marked so far, and whether that was all; undefined: the post was lost, or
- *   the node was started once more
+ * Marks the next chunk of entitled credentials for a boot that lacks them. The marks are not
+ * urgent, so removals run first. An existing mark keeps its failures but becomes due, because
+ * another boot may accept a user that the last one refused. The cursor is stored in the node's row,
+ * so the next keeper continues there. A credential that becomes live behind the cursor gets its
+ * mark from the command that creates it.
+ * @returns the marks so far, and whether they are complete; undefined if the lease is lost or the
+ *   node restarted again
  */
 export async function seedChunk(
   tx: Tx,
@@ -203,7 +205,7 @@ export async function seedChunk(
   bootAt: Instant,
   now: Instant,
 ): Promise<{ readonly marked: number; readonly done: boolean } | undefined> {
-  // Without statistics PostgreSQL would sort all live credentials for each stretch.
+  // Without statistics PostgreSQL would sort all live credentials for each chunk.
   await sql`SET LOCAL enable_sort = off`.execute(tx);
   const insertMarks = buildMarkInsert({
     from: sql`mine CROSS JOIN chunk

@@ -26,9 +26,11 @@ import {
   updateBreaker,
 } from './rule.ts';
 
-// How a node is, asked every 2 s whatever its breaker says: a node that returns is found by this.
+// The probe of a node: reachable or not, same boot or another one, users complete or lost.
+//
+// A keeper probes every 2 s, also while the breaker is open, so it detects a node that returns.
 
-/** A node that takes longer to say that it lives is of no use now. */
+/** A node that answers later is too slow for work now. */
 const deadlineMs = 3 * secondMs;
 
 export interface ProbeContext {
@@ -131,9 +133,9 @@ function toBootFacts(
 }
 
 /**
- * Whether the node was started since, and so has forgotten its users; the fault that kept it from
- * being found out. One that can't count them, because it is too old or has none of these inbounds, is
- * filled again to be sure.
+ * Decides a doubtful boot by the number of users. A node that cannot count users is too old or
+ * lacks these inbounds; it is seeded to be safe.
+ * @returns the boot, or the transient fault that hides it
  */
 async function resolveBoot(
   db: Db,
@@ -151,7 +153,7 @@ async function resolveBoot(
   const transientFault = faults.find(({ kind }) => kind === 'transient');
   if (transientFault !== undefined) return transientFault;
   const counts = results.flatMap((each) => ('value' in each ? [each.value] : []));
-  // An inbound that isn't there says nothing of those on the others.
+  // A missing inbound is no evidence about the other inbounds.
   if (counts.length === 0 || !faults.every(hasNoUsers)) return 'unsure';
   return isMissingUsers(counts, await countConfirmed(db, lease.node)) ? 'new' : 'same';
 }
@@ -163,7 +165,7 @@ async function writeFailedProbe(
   { now, api, failures }: NodeFacts,
   fault: Fault,
 ): Promise<ProbeOutcome> {
-  // Our own end is no fault of the node's.
+  // The keeper ends: this is no fault of the node.
   if (fault.code === 'node_cancelled') return { is: 'discarded' };
   connection.receive({ is: 'unanswered' });
   const breaker = updateBreaker(failures, 'failed', now);

@@ -13,18 +13,19 @@ import {
 } from './node-store.ts';
 import { toResult } from './result.ts';
 
-// A panel that edits an inbound removes it and adds it again: its users are lost, although the node
-// was not started.
+// The rule that detects an inbound that lost its users while the node kept running.
+//
+// A panel that edits an inbound removes it and adds it again, and its users are lost.
 //
 // 1. The users of each inbound are counted every 30 s, and at the first probe of a keeper.
-// 2. The count is explained if it is the last one, plus the users that this keeper added since, minus
-//    those that it removed.
+// 2. The count is explained if it is the last one, plus the users that this keeper added since,
+//    minus those that it removed.
 // 3. A count without an explanation proves nothing: another program may have users there, and calls
 //    are under way. So the node is asked for some users that the database has confirmed there.
 // 4. A user is lost if the node lacks it twice, and the database confirms it before, between and
-//    after. One lost user is enough: the node is filled.
+//    after. One lost user is enough: the node is seeded.
 
-/** Few enough for one turn of calls; all users of a small node. */
+/** Few enough for one round of calls; all users of a small node. */
 const sampleMax = 32;
 
 export interface RecountContext {
@@ -74,7 +75,7 @@ async function hasLostUsers(context: SampleContext, tag: string): Promise<boolea
   return candidates.length > 0;
 }
 
-/** @returns which of them the inbound lacks; a permanent fault tells of none */
+/** @returns the credentials that the inbound lacks; none if the call fails permanently */
 async function readAbsent(
   { api, signal }: SampleContext,
   tag: string,

@@ -1,25 +1,29 @@
 import type { Fault } from '../../kernel/faults.ts';
 import { hourMs, type Instant, later, minuteMs, secondMs } from '../../kernel/instant.ts';
 
-// What a keeper does about a node and its marks (design, keep-node).
+// The rules of a keeper for its node and the marks of it (design, keep-node).
 //
-// A mark says that the node may differ from the books about one credential. Who may connect is
-// added, who may not is removed, removals first. An add whose connection broke is suspected of
-// having ended the node's life. The next probe tells: if it lives on it was the line, and nobody is
-// suspected any more. If it was started since, any of those that were under way may have done it, a
-// thousand where the node is far. They go when nothing else is due, with nothing else under way, 32 at once;
-// whoever is among those with whom it dies again goes alone, and if it dies once more it is put
-// aside, for an hour at first. 32 and then one is a compromise: each death shuts everybody out, and
-// this way there are three at most (halving took ten); and a thousand innocents are cleared with 32
-// turns, not with a thousand. So few that they are one turn go alone at once, which spares a death.
-// Each turn is written down, and whatever came due meanwhile goes before the next one.
-// A removal is never suspected, and never put aside.
+// 1. A mark states that the node may differ from the database about one credential. Entitled
+//    credentials are added and all others are removed, removals first.
+// 2. An add whose connection broke is suspected: it may have crashed the node. The next good probe
+//    decides. In the same boot the network was the cause, and the suspicion is cleared.
+// 3. In another boot each add that was pending is a suspect. A distant node has up to 1,000.
+// 4. Suspects run when no other mark is due, and without other calls: 32 at once. If the node
+//    crashes again, each of these 32 runs alone. A suspect that crashes the node alone goes to
+//    quarantine, for 1 hour at first.
+// 5. Fewer than 32 suspects run alone at once, which avoids one crash.
+// 6. The result of each group is stored. Marks that became due meanwhile run before the next group.
+// 7. A removal is never suspected and never in quarantine.
+//
+// Groups of 32 and then of 1 are a compromise. Each crash disconnects all customers of the node.
+// This way there are at most 3 crashes; halving needed 10. 1,000 suspects without fault need 32
+// groups.
 
-/** What a mark is about, as the books have it at the moment of the work. */
+/** The facts of a mark, as the database has them when the page is read. */
 export interface MarkFacts {
   /** Live credential, active subscription, and a plan that opens this node. */
   readonly wanted: boolean;
-  /** How often an add of it ended with the node's life, or may have. */
+  /** The number of adds that crashed the node, or may have. */
   readonly lost: number;
   /** In quarantine until then. */
   readonly heldUntil: Instant | null;
@@ -28,19 +32,18 @@ export interface MarkFacts {
 export interface MarkOrder<Mark> {
   /** Removals first. */
   readonly concurrent: readonly Mark[];
-  /** Suspects who go next, after all others. */
+  /** The suspects that run next, after all other marks. */
   readonly suspects: readonly Mark[];
-  /** Not now. */
+  /** Marks in quarantine: they are postponed. */
   readonly held: readonly Mark[];
 }
 
-/** Suspects that go at once, and that are read at once. */
+/** Suspects per group, and per page. */
 export const suspectsMax = 32;
 
 /**
- * In which order a page of marks is worked off. Keeps the order that it has otherwise. Who is in
- * quarantine by his subscription is held only if he is suspected himself: a credential that came in
- * the place of one that was put aside did nothing yet.
+ * Orders a page of marks; inside each list the order stays. The quarantine names a subscription. It
+ * holds a credential only if this credential is suspected, because a replaced one may be the cause.
  */
 export function orderMarks<Mark extends MarkFacts>(
   marks: readonly Mark[],
@@ -57,13 +60,13 @@ export function orderMarks<Mark extends MarkFacts>(
   };
 }
 
-/** When a held one is looked at again: a person may have it tried at once, or dismiss it. */
+/** Within a minute, because a person may retry or dismiss the quarantined item at any time. */
 export function computeRecheckAt(heldUntil: Instant | null, now: Instant): Instant {
   const soon = later(now, minuteMs);
   return heldUntil === null || heldUntil > soon ? soon : heldUntil;
 }
 
-/** @param areMany there may be more than these */
+/** @param areMany there may be more suspects than these */
 function selectSuspects<Mark extends MarkFacts>(
   suspects: readonly Mark[],
   areMany: boolean,
@@ -72,7 +75,7 @@ function selectSuspects<Mark extends MarkFacts>(
   return areMany && once.length > 0 ? once : suspects.slice(0, 1);
 }
 
-/** Whose fault it is: the node's, so that every call would fail, or that of what was sent. */
+/** True if every call to this node would fail; false if the fault belongs to this credential. */
 export function isNodeFault(fault: Fault): boolean {
   switch (fault.code) {
     case 'bad_credential':
@@ -84,33 +87,33 @@ export function isNodeFault(fault: Fault): boolean {
   }
 }
 
-/** Of an inbound: it isn't there, or not any more, or has no users to manage. */
+/** True if the inbound is missing, or its users cannot be managed. */
 export function hasNoUsers({ code }: Fault): boolean {
   return code === 'unknown_inbound' || code === 'no_user_manager';
 }
 
 /**
- * More than a client's processor can make use of at once: the fuller the packets, the less a call
- * costs, and where processes wait for a processor, each turn of the node's takes what lies there.
+ * More than a client's processor can use at once. Fuller packets make a call cheaper. On a busy
+ * machine the node takes all calls that arrived since its last time slice.
  */
 const inFlightMin = 128;
-/** So many calls are lost at most, and told again, when their node dies. */
+/** The maximum of calls that are lost and repeated after a crash of the node. */
 const inFlightLimit = 512;
 /**
- * Two hands send some 8,000 calls a second at best, and those of a ms are under way for a round trip:
- * 4 for each hand, and half as many again, since the last ones of a page are few.
+ * Two lanes send about 8,000 calls per second at best, 4 per lane and ms. The factor is 1.5 times
+ * that, because the last calls of a page are few.
  */
 const callsPerMs = 6;
 
-/** How many credentials one hand has under way on a node that answers after so long. */
+/** The number of credentials that one lane processes at once, for this round trip. */
 export function computeInFlightMax(roundTripMs: number): number {
   return Math.min(inFlightLimit, Math.max(inFlightMin, Math.ceil(roundTripMs * callsPerMs)));
 }
 
-/** A node that returns must have heard of an expiry within 10 s (F2): its own fault waits less. */
+/** A node that returns must lose expired users within 10 s (F2), so its faults wait less. */
 const nodeRetryMaxMs = 4 * secondMs;
 
-/** How long a mark waits that failed `attempts` times, the last one included. */
+/** The wait of a mark after a failure. @param attempts all its failures, this one included */
 export function markRetryMs(fault: Fault, attempts: number): number {
   const doubled = 2 ** Math.min(attempts - 1, 20);
   if (fault.code === 'node_cancelled') return 0;
@@ -119,8 +122,9 @@ export function markRetryMs(fault: Fault, attempts: number): number {
 }
 
 /**
- * How long a node's work rests after the `faults`th failure in a row. What passes by itself is
- * looked for again soon; what a person has to mend, within half a minute of being mended.
+ * The pause of a node's work. A transient fault is retried within 4 s. A fault that a person has to
+ * repair is retried within 30 s of the repair.
+ * @param faults failures in a row, this one included
  */
 export function workBackoffMs(fault: Fault, faults: number): number {
   const maxMs = fault.kind === 'transient' ? nodeRetryMaxMs : 30 * secondMs;
@@ -129,7 +133,7 @@ export function workBackoffMs(fault: Fault, faults: number): number {
 
 /** The breaker opens at the third failure in a row. */
 const failuresMax = 3;
-/** Renewed by each probe that fails: who finds it past has no keeper's word any more. */
+/** Each failed probe extends it. If it is past, no keeper probes the node any more. */
 const openMs = 30 * secondMs;
 
 export interface Breaker {
@@ -137,45 +141,45 @@ export interface Breaker {
   readonly openUntil: Instant | null;
 }
 
-/** The breaker after a probe. A probe that succeeds closes it. */
+/** The breaker after a probe. A good probe closes it. */
 export function updateBreaker(failures: number, probe: 'good' | 'failed', now: Instant): Breaker {
   if (probe === 'good') return { failures: 0, openUntil: null };
   const counted = failures + 1;
   return { failures: counted, openUntil: counted >= failuresMax ? later(now, openMs) : null };
 }
 
-/** Between the books' server and the node: uptime is in whole seconds, and answers take time. */
+/** Between the database server and the node: uptime is in whole seconds, and calls take time. */
 const jitterMs = 2 * secondMs;
 /**
- * More than clocks explain. The books' time of a start is by the database's clock as it was then:
- * replicas run nothing from 30 s off it on, so between two settings of it, or two servers, there is
- * a minute at most. (Without any setting a bad quartz takes a week for that.)
+ * More than clocks explain. The stored time of a boot comes from the database clock of that time.
+ * Replicas run nothing if their clock is more than 30 s off. So two settings of the clock, or two
+ * servers, differ by 1 minute at most. (A bad quartz needs a week for that.)
  */
 const clockSkewMaxMs = minuteMs;
 
 export interface BootFacts {
-  /** What the books have; null: never seen, or at another address. */
+  /** The boot in the database; null: never seen, or at another address. */
   readonly bootAt: Instant | null;
-  /** What this keeper was told last, if it was told something. */
+  /** The uptime of the last good probe of this keeper. */
   readonly lastUptimeS: number | undefined;
   readonly bootWindow: Span | undefined;
-  /** The node was out of reach since, or broke off a call. */
+  /** A probe or a call failed after the last good probe. */
   readonly wasUnreachable: boolean;
 }
 
-/** Between which moments something was, in ms of the keeper's own stopwatch. */
+/** The bounds of a moment, in ms of the keeper's stopwatch. */
 export interface Span {
   readonly fromMs: number;
   readonly toMs: number;
 }
 
-/** When the node began, by one probe: its uptime is in whole seconds, rounded down. */
+/** The start of a boot by one probe. Uptime is in whole seconds, rounded down. */
 export function toBootWindow(uptimeS: number, callSpan: Span): Span {
   const uptimeMs = uptimeS * secondMs;
   return { fromMs: callSpan.fromMs - uptimeMs - secondMs, toMs: callSpan.toMs - uptimeMs };
 }
 
-/** What two probes say together; undefined: they can't be of one life. */
+/** @returns undefined if the two probes cannot be of one boot */
 function intersectSpans(a: Span, b: Span): Span | undefined {
   const both = { fromMs: Math.max(a.fromMs, b.fromMs), toMs: Math.min(a.toMs, b.toMs) };
   return both.fromMs <= both.toMs ? both : undefined;
@@ -185,17 +189,17 @@ export interface Boot {
   readonly bootAt: Instant;
   readonly bootWindow: Span;
   /**
-   * same · new: it was started since, and has forgotten its users · doubtful: it may have been, or
-   * a clock was set: the number of its users tells.
+   * `new`: the node restarted and has lost its users. `doubtful`: it may have restarted, or a clock
+   * was set; the number of its users decides.
    */
   readonly is: 'same' | 'new' | 'doubtful';
 }
 
 /**
- * Whether a node was started since it was seen last. A keeper that saw it before goes by its own
- * stopwatch, which notices a second start more than a second after the first. One that took it over
- * has the books' time alone: a start more than a minute later is another one; else the node's users
- * are counted. A machine that stood still looks as if it was started later, and is filled in vain.
+ * Compares a probe with the last boot. A keeper that probed the node before uses its stopwatch,
+ * which detects a second start more than 1 s after the first. A new keeper has only the time in the
+ * database: a start more than 1 minute later is another boot, else the users are counted. A machine
+ * that was suspended seems to have started later, and is seeded without need.
  * @param serverNow real time, also in a test
  */
 export function toBoot(
@@ -222,7 +226,7 @@ export function toBoot(
   return { bootAt: facts.bootAt, bootWindow, is: isUnsure ? 'doubtful' : 'same' };
 }
 
-/** Each inbound has at least those whom the books know to be there; else it has forgotten them. */
+/** True if an inbound has fewer users than the database has confirmed there. */
 export function isMissingUsers(counts: readonly number[], confirmed: number): boolean {
   return counts.some((count) => count < confirmed);
 }

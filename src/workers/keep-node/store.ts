@@ -8,8 +8,10 @@ import { type Instant, isoTime } from '../../kernel/instant.ts';
 import type { Lease } from './node-store.ts';
 import { computeRecheckAt, type MarkFacts } from './rule.ts';
 
-// Marks, read and settled by the keeper of their node (rule 4). No transaction is open
-// while the node is called: what was read is held against the books again when it is settled.
+// The SQL of a keeper for its marks (rule 4).
+//
+// No transaction is open during calls to the node. So a result is stored only if the mark, the
+// epoch and the boot are still the ones that were read.
 
 export interface Mark extends MarkFacts {
   readonly credentialId: CredentialId;
@@ -22,38 +24,38 @@ export interface Mark extends MarkFacts {
 export interface MarkPage {
   readonly now: Instant;
   readonly installation: string;
-  /** The node as the marks are meant for it. */
+  /** The address that the marks are meant for. */
   readonly api: string;
   readonly bootAt: Instant | null;
   readonly inbounds: readonly string[];
-  /** Nobody of ours is to be there any more. */
+  /** Inbounds that must have no user of ours. */
   readonly formerInbounds: readonly string[];
   readonly flow: string | null;
   readonly marks: readonly Mark[];
-  /** Names that were confirmed for removal are due (`stray-store.ts`). */
+  /** Confirmed stray users are due (`stray-store.ts`). */
   readonly hasStrays: boolean;
-  /** Suspects are due, where no mark of those that were asked for is. */
+  /** No mark of the selection is due, but suspects are. */
   readonly hasSuspects: boolean;
 }
 
 /**
- * `suspects`: who may connect and is suspected; `others`: whoever isn't; `removals`: who may not
- * connect. To find those that aren't urgent every mark is looked at, which read
- * 240,000 pages for 30,000.
+ * `suspects`: suspected adds. `others`: all other marks. `removals`: credentials that are not
+ * entitled. Removals that are not urgent require a look at every mark: 240,000 pages for 30,000
+ * marks.
  */
 export type MarkSelection = 'others' | 'suspects' | 'removals' | 'urgent_removals';
 
-/** The worker's name in the quarantine. */
+/** The name of the worker in `quarantine`. */
 export const keepNodeName = 'keep-node';
 
-/** An item of the quarantine: the subscription, since a credential's UUID is a secret. */
+/** The quarantine item names the subscription, because the UUID of a credential is a secret. */
 export function toMarkItem(node: string, { subscriptionId }: Pick<Mark, 'subscriptionId'>): string {
   return `${node}/${subscriptionId}`;
 }
 
 /**
- * Of a mark `m` on a node `n`; NULL where he may not. No EXISTS: of that the planner makes a hash of
- * the whole book.
+ * For a mark `m` on a node `n`; NULL if the credential is not entitled. Not EXISTS: the planner
+ * would build a hash of all credentials for it.
  */
 const mayConnect = sql`(SELECT true FROM perennial.credential c
     JOIN perennial.subscription s ON s.id = c.subscription_id
@@ -61,8 +63,8 @@ const mayConnect = sql`(SELECT true FROM perennial.credential c
     WHERE c.id = m.credential_id AND ${isEntitled()})`;
 
 /**
- * Suspects are passed over one by one, with their rows in the books: there are as many as calls
- * were under way when a connection broke, and none most of the time.
+ * `others` skips suspects one by one, with a look-up for each. There are as many suspects as calls
+ * were pending when a connection broke, and none most of the time.
  */
 const selections: Readonly<
   Record<MarkSelection, { readonly are: RawBuilder<boolean>; readonly by: RawBuilder<unknown> }>
@@ -77,11 +79,10 @@ const selections: Readonly<
 };
 
 /**
- * The next marks that are due, urgent ones first, and what the books want of each: of one moment,
- * for the versions to stand for what was wanted. A mark is bumped by whatever changes what is
- * wanted, in the same transaction.
- * @param inHand left out
- * @returns undefined: the post was lost
+ * Reads the next due marks, urgent ones first, and the desired state of each. One statement reads
+ * both, so a version stands for this desired state. Every change of the desired state writes a new
+ * version in the same transaction. Credentials of `inProgress` are left out.
+ * @returns undefined if the lease is lost
  */
 export async function readMarkPage(
   db: Db,
@@ -131,13 +132,13 @@ export async function readMarkPage(
   return { ...pageFacts, marks, hasStrays, hasSuspects };
 }
 
-/** Whether the connection broke under an add, and whether that was the only call under way. */
+/** The connection broke during an add: not at all, with other calls pending, or with none. */
 export type ConnectionLoss = 'no' | 'among_others' | 'alone';
 
-/** A mark that was worked off, or not. */
+/** The result of a mark. */
 export interface MarkResult {
   readonly mark: Mark;
-  /** undefined: done on every inbound. */
+  /** undefined: every inbound is as the database requires. */
   readonly failed?: {
     readonly error: string;
     readonly retryAt: Instant;
@@ -146,12 +147,11 @@ export interface MarkResult {
 }
 
 /**
- * Confirms what was done and writes down what failed, each only if its mark is the very version
- * that was worked with, by the keeper of this epoch, in the life of the node of this `bootAt`.
- * Whatever doesn't fit is marked again: the node was told something, and the books may want
- * something else. The version is that of a new mark, which nobody has worked with (S1).
- * The marks are locked in their order before any is changed, as all who write several do.
- * @returns how many were confirmed
+ * Deletes confirmed marks and postpones failed ones, each only if version, epoch and `bootAt` are
+ * unchanged. All others are marked again, because the node received a call and the database may
+ * require another state. The new mark has a version that no keeper has read (S1). The marks are
+ * locked in the order of their credentials before any change (rule 1).
+ * @returns the number of confirmed marks
  */
 export async function writeMarkResults(
   tx: Tx,
@@ -208,8 +208,8 @@ export async function writeMarkResults(
 }
 
 /**
- * Nobody of these is suspected any more of what he was suspected of last. In a transaction of its
- * own, as `putOff`.
+ * Clears the latest crash suspicion of these credentials. It needs its own transaction, as
+ * `postponeHeld` does.
  */
 export async function clearSuspicion(
   tx: Tx,
@@ -228,8 +228,8 @@ export async function clearSuspicion(
 }
 
 /**
- * Puts marks off whose credential is in quarantine: what isn't due costs nothing. In a transaction
- * of its own, for the order in which marks are locked.
+ * Postpones marks in quarantine, because a mark that is not due costs nothing. It needs its own
+ * transaction, because of the order in which marks are locked.
  */
 export async function postponeHeld(
   tx: Tx,
@@ -261,7 +261,7 @@ export interface UnconfirmedRemoval {
   readonly lastError: string | null;
 }
 
-/** The removal that a node owes for the longest time (promise 5); undefined: none is owed. */
+/** The oldest unconfirmed removal (promise 5); undefined: none. */
 export async function readOldestUnconfirmed(db: Db | Tx): Promise<UnconfirmedRemoval | undefined> {
   const { rows } = await sql<UnconfirmedRemoval>`
     SELECT m.node_id AS node, s.id AS "subscriptionId", m.attempts, m.last_error AS "lastError",

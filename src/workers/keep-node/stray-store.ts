@@ -6,21 +6,22 @@ import type { CredentialId } from '../../kernel/ids.ts';
 import type { Instant } from '../../kernel/instant.ts';
 import type { Lease } from './node-store.ts';
 
-// Names that a person confirmed for removal, as the keeper of their node reads and settles them
-// (migration 004). A mark has its credential's row to go by; here the books are asked whether they
-// still know nobody of that name, and the node whether the name still is what was looked at.
+// The SQL of a keeper for stray users: names that a person confirmed for removal (migration 004).
+//
+// A stray user has no credential row. So the removal checks two things again. The database still
+// has no credential of this name, and the node still has the user that the person confirmed.
 
 export interface Stray {
   readonly name: string;
   readonly version: bigint;
   readonly attempts: number;
-  /** The credential in a name of ours. */
+  /** The credential in the name, if the name has our prefix. */
   readonly ours: CredentialId | null;
-  /** The credential of the books whose UUID it carries; null: the books don't know the name. */
+  /** The credential whose UUID a foreign name has; null: no such credential. */
   readonly shared: CredentialId | null;
 }
 
-/** Those that are due, and were confirmed in this life of the node or before the first one seen. */
+/** Reads stray users that are due. */
 export async function readStrays(db: Db, { node, epoch }: Lease, max: number): Promise<Stray[]> {
   const { rows } = await sql<Stray>`
     SELECT x.name, x.version, x.attempts, x.ours, x.shared
@@ -31,9 +32,9 @@ export async function readStrays(db: Db, { node, epoch }: Lease, max: number): P
 }
 
 /**
- * Whether a name may still go, asked right before the call: it is confirmed as it was read, in this
- * life of the node, by its keeper; and the books know of no credential that would lose by it, but
- * the one that gets its own name back.
+ * Checks right before the call that the name may be removed. The confirmation is unchanged, for
+ * this boot, and the lease is valid. No credential would lose access, except the one that gets its
+ * own name back.
  * @param carriedId the UUID that the node has under the name now
  */
 export async function canRemoveStray(
@@ -53,19 +54,19 @@ export async function canRemoveStray(
   return rows.length === 1;
 }
 
-/** A stray that was worked off, or not. */
+/** The result of a removal. */
 export interface StrayResult {
   readonly stray: Stray;
-  /** undefined: gone from every inbound, or it may not go any more. */
+  /** undefined: removed from every inbound, or not to be removed any more. */
   readonly failed?: { readonly error: string; readonly retryAt: Instant };
 }
 
 /**
- * Strikes what was done and writes down what failed, each only if it is the very version that was
- * worked with, by the keeper of this epoch. A name of ours may have come to life meanwhile, and the
- * one who shared a UUID has lost it on this node: their marks go with the same commit, so that
- * whoever crashes before it leaves the stray, and it is worked off once more. All in the order of their
- * names and credentials, as all who write several do.
+ * Deletes removed stray users and postpones failed ones, each only if its version is unchanged and
+ * the lease is valid. Two credentials may be affected: the one in a name of ours, if it became live
+ * meanwhile, and the one that shared its UUID. Both get marks in the same commit. So a crash before
+ * the commit keeps the stray user, and its removal is repeated. Rows are locked in the order of
+ * names and credentials (rule 1).
  */
 export async function writeStrayResults(
   tx: Tx,

@@ -10,11 +10,12 @@ import { hasNoUsers, isNodeFault, markRetryMs } from './rule.ts';
 import { canRemoveStray, type Stray, type StrayResult } from './stray-store.ts';
 import type { PageResult } from './sync.ts';
 
-// Names that were confirmed for removal, against their node. Only removals: whoever lost a UUID by
-// one is marked when it is settled, and gets it back as any mark is worked off. Apart from the
-// marks' calls, so that no two calls are ever under way about one name.
+// The removal of confirmed stray users from their node.
+//
+// A customer who loses a UUID by a removal gets a mark when the result is stored. No mark is
+// applied at the same time, so two calls about one name are never pending at once.
 
-/** Few, so that who loses a UUID by the first of them has it back soon. */
+/** Few, so a customer who loses a UUID by the first removal gets it back soon. */
 export const straysMax = 64;
 const inFlightMax = 32;
 
@@ -23,11 +24,11 @@ export interface StrayPageContext {
   readonly lease: Lease;
   readonly api: NodeApi;
   readonly now: Instant;
-  /** Former ones too. */
+  /** Current and former inbounds. */
   readonly inbounds: readonly string[];
   readonly fence: Fence;
   readonly signal: AbortSignal;
-  /** As those of `Work`. */
+  /** Aborted: pending calls are cancelled. */
   readonly calls: AbortSignal;
 }
 
@@ -43,7 +44,7 @@ export async function removeStrays(
   const settled: StrayResult[] = [];
   let stopped: PageResult['stopped'];
 
-  /** @returns what the node refused; @throws what the fence or the books did */
+  /** @returns the fault of the node @throws a fault of the fence or of the database */
   async function removeStray(stray: Stray): Promise<Fault | undefined> {
     for (const tag of inbounds) {
       const found = await toResult(() => api.findUser(tag, stray.name, { signal }));
@@ -66,7 +67,7 @@ export async function removeStrays(
       settled.push({ stray });
       return;
     }
-    // Thrown: whether an inbound was told before is not kept, so it is settled as if one was.
+    // A thrown fault: an earlier inbound may have received a call, so the result is stored.
     if ('fault' in result) stopped ??= { fault, source: 'fence' };
     else if (isNodeFault(fault)) stopped ??= { fault, source: 'node' };
     const retryAt = later(now, markRetryMs(fault, stray.attempts + 1));

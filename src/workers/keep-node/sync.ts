@@ -10,28 +10,29 @@ import { toResult } from './result.ts';
 import { hasNoUsers, isNodeFault, markRetryMs, orderMarks } from './rule.ts';
 import type { Mark, MarkPage, MarkResult } from './store.ts';
 
-// A page of marks against its node: each credential's calls one after the other, since two at once
-// about one name can leave it listed and useless (docs/xray-facts.md), and several credentials at
-// once.
+// The calls of one page of marks to its node.
+//
+// Several credentials run at once. The calls of one credential run in sequence. Two calls at once
+// about one name can leave this name listed but unable to connect (docs/xray-facts.md).
 
 export interface PageContext {
   readonly api: NodeApi;
   readonly page: MarkPage;
-  /** How many credentials are under way. */
+  /** Credentials at once. */
   readonly inFlightMax: number;
   readonly fence: Fence;
-  /** Nothing new begins. */
+  /** Aborted: no new call begins. */
   readonly signal: AbortSignal;
-  /** Calls under way are given up: later, since what has left may arrive all the same. */
+  /** Aborted: pending calls are cancelled. Later than `signal`: a sent call may still arrive. */
   readonly calls: AbortSignal;
 }
 
 export interface PageResult {
-  /** Every mark of which the node may have heard, whatever came of it. */
+  /** Every mark whose call the node may have received, with its result. */
   readonly settled: readonly MarkResult[];
-  /** In quarantine; nothing was sent. */
+  /** Marks in quarantine; no call was sent. */
   readonly held: readonly Mark[];
-  /** Why the page was broken off: the node's fault, or what the fence said. */
+  /** The fault of the node or of the fence that ended the page early. */
   readonly stopped?: { readonly fault: Fault; readonly source: 'node' | 'fence' };
 }
 
@@ -48,7 +49,7 @@ export async function applyPage({
   let stopped: PageResult['stopped'];
   const flow = toNodeFlow(page.flow);
 
-  /** Makes the node as the books want it about one credential. @returns what the node refused */
+  /** Makes the node equal to the database for one credential. @returns the fault of the node */
   async function applyMark(mark: Mark, onCall: () => void): Promise<Fault | undefined> {
     const id = mark.credentialId;
     const name = formatUserName(page.installation, id);
@@ -70,7 +71,7 @@ export async function applyPage({
     return removeFrom(page.formerInbounds, name, onCall);
   }
 
-  /** Takes a name off where it is not to be; an inbound that isn't there has nobody. */
+  /** Removes a name from these inbounds. A missing inbound has no users. */
   async function removeFrom(
     tags: readonly string[],
     name: string,
@@ -98,8 +99,8 @@ export async function applyPage({
       settled.push({ mark });
       return;
     }
-    // Thrown: by the fence. Some inbounds may have been told all the same, so it is settled too; one
-    // of which the node has heard nothing stays as it is, or its successor would be told it again.
+    // A thrown fault comes from the fence. After a call the result is stored, because an inbound
+    // may have received it. Without a call the mark stays unchanged for the next keeper.
     if ('fault' in result) {
       stopped ??= { fault, source: 'fence' };
       if (!called) return;
@@ -110,14 +111,14 @@ export async function applyPage({
     settled.push({ mark, failed: { error: fault.message, retryAt, lost } });
   }
 
-  // Who is to go needs no flow.
+  // A removal needs no flow.
   const applicable = flow === undefined ? concurrent.filter(({ wanted }) => !wanted) : concurrent;
   await runConcurrently(applicable, inFlightMax, (mark) => processMark(mark, false));
   const fault = toFlowFault(page.flow);
   if (fault !== undefined && applicable.length < page.marks.length)
     stopped ??= { fault, source: 'node' };
-  // Others first. And only on a node that lives at this moment: one that dies by itself all the
-  // time must not be taken for killed by whoever came by.
+  // Suspects run last, and only if the node answers now. A node that crashes by itself again and
+  // again must not be taken for crashed by a suspect.
   if (suspects.length > 0 && stopped === undefined && !signal.aborted) {
     const health = await toResult(() => api.readHealth({ signal }));
     if ('fault' in health) stopped = { fault: health.fault, source: 'node' };

@@ -1,7 +1,7 @@
 import { secondMs } from '../../kernel/instant.ts';
 import type { NodeApi } from '../../xray/port.ts';
 
-// The number of users on each inbound, as a keeper expects it (`recount.ts`).
+// The expected number of users per inbound (`recount.ts`).
 
 const recountEveryMs = 30 * secondMs;
 
@@ -13,7 +13,7 @@ export class UserChanges {
     return this.#net.get(tag) ?? 0;
   }
 
-  /** @returns the same node; the changes of its users are counted */
+  /** @returns the same API, with added and removed users counted */
   wrap(api: NodeApi): NodeApi {
     const count = (tag: string, change: number) => this.#net.set(tag, this.getNet(tag) + change);
     return {
@@ -32,19 +32,19 @@ export class UserChanges {
   }
 }
 
-/** The last counts on a connection. */
+/** The last counts of users on a connection. */
 export class Recount {
   readonly #last = new Map<string, { readonly users: number; readonly net: number }>();
   #atMs = Number.NEGATIVE_INFINITY;
 
-  /** @returns whether it is time to count */
+  /** @returns true if a count is due, and starts it */
   startIfDue(nowMs: number): boolean {
     if (nowMs - this.#atMs < recountEveryMs) return false;
     this.#atMs = nowMs;
     return true;
   }
 
-  /** @returns whether the last count and the changes since explain this count */
+  /** @returns true if the last count and the changes since then explain this count */
   explains(tag: string, users: number, net: number): boolean {
     const last = this.#last.get(tag);
     this.#last.set(tag, { users, net });

@@ -50,7 +50,9 @@ export interface WorkContext {
 /** `idle`: there is nothing to do now. */
 type StepResult = 'more' | 'idle';
 
-/** Marks per page. It bounds how long a new removal waits for the calls of the pages in progress. */
+/**
+ * Marks per page. It bounds how long a new removal waits for the calls of the pages in progress.
+ */
 const pageMax = 512;
 
 export async function runWorkStep(context: WorkContext, token: LaneToken): Promise<StepResult> {
@@ -133,7 +135,9 @@ async function readNextPage(
   return suspects.marks.length > 0 ? suspects : 'more';
 }
 
-/** @returns undefined if the marks are for a node at another address; the next probe connects to it */
+/**
+ * @returns undefined if the marks are for a node at another address; the next probe connects to it
+ */
 async function readMarks(
   { db, lease, connection, lanes, probeSoon }: WorkContext,
   max: number,
@@ -174,7 +178,9 @@ async function runPage(context: WorkContext, api: NodeApi, page: MarkPage): Prom
   return finishPage(context, result.stopped, pause.total);
 }
 
-/** Removes confirmed stray users while no mark is due. A customer who loses access by it is marked. */
+/**
+ * Removes confirmed stray users while no mark is due. A customer who loses access by it is marked.
+ */
 async function removeNextStrays(
   context: WorkContext,
   api: NodeApi,

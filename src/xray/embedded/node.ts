@@ -17,8 +17,11 @@ import { Panic, XrayError } from './xray-error.ts';
 
 /**
  * The behaviour of one call, for tests of faults.
- * hang: no answer · die: the node ends before it executes the call · die_after: the node ends before
- * the answer · lose_answer: executed, no answer · garbage: an unreadable answer
+ * - hang: no answer
+ * - die: the node ends before it executes the call
+ * - die_after: the node ends after it has executed the call, before the answer
+ * - lose_answer: executed, no answer
+ * - garbage: an unreadable answer
  */
 export type CallBehavior = 'serve' | 'hang' | 'die' | 'die_after' | 'lose_answer' | 'garbage';
 
@@ -61,7 +64,9 @@ export interface EmbeddedNode {
   crash(): void;
   /** A new boot on the same address, without users. `inbounds` replaces the inbounds. */
   restart(inbounds?: readonly InboundConfig[]): Promise<void>;
-  /** Removes an inbound and adds it again, like a panel. Its users are lost, the uptime continues. */
+  /**
+   * Removes an inbound and adds it again, like a panel. Its users are lost, the uptime continues.
+   */
   recreateInbound(tag: string): void;
   /** Ends the node permanently. */
   stop(): void;

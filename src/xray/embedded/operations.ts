@@ -12,8 +12,8 @@ import type { UserProtocol } from '../port.ts';
 import { EmbeddedInbound, type NodeAccount, parseAccount, type StoredUser } from './inbound.ts';
 import { Panic, XrayError } from './xray-error.ts';
 
-// Each method, from bytes to bytes. The checks have the order of Xray, which decides between several
-// possible errors.
+// Each method, from bytes to bytes. The checks have the order of Xray, which decides between
+// several possible errors.
 
 export interface InboundConfig {
   readonly tag: string;

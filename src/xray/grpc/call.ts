@@ -7,7 +7,7 @@ import { answerMaxBytes, Deframer } from './framing.ts';
 import { type NodeRefusal, nodeGarbageFault, toCallFault } from './status.ts';
 
 // Calls with one request message and one response message, like all calls of Xray. The response is
-// decoded here, so that garbage gets a fault of its own.
+// decoded here, so that garbage gets its own fault.
 
 export interface UnaryCall {
   readonly path: MethodPath;
@@ -114,8 +114,8 @@ function requireEnd(api: string, deframer: Deframer): void {
 type Decoder<Message> = { decode(reader: protobuf.Reader): Message };
 
 /**
- * A reader that drops fields that wire.proto does not have. The default reader would keep their bytes,
- * and with them the private keys of an inbound's configuration.
+ * A reader that drops fields that wire.proto does not have. The default reader would keep their
+ * bytes, and with them the private keys of an inbound's configuration.
  */
 export function createReader(bytes: Uint8Array): protobuf.Reader {
   const reader = protobuf.Reader.create(bytes);

@@ -8,8 +8,8 @@ import { startTimer } from '../../kernel/timer.ts';
 import { type NodeEndpoint, notAnAddressText, tryParseEndpoint } from '../address.ts';
 import { failedConnectionFault } from './status.ts';
 
-// Opens an HTTP/2 connection from a node's address and TLS files, or returns the fault. The files are
-// read for each connection, so the next connection uses a renewed certificate.
+// Opens an HTTP/2 connection from a node's address and TLS files, or returns the fault. The files
+// are read for each connection, so the next connection uses a renewed certificate.
 
 /** `true`: TLS with the authorities of the system. Files: PEM; `cert` and `key` give mTLS. */
 export type NodeTls =
@@ -98,8 +98,8 @@ export function destroySession({ session, socket }: NodeSession): void {
 }
 
 /**
- * Opens a connection and waits for the HTTP/2 settings of the server. So a server that is no Xray is
- * detected before a call is sent.
+ * Opens a connection and waits for the HTTP/2 settings of the server. So a server that is no Xray
+ * is detected before a call is sent.
  * @throws Fault bad_address, node_certificate, node_not_xray, node_unreachable
  */
 export function openSession(address: NodeAddress): Promise<NodeSession> {
@@ -139,8 +139,8 @@ function waitUntilReady(api: string, opened: NodeSession): Promise<NodeSession> 
       () => fail(`no connection within ${connectDeadlineMs / secondMs} s`),
       connectDeadlineMs,
     );
-    // All listeners stay, because an error without a listener would end the process. The session does
-    // not get every error of its socket, for example that the server requires a certificate.
+    // All listeners stay, because an error without a listener would end the process. The session
+    // does not get every error of its socket, for example that the server requires a certificate.
     const failBy = (error: Error): void => fail(formatError(error), error);
     socket.on('error', failBy);
     let closeReason = 'the other side hung up';

@@ -10,8 +10,8 @@ import { frameMessage } from './framing.ts';
 
 // The connections of one client.
 //
-// 1. A client has one connection at a time. The first call opens it, and the first call after a break
-//    opens the next one.
+// 1. A client has one connection at a time. The first call opens it, and the first call after a
+//    break opens the next one.
 // 2. No call is repeated, and no call is sent on another connection than its own.
 // 3. There are no pings: a node closes a connection with more than one ping in 5 minutes.
 

@@ -2,8 +2,8 @@ import type { Flow } from '../flow.ts';
 import type { UserProtocol } from '../port.ts';
 import { wire } from './wire.js';
 
-// Names on the wire that wire.proto cannot express: paths of methods, and full type names of embedded
-// messages. The client and the embedded node share them.
+// Names on the wire that wire.proto cannot express: paths of methods, and full type names of
+// embedded messages. The client and the embedded node share them.
 
 export const handlerService = 'xray.app.proxyman.command.HandlerService';
 export const statsService = 'xray.app.stats.command.StatsService';

@@ -14,8 +14,8 @@ import {
   toCallEnd,
 } from './status.ts';
 
-// One gRPC call: a request, the pieces of a response, and a status, with a deadline and a signal. It
-// uses Node's HTTP/2 instead of @grpc/grpc-js, for a third of the processor time. A long list is
+// One gRPC call: a request, the pieces of a response, and a status, with a deadline and a signal.
+// It uses Node's HTTP/2 instead of @grpc/grpc-js, for a third of the processor time. A long list is
 // also read while it arrives (docs/benchmarks.md). Tests use a server of grpc-js or a real Xray.
 
 /** The deadline of one call: enough for a distant node, and short for a waiting person. */
@@ -38,7 +38,9 @@ export interface CallOutcome {
   readonly refusal: NodeRefusal | undefined;
 }
 
-/** @throws Fault node_unreachable, node_lost, node_deadline, node_cancelled, and those of `connect` */
+/**
+ * @throws Fault node_unreachable, node_lost, node_deadline, node_cancelled, and those of `connect`
+ */
 export function exchange(
   connections: NodeConnections,
   request: CallRequest,
@@ -64,7 +66,8 @@ export function exchange(
     const onAbort = (): void => fail(cancelledFault(api));
     let createLateFault = (): Fault =>
       nodeUnreachableFault(api, `no connection within ${deadlineMs / secondMs} s`);
-    // A monotonic timer: with a deadline as a time of day, a clock change would end all calls or none.
+    // A monotonic timer: with a deadline as a time of day, a clock change would end all calls or
+    // none.
     const timer = startTimer(() => fail(createLateFault()), deadlineMs);
     const start = (connection: NodeConnection): void => {
       if (isFinished) return;
@@ -161,7 +164,8 @@ function readStream(
   });
   stream.on('close', () => {
     if (head !== undefined) onEnd(toCallEnd(api, head, tail, cause));
-    // A separate fault, because only a call that was certainly not executed may be sent again freely.
+    // A separate fault, because only a call that was certainly not executed may be sent again
+    // freely.
     else if (stream.pending || stream.rstCode === constants.NGHTTP2_REFUSED_STREAM)
       onEnd(nodeUnreachableFault(api, cause?.message ?? 'the node takes no more calls', cause));
     else if (connection.silentMs !== undefined) onEnd(deadlineFault(api, connection.silentMs));

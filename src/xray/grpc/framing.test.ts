@@ -3,7 +3,7 @@ import { Deframer, frameMessage } from './framing.ts';
 
 const message = Buffer.from('who may connect');
 
-test.each([1, 2, 3, 5, 7, 100])('a message cut into pieces of %i bytes comes out whole', (size) => {
+test.each([1, 2, 3, 5, 7, 100])('a message in pieces of %i bytes is complete', (size) => {
   const deframer = new Deframer(1_000);
   const bytes = frameMessage(message);
   const pieces = Array.from({ length: Math.ceil(bytes.length / size) }, (_, at) =>
@@ -13,7 +13,7 @@ test.each([1, 2, 3, 5, 7, 100])('a message cut into pieces of %i bytes comes out
   expect(Buffer.concat(pieces)).toEqual(message);
 });
 
-test('an empty message is one', () => {
+test('an empty message is a message', () => {
   const deframer = new Deframer(1_000);
   expect(deframer.take(frameMessage(Buffer.alloc(0)))).toEqual(Buffer.alloc(0));
   deframer.end();
@@ -25,7 +25,7 @@ test.each<[string, Buffer[], RegExp]>([
   ['one that is cut off', [frameMessage(message).subarray(0, -2)], /ends 2 bytes early/],
   ['one more byte', [frameMessage(message), Buffer.from('!')], /more than one/],
   [
-    'one that is compressed',
+    'a compressed message',
     [Buffer.concat([Buffer.from([1]), frameMessage(message).subarray(1)])],
     /compressed/,
   ],

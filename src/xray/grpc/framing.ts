@@ -1,4 +1,4 @@
-// The frame of a gRPC message in HTTP/2 data: a byte for compression, always 0 here, and the length.
+// The frame of a gRPC message in HTTP/2 data: one byte for compression, always 0, and the length.
 
 const prefixBytes = 5;
 

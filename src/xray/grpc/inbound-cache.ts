@@ -1,9 +1,9 @@
 import type { Inbound } from '../port.ts';
 import type { NodeConnection } from './connections.ts';
 
-// A cache of the inbounds of a node. It is valid for the connection on which they were read, because
-// a restart breaks that connection. An account of the wrong protocol crashes a node. So an add uses
-// only this cache, and is sent on the same connection.
+// A cache of the inbounds of a node. It is valid for the connection on which they were read,
+// because a restart breaks that connection. An account of the wrong protocol crashes a node. So an
+// add uses only this cache, and is sent on the same connection.
 
 export interface CachedInbounds {
   readonly connection: NodeConnection;

@@ -26,13 +26,13 @@ async function readUsers(pieces: AsyncIterable<Buffer>): Promise<ListedUser[]> {
 }
 
 test.each([1, 2, 13, 64, 131, 132, 10_000])(
-  'a list in pieces of %i bytes is whole',
+  'a list in pieces of %i bytes is complete',
   async (size) => {
     expect(await readUsers(cut(message, size))).toEqual(listed);
   },
 );
 
-test('a slice is given once a thousand users are there, and the rest at the end', async () => {
+test('a slice has 1,000 users, and the last one has the rest', async () => {
   const many = Array.from({ length: 2_500 }, () => users[0] as wire.User.$Shape);
   const bytes = Buffer.from(wire.InboundUsers.encode({ users: many }).finish());
   const sizes: number[] = [];

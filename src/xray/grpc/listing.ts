@@ -7,8 +7,8 @@ import { accountTypes } from './contract.ts';
 import { nodeGarbageFault } from './status.ts';
 import { wire } from './wire.js';
 
-// A list of users is one message: 10 MB for 100,000 users, 131 MB for a million. It is read while it
-// arrives, so memory holds only one slice and the pending data.
+// A list of users is one message: 10 MB for 100,000 users, 131 MB for a million. It is read while
+// it arrives, so memory holds only one slice and the pending data.
 
 const sliceMax = 1_000;
 
@@ -44,7 +44,10 @@ function toListedUser(api: string, user: wire.User.$Shape): ListedUser {
   }
 }
 
-/** The user in the answer about one name. A missing user is an empty entry. @throws Fault node_garbage */
+/**
+ * The user in the answer about one name. A missing user is an empty entry.
+ * @throws Fault node_garbage
+ */
 export function parseFoundUser(
   api: string,
   name: string,

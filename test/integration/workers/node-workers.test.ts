@@ -272,7 +272,7 @@ test('P1: a filling ends, and marks each once whom nobody touches, while others 
   expect(Number(seed_marked)).toBeLessThanOrEqual(5_000 + chunkCount);
 }, 60_000);
 
-test('P2: each statement of a keeper reads a page of marks, a stretch of credentials, or a count', async () => {
+test('P2: each statement of a keeper reads a page of marks, a chunk of credentials, or a count', async () => {
   using node = await startNode();
   await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
   await createSubscriber(database, 1n, 0n);

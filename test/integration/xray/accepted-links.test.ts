@@ -10,8 +10,9 @@ import { parseLink } from '../../../src/xray/link-settings.ts';
 import { findXrayOrSkip } from '../../../testbed/real-xray.ts';
 import { toOutbound } from './link-outbound.ts';
 
-// Links that `apply` accepts, as clients read them: Xray's own outbound, and two other parsers. The
-// parsers are Python packages of link-parsers.txt, in the folder of the variable LINK_PARSERS:
+// Links that `apply` accepts, read by Xray's own outbound and by two other parsers.
+//
+// The parsers are Python packages of link-parsers.txt, in the folder of the variable LINK_PARSERS:
 // python3 -m pip install --target FOLDER -r test/integration/xray/link-parsers.txt
 
 const id = '2cbb1a2e-6a5e-4f2c-9d3a-0f1e2d3c4b5a' as CredentialId;
@@ -83,7 +84,7 @@ const links = accepted.map((each) => {
   return formatShareLink(link, id, link.name ?? 'Нидерланды 1');
 });
 
-test('the samples are many, and those that are refused are REALITY where it has no place', () => {
+test('there are many samples, and `apply` refuses only REALITY over a wrong transport or protocol', () => {
   expect(accepted.length).toBeGreaterThan(80);
   const refused = settings.filter((each) => !accepted.includes(each));
   for (const each of refused) expect(each).toMatchObject({ security: 'reality' });
@@ -92,7 +93,7 @@ test('the samples are many, and those that are refused are REALITY where it has 
 const xray = findXrayOrSkip('links against the outbound of Xray');
 
 test.skipIf(xray === undefined)(
-  'each link that apply accepts is accepted by the outbound of Xray',
+  'the outbound of Xray accepts each link that `apply` accepts',
   () => {
     const folder = mkdtempSync(join(tmpdir(), 'perennial-links-'));
     try {
@@ -134,7 +135,7 @@ for (const [name, code] of Object.entries(parsers)) {
       const printed = execFileSync('python3', ['-c', script], {
         ...{ input: JSON.stringify(links), env: environment, encoding: 'utf8' },
       });
-      // A package may print a line of its own at the end of its import.
+      // A package may print another line at the end of its import.
       const line = printed.split('\n').find((one) => one.startsWith('[{')) ?? '[]';
       const read = JSON.parse(line) as object[];
       expect(read).toHaveLength(links.length);

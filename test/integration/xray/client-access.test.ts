@@ -21,19 +21,21 @@ import {
   fetchThrough,
 } from '../../support/socks-client.ts';
 
-// Who gets in: requests through a real client and a real node. The embedded node, which is told the
-// same, must say the same of each UUID after each step (`admits`).
+// Access: requests through a real client and a real node.
+//
+// The embedded node receives the same calls, and must accept the same UUIDs after each step
+// (`admits`).
 
 const xray = findXrayOrSkip('requests through a real node');
 
 const one = generateCredentialId();
 const two = generateCredentialId();
-/** Differs from `one` in bytes 6 and 7 alone, which VLESS doesn't look at. */
+/** Differs from `one` only in bytes 6 and 7, which VLESS ignores. */
 const cousin =
   `${one.slice(0, 14)}${one.slice(14, 18) === '4abc' ? '4abd' : '4abc'}${one.slice(18)}` as CredentialId;
 const ids = [one, two, cousin];
 
-describe.skipIf(xray === undefined)('who gets in', () => {
+describe.skipIf(xray === undefined)('access through a real node', () => {
   const processes: XrayProcess[] = [];
   let origin: Server;
   let originPort: number;
@@ -75,7 +77,7 @@ describe.skipIf(xray === undefined)('who gets in', () => {
   });
 
   describe.each(managedInbounds)('%s', (tag, protocol) => {
-    /** Of `ids`, in their order, as the real node lets in; the stand-in agrees. */
+    /** @returns those of `ids` that the real node accepts, in order; the embedded node agrees */
     const readAdmitted = async (): Promise<CredentialId[]> => {
       const own = ways.filter((way) => way.protocol === protocol);
       const bodies = await Promise.all(
@@ -93,10 +95,10 @@ describe.skipIf(xray === undefined)('who gets in', () => {
     const add = (name: string, id: CredentialId) =>
       both((node) => node.addUser(tag, { name, id, flow: '' }));
     const remove = (name: string) => both((node) => node.removeUser(tag, name));
-    /** VLESS takes both for one. */
+    /** VLESS does not distinguish these UUIDs. */
     const oneIsIn = protocol === 'vless' ? [one, cousin] : [one];
 
-    test('whoever is added gets in, is out once removed, and in again when added again', async () => {
+    test('a user connects after an add, not after a removal, and again after the next add', async () => {
       expect(await readAdmitted()).toEqual([]);
       expect(await add('acme-one', one)).toBe('added');
       expect(await readAdmitted()).toEqual(oneIsIn);
@@ -107,7 +109,7 @@ describe.skipIf(xray === undefined)('who gets in', () => {
       expect(await remove('acme-one')).toBe('removed');
     });
 
-    test('a name that exists keeps its UUID: the other one does not get in', async () => {
+    test('a name that exists keeps its UUID, and another UUID does not connect', async () => {
       await add('acme-one', one);
       expect(await add('acme-one', two)).toBe('already_there');
       expect(await readAdmitted()).toEqual(oneIsIn);
@@ -115,7 +117,7 @@ describe.skipIf(xray === undefined)('who gets in', () => {
       expect(await readAdmitted()).toEqual([]);
     });
 
-    test('of two names with one UUID, either takes it away from both', async () => {
+    test('the removal of one of two names with one UUID locks out both', async () => {
       await add('acme-one', one);
       await add('other-one', one);
       expect(await readAdmitted()).toEqual(oneIsIn);

@@ -23,7 +23,7 @@ import {
   type RawResponse,
 } from '../../support/raw-xray-calls.ts';
 
-// One contract for the stand-in and the real thing (docs/xray-facts.md).
+// One contract for the embedded node and a real Xray (docs/xray-facts.md).
 
 const done = Buffer.alloc(0);
 const toRefusal = (details: string, code = 2) => ({ code, details });
@@ -74,7 +74,7 @@ function describeContract(start: () => Promise<RunningNode>): void {
     await running.stop();
   });
 
-  test('tells its uptime in whole seconds', async () => {
+  test('returns its uptime in whole seconds', async () => {
     const { uptimeS, goroutines, heapBytes } = await node.readHealth();
     expect(uptimeS).toBeLessThan(60);
     expect(uptimeS).toSatisfy(Number.isInteger);
@@ -82,7 +82,7 @@ function describeContract(start: () => Promise<RunningNode>): void {
     expect(heapBytes).toBeGreaterThan(0);
   });
 
-  test('tells its inbounds, their protocols, and which has users to manage', async () => {
+  test('returns its inbounds, their protocols, and if their users can be managed', async () => {
     const found = await node.readInbounds();
     expect(found.toSorted((a, b) => (a.tag < b.tag ? -1 : 1))).toEqual([
       { tag: 'door', manages: false, type: 'xray.proxy.dokodemo.Config' },
@@ -109,7 +109,7 @@ function describeContract(start: () => Promise<RunningNode>): void {
       expect(await node.countUsers(tag)).toBe(before);
     });
 
-    test('a name that is there keeps the UUID that it had', async () => {
+    test('an add of an existing name keeps its UUID', async () => {
       const user = createUser();
       await node.addUser(tag, user);
       expect(await node.addUser(tag, { ...user, id: generateCredentialId() })).toBe(
@@ -119,7 +119,7 @@ function describeContract(start: () => Promise<RunningNode>): void {
       await node.removeUser(tag, user.name);
     });
 
-    test('names differ by more than case, and are quoted as they were asked for', async () => {
+    test('names ignore case, and errors quote them as they were sent', async () => {
       const name = `case-${generateCredentialId()}`;
       const upper = name.toUpperCase();
       expect(await raw.add(tag, upper, accounts[protocol](generateCredentialId()))).toEqual(done);
@@ -132,11 +132,11 @@ function describeContract(start: () => Promise<RunningNode>): void {
       expect(await raw.remove(tag, upper)).toEqual(says(`User ${upper} not found.`));
     });
 
-    test('who is not there is listed as one user without anything', async () => {
+    test('a missing user is listed as one empty user', async () => {
       expect(parseUsers(await raw.users(tag, 'nobody'))).toEqual([new wire.User()]);
     });
 
-    test('somebody is found by name, with the UUID that opens the node; who is not there is not', async () => {
+    test('a user is found by name, with its UUID; a missing user is not found', async () => {
       const user = createUser();
       expect(await node.findUser(tag, user.name)).toBeUndefined();
       await node.addUser(tag, user);
@@ -145,7 +145,7 @@ function describeContract(start: () => Promise<RunningNode>): void {
       expect(await node.findUser(tag, user.name)).toBeUndefined();
     });
 
-    test("somebody else's name is found and removed whatever it is", async () => {
+    test('a foreign name of any form is found and removed', async () => {
       const id = generateCredentialId();
       const name = `Иван ${id} >>> x`;
       expect(await raw.add(tag, name, accounts[protocol](id))).toEqual(done);
@@ -163,7 +163,7 @@ function describeContract(start: () => Promise<RunningNode>): void {
       expect(await node.countUsers(tag)).toBe(before + (protocol === 'vmess' ? 2 : 0));
     });
 
-    test('says what is wrong with an account', async () => {
+    test('reports the fault of an account', async () => {
       const bare = (type: string) => ({ type, value: new Uint8Array() });
       const unread = { ...accounts[protocol](generateCredentialId()), value: Uint8Array.of(0xff) };
       expect(await raw.add(tag, 'u', undefined)).toEqual(
@@ -196,7 +196,7 @@ function describeContract(start: () => Promise<RunningNode>): void {
   describe.each(managedInbounds.filter(([, protocol]) => protocol !== 'trojan'))(
     '%s',
     (tag, protocol) => {
-      test('reads UUIDs as laxly as Xray does', async () => {
+      test('accepts the same invalid UUIDs as Xray', async () => {
         const strange: [string, string | undefined][] = [
           ['abc', 'b01d8779-68c6-576d-bef4-26488c9c9223'],
           ['AAAAAAAABBBB4CCC8DDDEEEEEEEEEEEE', 'aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee'],
@@ -216,7 +216,7 @@ function describeContract(start: () => Promise<RunningNode>): void {
         }
       });
 
-      test('says what is wrong with a UUID', async () => {
+      test('reports the fault of a UUID', async () => {
         const wrong = `${failedToParse} > proxy/${protocol}: failed to parse ID > `;
         const long = '1'.repeat(37);
         expect(await raw.add(tag, 'u', accounts[protocol](long))).toEqual(
@@ -225,13 +225,13 @@ function describeContract(start: () => Promise<RunningNode>): void {
         expect(await raw.add(tag, 'u', accounts[protocol]('z'.repeat(36)))).toEqual(
           toRefusal(`${wrong}encoding/hex: invalid byte: U+007A 'z'`),
         );
-        // The text ends in a space, which no header may: nothing is left of it.
+        // The text ends in a space, which HTTP/2 does not allow in a header, so nothing arrives.
         expect(await raw.add(tag, 'u', accounts[protocol](''))).toEqual(toRefusal(''));
       });
     },
   );
 
-  test('the inbounds of a node have users of their own', async () => {
+  test('each inbound of a node has separate users', async () => {
     const user = createUser();
     await node.addUser('vless-a', user);
     expect(await readAllUsers(node, 'vless-b')).toEqual([]);
@@ -239,7 +239,7 @@ function describeContract(start: () => Promise<RunningNode>): void {
     expect(await node.removeUser('vless-a', user.name)).toBe('removed');
   });
 
-  test('an inbound that is unknown is told as such, and is no "not there"', async () => {
+  test('an unknown inbound is a fault, and not the same as a missing user', async () => {
     const text =
       'app/proxyman/command: failed to get handler: nope > app/proxyman/inbound: handler not found: nope';
     expect(await raw.remove('nope', 'u')).toEqual(toRefusal(text));
@@ -252,7 +252,7 @@ function describeContract(start: () => Promise<RunningNode>): void {
     await expect(readAllUsers(node, 'nope')).rejects.toMatchObject(fault);
   });
 
-  test('an inbound without users is told as such', async () => {
+  test('an inbound without users is a fault', async () => {
     const text = toRefusal('app/proxyman/command: proxy is not a UserManager');
     expect(await raw.add('door', 'u', accounts.vless(generateCredentialId()))).toEqual(text);
     expect(await raw.remove('door', 'u')).toEqual(text);
@@ -262,7 +262,7 @@ function describeContract(start: () => Promise<RunningNode>): void {
     await expect(node.countUsers('door')).rejects.toMatchObject(fault);
   });
 
-  test('an operation that it does not know is refused before the inbound is looked for', async () => {
+  test('an unknown operation is refused before the inbound is searched', async () => {
     const unknown = toRefusal('app/proxyman/command: unknown operation > proto: not found');
     const value = new Uint8Array();
     expect(await raw.alter('nope', { type: 'xray.Nothing', value })).toEqual(unknown);
@@ -280,7 +280,7 @@ function describeContract(start: () => Promise<RunningNode>): void {
     );
   });
 
-  test('a request that is no message, and a counter that is not there', async () => {
+  test('an unreadable request and a missing counter are refused', async () => {
     expect(await raw.call(methodPaths.alterInbound, Uint8Array.of(0xff, 0xff))).toEqual(
       toRefusal(
         'grpc: error unmarshalling request: proto: cannot parse invalid wire-format data',
@@ -294,7 +294,7 @@ function describeContract(start: () => Promise<RunningNode>): void {
     );
   });
 
-  test('it answers to the names of its ancestor', async () => {
+  test('it serves the method names of V2Ray', async () => {
     const path = `/${handlerService.replace('xray.', 'v2ray.core.')}/GetInboundUsersCount`;
     const request = wire.InboundUserRequest.encode({ tag: 'vless-b' }).finish();
     expect(await raw.call(path, request)).toEqual(done);
@@ -323,7 +323,7 @@ function describeContract(start: () => Promise<RunningNode>): void {
     ],
     ['no operation at all', (to) => to.alter('vless-a', undefined)],
   ])('%s', (_, deadly) => {
-    test('ends the node, and the caller sees the connection drop', async () => {
+    test('crashes the node, and the connection of the caller breaks', async () => {
       expect(await deadly(raw)).toEqual(dropped);
       await running.ended();
       await running.restart();
@@ -332,7 +332,7 @@ function describeContract(start: () => Promise<RunningNode>): void {
     });
   });
 
-  test('S4: a restart loses all users, and the next add learns the inbounds anew', async () => {
+  test('S4: a restart loses all users, and the next add reads the inbounds again', async () => {
     const user = createUser();
     await node.addUser('vless-a', user);
     await running.kill();

@@ -20,7 +20,7 @@ import type { CallOptions, NodeApi, NodeUser } from '../../../src/xray/port.ts';
 import { freePort } from '../../../testbed/real-xray.ts';
 import { makeCertificates } from '../../support/certificates.ts';
 
-// What can be wrong with a node, and what is said of it then.
+// Faults of a node, and their codes and texts.
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -66,7 +66,7 @@ const everyCall: [string, (node: NodeApi) => Promise<unknown>][] = [
 ];
 
 describe.each(everyCall)('%s', (_, call) => {
-  test('nothing listens there: transient', async () => {
+  test('no listener: transient', async () => {
     const node = openClient(`127.0.0.1:${await freePort()}`);
     await expect(call(node)).rejects.toMatchObject({ kind: 'transient', code: 'node_unreachable' });
   });
@@ -76,7 +76,7 @@ describe.each(everyCall)('%s', (_, call) => {
     await expect(call(node)).rejects.toMatchObject({ kind: 'permanent', code: 'node_garbage' });
   });
 
-  test('the node dies under the call: transient, and told apart from one that never left', async () => {
+  test('the node crashes during the call: transient, with another code than a call that was not sent', async () => {
     const { node } = await startEmbedded({ chooseBehavior: () => 'die' });
     await expect(call(node)).rejects.toMatchObject({ kind: 'transient', code: 'node_lost' });
   });
@@ -98,7 +98,7 @@ test.each<[string, (node: NodeApi, patience: CallOptions) => Promise<unknown>]>(
   });
 });
 
-test('a call is given up with its signal, before it is made and while it is under way', async () => {
+test('the signal cancels a call before it is sent and while it is pending', async () => {
   const stop = new AbortController();
   const reached = Promise.withResolvers<void>();
   const { node } = await startEmbedded({
@@ -116,7 +116,7 @@ test('a call is given up with its signal, before it is made and while it is unde
 });
 
 test.each<CallBehavior>(['die', 'die_after'])(
-  'S4: an add whose node was lost under it (%s) is reported, and not repeated',
+  'S4: an add during a crash of the node (%s) is reported and not repeated',
   async (end) => {
     const adds: ReceivedCall[] = [];
     const { stand: startedNode, node } = await startEmbedded({
@@ -134,7 +134,7 @@ test.each<CallBehavior>(['die', 'die_after'])(
   },
 );
 
-test('an add whose answer is lost was carried out: the next add finds the user', async () => {
+test('an add with a lost answer was executed, and the next add finds the user', async () => {
   let loses = false;
   const reached = Promise.withResolvers<void>();
   const { node, stand: startedNode } = await startEmbedded({
@@ -156,7 +156,7 @@ test('an add whose answer is lost was carried out: the next add finds the user',
   expect(startedNode.accepts('in', one.id)).toBe(true);
 });
 
-test('S4: a node that comes back with another protocol is asked for it before the first add', async () => {
+test('S4: the protocol of a restarted node is read again before the first add', async () => {
   const methods: string[] = [];
   const { stand: startedNode, node } = await startEmbedded({
     chooseBehavior: ({ method }) => {
@@ -168,7 +168,7 @@ test('S4: a node that comes back with another protocol is asked for it before th
   await node.addUser('in', createUser());
   expect(methods).toEqual(['ListInbounds', 'AlterInbound', 'AlterInbound']);
   await startedNode.restart([{ tag: 'in', protocol: 'trojan' }]);
-  // The first call may still find the old connection; the next one makes a new one.
+  // The first call may still use the old connection; the next call opens a new one.
   await node.readHealth().catch(() => undefined);
   methods.length = 0;
   const one = createUser();
@@ -184,7 +184,7 @@ const badCredentials = [
   generateCredentialId().toUpperCase(),
 ];
 
-test.each(badCredentials)('S4: "%s" is no credential, and is not sent', async (id) => {
+test.each(badCredentials)('S4: "%s" is not a credential and is not sent', async (id) => {
   const { node, stand: startedNode } = await startEmbedded();
   await expect(
     node.addUser('in', { ...createUser(), id: id as CredentialId }),
@@ -196,7 +196,7 @@ test.each(badCredentials)('S4: "%s" is no credential, and is not sent', async (i
 });
 
 test.each(['', 'Acme-1', 'acme 1', 'acme>>>1'])(
-  'S4: "%s" is no name, and is not sent',
+  'S4: "%s" is not a name and is not sent',
   async (name) => {
     const fault = { kind: 'permanent', code: 'bad_name' };
     const { node } = await startEmbedded();
@@ -204,7 +204,7 @@ test.each(['', 'Acme-1', 'acme 1', 'acme>>>1'])(
   },
 );
 
-test('S4: nobody without a name is asked for, or removed', async () => {
+test('S4: the client refuses to find or remove a user without a name', async () => {
   const calls: ReceivedCall[] = [];
   const { node } = await startEmbedded({
     chooseBehavior: (call) => {
@@ -218,7 +218,7 @@ test('S4: nobody without a name is asked for, or removed', async () => {
   expect(calls).toEqual([]);
 });
 
-describe('an Xray that lacks something says what', () => {
+describe('an Xray without a method or a service is named', () => {
   test.each([
     ['ListInbounds', 'version 25.6.7 or newer'],
     ['GetInboundUsers', 'version 24.11.5 or newer'],
@@ -246,7 +246,7 @@ describe('an Xray that lacks something says what', () => {
   });
 });
 
-describe('what answers is no Xray', () => {
+describe('a server that is not Xray', () => {
   const listening = async (server: Server): Promise<string> => {
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -256,7 +256,7 @@ describe('what answers is no Xray', () => {
   const strangers: [string, () => Server, string][] = [
     ['a web server', () => createHttp((_, answer) => answer.end('hello')), 'node_not_xray'],
     [
-      'one that speaks first',
+      'a server that sends first',
       () => createTcp((socket) => socket.end('SSH-2.0-x\r\n')),
       'node_not_xray',
     ],
@@ -269,7 +269,11 @@ describe('what answers is no Xray', () => {
         }) as unknown as Server,
       'node_not_xray',
     ],
-    ['one that hangs up', () => createTcp((socket) => socket.destroy()), 'node_unreachable'],
+    [
+      'a server that closes the connection',
+      () => createTcp((socket) => socket.destroy()),
+      'node_unreachable',
+    ],
   ];
   test.each(strangers)('%s', async (_, make, code) => {
     const node = openClient(await listening(make()));
@@ -278,7 +282,7 @@ describe('what answers is no Xray', () => {
 });
 
 test.each(['nowhere', 'http://10.0.0.2:10085', '10.0.0.2', 'fd00::2:10085', 'unix:relative'])(
-  '"%s" is no address',
+  '"%s" is not an address',
   (api) => {
     expect(() => connectNode({ api })).toThrow(/is not an address/);
   },
@@ -298,23 +302,23 @@ describe('TLS', () => {
   const files = { cert: read(cert), key: read(key) };
   const fault = { kind: 'permanent', code: 'node_certificate' };
 
-  test('a certificate of the authority that is named fits', async () => {
+  test('a certificate of the configured authority is accepted', async () => {
     const { stand: startedNode } = await startEmbedded({ tls: files });
     expect(await openClient(startedNode.api, { ca }).countUsers('in')).toBe(0);
     const named = openClient(startedNode.api, { ca, server_name: 'node.example' });
     expect(await named.countUsers('in')).toBe(0);
   });
 
-  test('mTLS: with a certificate of ours it answers, without one it does not', async () => {
+  test('mTLS: the node answers only a client with a certificate', async () => {
     const { stand: startedNode } = await startEmbedded({ tls: { ...files, ca: read(ca) } });
     expect(await openClient(startedNode.api, { ca, cert, key }).countUsers('in')).toBe(0);
     await expect(openClient(startedNode.api, { ca }).countUsers('in')).rejects.toMatchObject(fault);
   });
 
   test.each<[string, NodeTls]>([
-    ['of another authority', { ca: others.ca }],
-    ['of none that the system knows', true],
-    ['of another name', { ca, server_name: 'other.example' }],
+    ['a certificate of another authority', { ca: others.ca }],
+    ['a certificate of an unknown authority', true],
+    ['a certificate with another name', { ca, server_name: 'other.example' }],
   ])('a certificate %s does not fit: permanent', async (_, tls) => {
     const { stand: startedNode } = await startEmbedded({ tls: files });
     await expect(openClient(startedNode.api, tls).countUsers('in')).rejects.toMatchObject(fault);
@@ -325,7 +329,7 @@ describe('TLS', () => {
     await expect(openClient(startedNode.api, { ca }).countUsers('in')).rejects.toMatchObject(fault);
   });
 
-  test('a file that is not there, and a certificate without its key, are told at once', () => {
+  test('a missing file, and a certificate without its key, are faults before a connection', () => {
     const api = '127.0.0.1:1';
     expect(() => connectNode({ api, tls: { ca: '/nowhere.pem' } })).toThrow(/authority .*ENOENT/);
     expect(() => connectNode({ api, tls: { cert } })).toThrow(/tls\.key/);

@@ -12,12 +12,12 @@ import {
 } from '../../../testbed/real-xray.ts';
 import { makeCertificates } from '../../support/certificates.ts';
 
-// What a real Xray returns of its inbounds, against the links of customers (case k15).
+// The inbounds that a real Xray returns, compared with the links of customers.
 
 const xray = findXrayOrSkip('links against a real node');
 
 test.skipIf(xray === undefined)(
-  'a link of another protocol, name, short id or flow than the inbounds of a real Xray is found, and no key is kept',
+  'a link with another protocol, name, short id or flow than a real Xray is reported, and no key is stored',
   async () => {
     const path = xray as string;
     const printed = execFileSync(path, ['x25519'], { encoding: 'utf8' });

@@ -18,8 +18,8 @@ import {
 import { createEndingSubscribers, createSubscriber } from '../../../support/shop.ts';
 import { startSlowProxy } from './slow-proxy.ts';
 
-// Who was on his way to a node when the connection broke: he may have ended its life, and most
-// likely did not.
+// Adds that were pending when the connection broke. Each may have crashed the node, and most did
+// not.
 
 const countSuspects = async ({ db }: TestDatabase): Promise<number> => {
   const { rows } = await sql<{ count: bigint }>`
@@ -27,7 +27,7 @@ const countSuspects = async ({ db }: TestDatabase): Promise<number> => {
   return Number(rows[0]?.count);
 };
 
-test('S4: hundreds who are suspected after a death go in small turns, and who is to go meanwhile goes first', async () => {
+test('S4: hundreds of suspects run in small groups after a crash, and removals run before the next group', async () => {
   using node = await startNode();
   await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
   await createEndingSubscribers(database, 900, '2100-01-01T00:00:00Z');
@@ -38,18 +38,18 @@ test('S4: hundreds who are suspected after a death go in small turns, and who is
   const ending = rows[0]?.name ?? '';
   const sent: string[] = [];
   node.conduct = async ({ method, name }): Promise<CallBehavior> => {
-    // A node that is far.
+    // A distant node.
     await pause(20);
     if (method !== 'AlterInbound') return 'serve';
     sent.push(name);
-    // Not by the one who is to go later.
+    // Not by the user that is removed later.
     if (sent.length !== 400 || name === ending) return 'serve';
     void node.restart();
     return 'hang';
   };
   await using _ = startTestKeepers(database);
   await until(
-    'all but suspects are there again',
+    'all users except suspects on the node',
     async () => {
       const suspects = await countSuspects(database);
       const there = node.listUserNames('vless').length;
@@ -63,15 +63,15 @@ test('S4: hundreds who are suspected after a death go in small turns, and who is
     const at = sent.indexOf(ending, ordered);
     return at < 0 ? undefined : at;
   });
-  // The turn that was under way, the next one if its marks were just read, and what had been sent
-  // by then and wasn't seen here yet. All of them would be over 128.
+  // The group in progress, the next group if its marks were just read, and calls that were sent but
+  // did not arrive here yet. All suspects would be more than 128.
   expect(went - ordered).toBeLessThanOrEqual(96);
   await untilSynced(database);
   await expectSynced(database, node);
   expect(await readEntitledNames(database)).toHaveLength(900);
 }, 60_000);
 
-test('S4: a line that breaks again and again puts nobody aside, and a removal passes in between', async () => {
+test('S4: a connection that breaks again and again quarantines no suspect, and a removal runs in between', async () => {
   using node = await startNode();
   await using line = await startSlowProxy(node.api, 2);
   await using database = await createShopWithNodes({ 'nl-1': { api: line.api } });
@@ -103,7 +103,7 @@ test('S4: a line that breaks again and again puts nobody aside, and a removal pa
   expect(rows).toEqual([]);
 }, 60_000);
 
-test('S4: a credential that comes in the place of one that was put aside is not held for its sake', async () => {
+test('S4: a credential that replaces a quarantined one is not held', async () => {
   using node = await startNode();
   await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
   const id = await createSubscriber(database, 1n, 0n);

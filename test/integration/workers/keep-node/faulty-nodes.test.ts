@@ -21,16 +21,15 @@ import {
 } from '../../../support/nodes.ts';
 import { createSubscriber } from '../../../support/shop.ts';
 
-// Everything that can be wrong with a node, at once, beside one that is well: by its keeper, by `node
-// check` and by `node reconcile` each says what is wrong with itself, and the one that is well
-// doesn't notice.
+// Nodes with all kinds of faults at once, beside a node without a fault. The keeper, `node check`
+// and `node reconcile` report the fault of each node. The node without a fault is not affected.
 
 interface FaultyNode {
   readonly id: string;
   readonly api: string;
   readonly tls?: NodeTls;
   readonly inbounds?: readonly string[];
-  /** By each of the three. `null` for one whom it doesn't concern. */
+  /** The report of each of the three; `null`: the fault does not concern it. */
   readonly keeper: RegExp | null;
   readonly check: RegExp;
   readonly reconcile: RegExp;
@@ -126,7 +125,7 @@ async function startFaultyNodes(): Promise<FaultyNode[]> {
   ];
 }
 
-/** What a command prints, and its exit code. */
+/** @returns the output of a command, and its exit code */
 async function runNodeCommand(database: TestDatabase, ...words: string[]) {
   const { db, url } = database;
   let out = '';
@@ -151,7 +150,7 @@ async function runNodeCommand(database: TestDatabase, ...words: string[]) {
   return { out, code };
 }
 
-test('S5: whatever is wrong with a node is said of that node, by keeper, check and reconcile; the others go on', async () => {
+test('S5: each fault is reported for its node by keeper, check and reconcile, and other nodes work', async () => {
   const faulty = await startFaultyNodes();
   const healthy = await startFaultyNode();
   await using database = await createShopWithNodes({
@@ -204,7 +203,7 @@ test('S5: whatever is wrong with a node is said of that node, by keeper, check a
   }
 }, 60_000);
 
-test('the books hold a credential once, and whole', async () => {
+test('the database has a credential once, as a complete UUID', async () => {
   await using database = await createShopWithNodes({ a: { api: '127.0.0.1:1' } });
   const id = await createSubscriber(database, 1n, 0n);
   const again = sql`
@@ -220,7 +219,7 @@ test.for<[string, string]>([
   ['an inbound that the node lacks', `inbounds = '{missing,vless}'`],
   ['a flow that no node knows', `link = link || '{"flow": "visoin"}'`],
 ])(
-  'F2: who expired leaves a node with %s at once; nobody is added, and it is said',
+  'F2: expired users are removed from a node with %s at once; no user is added, and the fault is reported',
   { timeout: 60_000 },
   async ([, wrong]) => {
     const node = await startFaultyNode();
@@ -233,12 +232,12 @@ test.for<[string, string]>([
     }
     await sql.raw(`UPDATE perennial.node SET ${wrong}`).execute(database.db);
     await using _ = startTestKeepers(database);
-    // Marked before it is found out, and long after.
+    // Marked before the fault is found, and long after.
     for (const telegramId of [1n, 2n]) {
       await revoke({ db: database.db, actor: 'test' }, { telegramId, reason: 'test' });
       await createSubscriber(database, 10n + telegramId, 0n);
       await until(
-        'he is gone',
+        'the removal',
         () => (node.listUserNames('vless').length === 2 - Number(telegramId) ? true : undefined),
         5_000,
       );

@@ -21,12 +21,12 @@ import {
 } from '../../../support/nodes.ts';
 import { createEndingSubscribers, createSubscriber } from '../../../support/shop.ts';
 
-// Who may connect changes while a keeper is in the middle of its work. At its end the node is as
-// the books want it, whatever came first.
+// Rights that change while a keeper works. At the end the node equals the database, in any order of
+// events.
 
 type TestDb = Parameters<typeof readEntitledNames>[0]['db'];
 
-/** What changes a right on a node, and leaves its mark in the same transaction. */
+/** Changes a right on a node, and writes its mark in the same transaction. */
 async function retireCredential(db: TestDb, name: string): Promise<void> {
   const id = name.slice('perennial-'.length) as CredentialId;
   const { rows } = await sql<{ telegram_id: bigint }>`
@@ -36,7 +36,7 @@ async function retireCredential(db: TestDb, name: string): Promise<void> {
   await revoke({ db, actor: 'test' }, { telegramId, reason: 'test' });
 }
 
-/** Something that happens once. */
+/** @returns a function that runs the work once */
 function runOnce(work: () => Promise<unknown>): () => Promise<void> {
   let todo: typeof work | undefined = work;
   return async () => {
@@ -46,7 +46,7 @@ function runOnce(work: () => Promise<unknown>): () => Promise<void> {
   };
 }
 
-/** The keeper's statements, by what they do. */
+/** Statements of the keeper, by their purpose. */
 const moments = {
   'before its marks are read': ['before', 'UNION ALL'],
   'after its marks were read': ['after', 'UNION ALL'],
@@ -55,7 +55,7 @@ const moments = {
 } as const;
 
 test.for(Object.entries(moments))(
-  'S1: a right that changes %s is not confirmed away by the older mark',
+  'S1: a right that changes %s is not confirmed by the older mark',
   async ([, [when, text]]) => {
     let meanwhile: (() => Promise<void>) | undefined;
     await using database = await createShopWithNodes(
@@ -71,7 +71,8 @@ test.for(Object.entries(moments))(
     await sql`UPDATE perennial.node SET api = ${node.api}`.execute(database.db);
     await createSubscriber(database, 1n, 0n);
     const [name = ''] = await readEntitledNames(database);
-    // After the confirm the row is locked until the commit: whoever marks waits, so it isn't waited for.
+    // After the confirmation the row is locked until the commit. A new mark would wait for it, so
+    // this test does not wait for the mark.
     let changing: Promise<void> | undefined;
     meanwhile = runOnce(async () => {
       changing = retireCredential(database.db, name);
@@ -86,14 +87,14 @@ test.for(Object.entries(moments))(
   },
 );
 
-test('S1: a right that changes while the node is called is worked off anew, there and back', async () => {
+test('S1: a right that changes three times during a call is applied again', async () => {
   using node = await startNode();
   await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
   await createSubscriber(database, 1n, 0n);
   const [name = ''] = await readEntitledNames(database);
   const versions: bigint[] = [];
   const seen = runOnce(async () => {
-    // Retired, given back, retired: the mark is there each time, and never the same one.
+    // Retired, restored, retired: each time there is a mark, with another version.
     for (const state of ['revoked', 'active', 'revoked']) {
       await sql`
         UPDATE perennial.subscription SET state = ${state}`.execute(database.db);
@@ -114,7 +115,7 @@ test('S1: a right that changes while the node is called is worked off anew, ther
   expect(name).not.toBe('');
 });
 
-test('S1: a mark that was confirmed, and made again since, is another one', async () => {
+test('S1: a result confirms no mark that was made again after a confirmation', async () => {
   await using database = await createShopWithNodes({ 'nl-1': { api: '127.0.0.1:1' } });
   const { db } = database;
   const lease = { node: 'nl-1', epoch: 0n };
@@ -133,7 +134,7 @@ test('S1: a mark that was confirmed, and made again since, is another one', asyn
   const [name = ''] = await readEntitledNames(database);
   await retireCredential(db, name);
   expect(await confirm(first)).toBe(0);
-  // Under another epoch, or in another life of the node, nothing is confirmed: it is marked again.
+  // With another epoch or another boot nothing is confirmed, and the credential is marked again.
   const second = await read();
   expect(second).toMatchObject([{ mark: { wanted: false } }]);
   expect(await confirm(second, 1n)).toBe(0);
@@ -144,7 +145,7 @@ test('S1: a mark that was confirmed, and made again since, is another one', asyn
 });
 
 test.for(['GetSysStats', 'ListInbounds', 'AlterInbound'])(
-  'S3: who is retired at a %s of a filling is not there at its end',
+  'S3: a credential that is retired at a %s of a seed is not on the node at its end',
   async (method) => {
     using node = await startNode();
     await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
@@ -157,7 +158,7 @@ test.for(['GetSysStats', 'ListInbounds', 'AlterInbound'])(
     const retiring: Promise<void>[] = [];
     node.conduct = async (call): Promise<CallBehavior> => {
       calls.push(call);
-      // The first, the last and some in between, at the moment at which they are called about.
+      // The first, the last and some others, at the moment of their call.
       const about = call.method === 'AlterInbound' ? call.name : (names[retired.size] ?? '');
       if (call.method === method && retired.size < 8 && !retired.has(about)) {
         retired.add(about);
@@ -168,7 +169,7 @@ test.for(['GetSysStats', 'ListInbounds', 'AlterInbound'])(
     };
     await node.restart();
     await until('the filling', () => (calls.length > 120 ? true : undefined));
-    // A probe comes all the time: who is retired by one from here on is not of the filling.
+    // Probes continue: a credential that a probe retires from here on is not a part of the seed.
     node.conduct = () => 'serve';
     await Promise.all(retiring);
     await untilSynced(database);
@@ -178,7 +179,7 @@ test.for(['GetSysStats', 'ListInbounds', 'AlterInbound'])(
   },
 );
 
-test('S3: a node that is started again in the middle of its filling is filled from the start', async () => {
+test('S3: a node that restarts during its seed is seeded from the start', async () => {
   using node = await startNode();
   await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
   await createEndingSubscribers(database, 300, '2100-01-01T00:00:00Z');
@@ -204,13 +205,13 @@ test('S3: a node that is started again in the middle of its filling is filled fr
 
 const entry = new URL('./keepers-process.ts', import.meta.url);
 
-test.for(['before its call is carried out', 'after it'])(
-  'S2: a keeper that was stopped %s, replaced and woken calls nobody any more, and confirms nothing',
+test.for(['before the node executes its call', 'after it'])(
+  'S2: a keeper that is stopped %s, replaced and resumed sends no call and confirms nothing',
   { timeout: 60_000 },
   async (when) => {
     using node = await startNode();
     await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
-    // More than two hands hold.
+    // More than two lanes process at once.
     await createEndingSubscribers(database, 1_100, '2100-01-01T00:00:00Z');
     const names = await readEntitledNames(database);
     let gate: Promise<void> | undefined;
@@ -233,8 +234,8 @@ test.for(['before its call is carried out', 'after it'])(
       return 'serve';
     };
     await using stopped = startProcess(entry, [database.url]);
-    await until('its calls are under way', () => (waiting.length >= 32 ? true : undefined));
-    // What was sent before a probe is here before it, and nothing new is sent before an answer.
+    await until('its pending calls', () => (waiting.length >= 32 ? true : undefined));
+    // Calls before a probe arrive before it, and no call is sent before an answer.
     const probed = probes;
     await until('all of them are here', () => (probes > probed + 1 ? true : undefined));
     const pid = Number(
@@ -259,13 +260,14 @@ test.for(['before its call is carried out', 'after it'])(
       for (const name of retired) await retireCredential(database.db, name);
       await untilSynced(database);
       await expectSynced(database, node);
-      // What was on its way when it was stopped arrives now, also an add of who was removed since.
+      // The calls that were pending at the stop arrive now, also an add of a user that was removed
+      // meanwhile.
       const before = late.length;
       open();
       await releaseCall;
       process.kill(pid, 'SIGCONT');
       await stopped.untilLine('that it lost the node', (line) => line.includes('and their nodes'));
-      await until('what arrived late is mended', async () =>
+      await until('the correction of late calls', async () =>
         (await countMarks(database)) === 0 &&
         JSON.stringify([...node.listUserNames('vless')].sort()) ===
           JSON.stringify(await readEntitledNames(database))
@@ -274,8 +276,8 @@ test.for(['before its call is carried out', 'after it'])(
       );
       await untilSynced(database);
       for (const name of retired) expect(node.listUserNames('vless')).not.toContain(name);
-      // Whom the stopped one had not called yet, it doesn't call any more: what came after it woke is
-      // its successor's, about those of whom nobody knew what had become.
+      // The resumed keeper sends no other call. Calls after it resumed come from the next keeper,
+      // for credentials whose result was unknown.
       expect(late.slice(before).filter((name) => !held.includes(name))).toEqual([]);
     } finally {
       process.kill(pid, 'SIGCONT');

@@ -3,8 +3,8 @@ import { startKeepers } from '../../../../src/workers/keep-node/keepers.ts';
 import { connectNode } from '../../../../src/xray/grpc/client.ts';
 import type { NodeApi } from '../../../../src/xray/port.ts';
 
-// A process that keeps the nodes of the books: `keepers-entry.ts URL [ADDS]`. It writes its pid and
-// what its keepers log, and loses its nodes when it is silent for 3 s. After ADDS adds it stops
+// A process that keeps the nodes of a database: `keepers-process.ts URL [ADDS]`. It writes its pid
+// and the log of its keepers, and loses its nodes if it is silent for 3 s. After ADDS adds it stops
 // itself (SIGSTOP), so that the moment does not depend on the speed of the machine.
 
 const [url = '', adds] = process.argv.slice(2);

@@ -24,7 +24,7 @@ const call = (database: { db: import('../../../../src/db/connect.ts').Db }) => (
   actor: 'test',
 });
 
-test('who buys is on the node, on every inbound, and who is revoked is not', async () => {
+test('a purchase adds the customer to every inbound, and a revocation removes the customer', async () => {
   using node = await startNode([
     { tag: 'vless', protocol: 'vless' },
     { tag: 'trojan', protocol: 'trojan' },
@@ -50,7 +50,7 @@ test('who buys is on the node, on every inbound, and who is revoked is not', asy
   });
 });
 
-test('F2: who expired while a node was down is gone soon after it returned, the others are back', async () => {
+test('F2: users that expired while a node was down are removed after its return, and the others are added', async () => {
   using node = await startNode();
   await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
   await createEndingSubscribers(database, 40, '2100-01-01T00:00:00Z');
@@ -70,14 +70,14 @@ test('F2: who expired while a node was down is gone soon after it returned, the 
   await expectSynced(database, node, 'vless', 10_000);
   await untilSynced(database);
   expect(node.listUserNames('vless')).toHaveLength(35);
-  // The next probe says so, up to 2 s after the work that went well again.
+  // The next probe stores it, up to 2 s after the work has succeeded again.
   await until('the node is well in the books', async () => {
     const { open_until, last_error, failures } = await readNode(database, 'nl-1');
     return open_until === null && last_error === null && failures === 0 ? true : undefined;
   });
 });
 
-test('F7: a removal that fails is tried until it is confirmed, and its age can be asked for', async () => {
+test('F7: a failed removal is retried until it is confirmed, and its age can be queried', async () => {
   using node = await startNode();
   await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
   const id = await createSubscriber(database, 1n, 0n);
@@ -104,7 +104,7 @@ test('F7: a removal that fails is tried until it is confirmed, and its age can b
   expect(await readOldestUnconfirmed(database.db)).toBeUndefined();
 }, 60_000);
 
-test('S5: a node that hangs, one that flaps and one that lies delay no other', async () => {
+test('S5: nodes that hang, flap or answer falsely delay no other node', async () => {
   using healthyNode = await startNode();
   using hangingNode = await startNode();
   using flappingNode = await startNode();
@@ -138,12 +138,12 @@ test('S5: a node that hangs, one that flaps and one that lies delay no other', a
   await expectSynced(database, corruptNode, 'vless', 40_000);
 }, 90_000);
 
-// Few go alone at once; of many, some at once go first.
+// A few suspects run alone at once. Many run in groups first.
 test.for<[number, number]>([
   [20, 2],
   [100, 3],
 ])(
-  'S4: an add that dies with the node, among %i, is not repeated blindly, and put aside after %i deaths',
+  'S4: an add that crashes the node, among %i, is quarantined after %i crashes',
   { timeout: 90_000 },
   async ([customers, crashesMax]) => {
     using node = await startNode();
@@ -163,20 +163,20 @@ test.for<[number, number]>([
     };
     await using _ = startTestKeepers(database);
     await until(
-      'put aside',
+      'the quarantine',
       async () =>
         (await database.db.selectFrom('perennial.quarantine').selectAll().executeTakeFirst()) ??
         undefined,
       30_000,
     ).then((row) => expect(row).toMatchObject({ worker: 'keep-node' }));
     await until(
-      'all others are there',
+      'all other users on the node',
       () => (node.listUserNames('vless').length === customers - 1 ? true : undefined),
       30_000,
     );
     expect(crashes).toBeGreaterThan(1);
     expect(crashes).toBeLessThanOrEqual(crashesMax);
-    // Others were there before it went for the last time.
+    // The other users are on the node before its last attempt.
     const last = sent.lastIndexOf(crasher ?? '');
     const between = new Set(sent.slice(sent.indexOf(crasher ?? '') + 1, last));
     expect(between.size).toBeGreaterThan(customers / 4);
@@ -190,7 +190,7 @@ test.for<[number, number]>([
   },
 );
 
-test('S4: an inbound that is not there, or manages no users, is said, and nothing is sent', async () => {
+test('S4: a missing inbound, or one without users, is reported, and nothing is sent', async () => {
   using dokodemoNode = await startNode([{ tag: 'door', protocol: 'door' }]);
   using other = await startNode([{ tag: 'other', protocol: 'vless' }]);
   using healthyNode = await startNode();
@@ -216,7 +216,7 @@ test('S4: an inbound that is not there, or manages no users, is said, and nothin
   expect(alteredNames).toEqual([]);
 });
 
-test('keepers end within 3 s while their node hangs, and another process has the node at once', async () => {
+test('keepers end within 3 s while their node hangs, and another process gets the node at once', async () => {
   using node = await startNode();
   await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
   await createSubscriber(database, 1n, 0n);
@@ -238,7 +238,7 @@ test('keepers end within 3 s while their node hangs, and another process has the
   expect((await readNode(database, 'nl-1')).keeper_epoch).toBe(2n);
 });
 
-test('S2: a node is let go when the calls under way have ended: none of them arrives after its successor was done', async () => {
+test('S2: a node is released after its pending calls have ended, so none arrives after calls of the next keeper', async () => {
   using node = await startNode();
   await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
   const id = await createSubscriber(database, 1n, 0n);
@@ -256,7 +256,7 @@ test('S2: a node is let go when the calls under way have ended: none of them arr
   expect(node.listUserNames('vless')).toEqual([]);
 });
 
-/** The first call takes so long, the ones after it don't. */
+/** Delays only the first call by this time. */
 function slowOnce(ms: number, whenDone: (name: string) => void) {
   const begun = Promise.withResolvers<void>();
   let isFirst = true;
@@ -271,7 +271,7 @@ function slowOnce(ms: number, whenDone: (name: string) => void) {
   return Object.assign(conduct, { isUnderWay: begun.promise });
 }
 
-test('X6: a node that was started while nobody kept it is filled, also where others have as many users there', async () => {
+test('X6: a node that restarted without a keeper is seeded, also if other programs have as many users there', async () => {
   using node = await startNode();
   await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
   await createEndingSubscribers(database, 3, '2100-01-01T00:00:00Z');
@@ -279,7 +279,7 @@ test('X6: a node that was started while nobody kept it is filled, also where oth
     await using _ = startTestKeepers(database);
     await untilSynced(database);
   }
-  // As if the life that was seen had begun earlier.
+  // As if the last boot had started earlier.
   await sql`
     UPDATE perennial.node SET boot_at = boot_at - interval '61 s',
       seeded_boot_at = seeded_boot_at - interval '61 s'`.execute(database.db);

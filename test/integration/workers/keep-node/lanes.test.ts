@@ -16,7 +16,7 @@ import {
 } from '../../../support/nodes.ts';
 import { createEndingSubscribers } from '../../../support/shop.ts';
 
-test('two hands fill a node, and no credential is in both, also when it is marked again meanwhile', async () => {
+test('two lanes fill a node and never share a credential, also if it is marked again meanwhile', async () => {
   using node = await startNode();
   await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
   await createEndingSubscribers(database, 1_300, '2100-01-01T00:00:00Z');
@@ -53,7 +53,7 @@ test('two hands fill a node, and no credential is in both, also when it is marke
 
 const never = new AbortController().signal;
 
-test('hands look in turns, one looks while the other works, and both end when one finds nothing', async () => {
+test('one lane reads while the other works, and both end if one finds no work', async () => {
   const lanes = new Lanes();
   let [reading, working, mostWorking, pages] = [0, 0, 0, 0];
   await lanes.run(never, async ({ pass }) => {
@@ -73,7 +73,7 @@ test('hands look in turns, one looks while the other works, and both end when on
   expect({ pages, mostWorking }).toEqual({ pages: 7, mostWorking: 2 });
 });
 
-test('who keeps the turn has the other hand empty, and nothing is begun meanwhile', async () => {
+test('a lane that keeps the token can wait until no page is in progress', async () => {
   const lanes = new Lanes();
   const events: string[] = [];
   const open = Promise.withResolvers<void>();
@@ -101,7 +101,7 @@ test('who keeps the turn has the other hand empty, and nothing is begun meanwhil
   expect(events).toEqual(['first ends', 'second ends', 'third looks']);
 });
 
-test('a failure of one hand ends both, and is thrown once the other has ended', async () => {
+test('a failure of one lane ends both, and is thrown after the other has ended', async () => {
   const lanes = new Lanes();
   const events: string[] = [];
   let step = 0;

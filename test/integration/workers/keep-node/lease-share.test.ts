@@ -13,18 +13,18 @@ import {
 } from '../../../support/nodes.ts';
 import { createEndingSubscribers, createSubscriber } from '../../../support/shop.ts';
 
-// Keepers of several processes on the same nodes.
+// The keepers of several processes for the same nodes.
 
 type NodesDatabase = Awaited<ReturnType<typeof createShopWithNodes>>;
 
-/** How often a node was taken, over all of them. */
+/** @returns the number of takeovers over all nodes */
 async function countTaken({ db }: NodesDatabase): Promise<number> {
   const { rows } = await sql<{ taken: bigint }>`
     SELECT sum(keeper_epoch)::bigint AS taken FROM perennial.node`.execute(db);
   return Number(rows[0]?.taken);
 }
 
-/** Waits until each has so many, all different. */
+/** Waits until each process keeps this number of nodes, all different. */
 const untilSpread = (
   keepers: readonly RunningKeepers[],
   counts: readonly number[],
@@ -42,13 +42,13 @@ const untilSpread = (
 
 const entry = new URL('./keepers-process.ts', import.meta.url);
 
-test('nodes are shared by who is there: each has its share, only what has to move moves, and a dead one is replaced at once', async () => {
+test('each replica keeps its share, only surplus nodes move, and a crashed replica is replaced at once', async () => {
   const nodes = await Promise.all([1, 2, 3, 4, 5, 6].map(() => startNode()));
   await using database = await createShopWithNodes(
     Object.fromEntries(nodes.map(({ api }, at) => [`n${at}`, { api }])),
   );
   let customers = 0n;
-  /** Somebody buys, and is on all nodes; nobody who was there is gone. */
+  /** A purchase reaches all nodes, and all earlier users stay there. */
   const sell = async () => {
     customers += 1n;
     await createSubscriber(database, customers, 0n);
@@ -82,7 +82,7 @@ test('nodes are shared by who is there: each has its share, only what has to mov
   }
 }, 90_000);
 
-test('a process that is there for a short time only moves no node', async () => {
+test('a replica that runs only for a short time moves no node', async () => {
   await using database = await createShopWithNodes({
     a: { api: '127.0.0.1:1' },
     b: { api: '127.0.0.1:2' },
@@ -105,7 +105,7 @@ test('a process that is there for a short time only moves no node', async () => 
   expect(await countTaken(database)).toBe(2);
 });
 
-test('X6: a node that was started again while nobody kept it is filled, however soon after its first start', async () => {
+test('X6: a node that restarted without a keeper is seeded, also right after its first start', async () => {
   using node = await startNode();
   await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
   await createEndingSubscribers(database, 20, '2100-01-01T00:00:00Z');
@@ -119,7 +119,7 @@ test('X6: a node that was started again while nobody kept it is filled, however 
   await expectSynced(database, node);
 });
 
-test('more processes than nodes: those without one have the first that becomes free', async () => {
+test('a replica without a node gets the first free one', async () => {
   await using database = await createShopWithNodes({ a: { api: '127.0.0.1:1' } });
   await using one = startTestKeepers(database);
   await untilSpread([one], [1]);

@@ -15,8 +15,8 @@ import {
   type StockDatabase,
 } from '../../../support/stock-database.ts';
 
-// As `auto-renewal/plans.test.ts`: what a keeper's statements read follows from the page that it
-// works on, never from how many marks or credentials there are.
+// As `auto-renewal/plans.test.ts`: the reads of a keeper's statements depend on its page, never on
+// the number of marks or credentials.
 
 const lease = { node: 'nl-1', epoch: 0n };
 const pageMax = 100;
@@ -53,7 +53,7 @@ async function build(client: pg.Client): Promise<void> {
 }
 
 test.for(Object.entries(servers))(
-  'a keeper reaches its marks, and whom they are about, by index on %s',
+  'a keeper reads its marks and their credentials by index on %s',
   { timeout: 120_000 },
   async ([server, open], { skip }) => {
     if (server.includes('stock') && !hasStock) skip(stockMissing);
@@ -72,7 +72,7 @@ test.for(Object.entries(servers))(
       expect(reads.filter((read) => read.startsWith('access_sync'))).toEqual([
         'access_sync_due',
         'access_sync_due',
-        // Whether there are suspects, where there are no others.
+        // The check for suspects, if there is no other mark.
         'access_sync_due',
       ]);
       expect(reads).toContain('credential_pkey');
@@ -80,10 +80,10 @@ test.for(Object.entries(servers))(
       expect(reads.join()).not.toMatch(/Seq Scan (access_sync|credential|subscription|customer)/);
     }
     expect(first.buffers).toBeLessThan(12 * pageMax);
-    // Those in the other hand are passed over, once.
+    // The credentials of the other lane are skipped once.
     expect(second.buffers).toBeLessThan(14 * pageMax);
 
-    // With as many suspects as there can be before them.
+    // With the maximum of suspects before them.
     statements.length = 0;
     await sql`
     UPDATE perennial.access_sync m SET lost = 1, next_attempt_at = '2026-11-24T07:00Z'
@@ -105,12 +105,12 @@ test.for(Object.entries(servers))(
     await readMarkPage(db, other, pageMax, { selection: 'urgent_removals' });
     const [removals] = (await explain(database.pool, statements)) as [ExplainedStatement];
     expect(removals.reads.join()).not.toMatch(/Seq Scan (access_sync|credential|subscription)/);
-    // The marks alone of those who aren't urgent, without the rows of their credentials.
+    // Only the marks that are not urgent, without the rows of their credentials.
     expect(removals.buffers).toBeLessThan(30_000 / 10);
 
     statements.length = 0;
     const settled = page.marks.map((mark) => ({ mark }));
-    // In a transaction that is rolled back, so that they are there to be settled once more.
+    // In a transaction that is rolled back, so that the marks can be settled again.
     const undone = inTransaction(db, async (tx) => {
       await writeMarkResults(tx, lease, page.bootAt, settled, page.now);
       throw new Error('undone');

@@ -16,19 +16,19 @@ import {
 import { expectSynced, startRealNode } from '../../../support/real-node.ts';
 import { createEndingSubscribers, createSubscriber, runWorker } from '../../../support/shop.ts';
 
-// Keepers against a real Xray, where there is one.
+// Keepers with a real Xray, if it is installed.
 
 const path = findXrayOrSkip('keepers with a real Xray');
 
-/** For a test that hangs, not for one that is slow. */
+/** The limit for a test that hangs. A slow test stays far below it. */
 const hangMs = 120_000;
 
-/** Its breaker is open. */
+/** True if the breaker of the node is open. */
 const readMissed = async (database: Parameters<typeof readNode>[0], id: string) =>
   (await readNode(database, id)).open_until === null ? undefined : true;
 
 describe.skipIf(path === undefined)('with a real Xray', () => {
-  test('F2: who expires is gone within 5 s; who expires while the node is down, within 10 s of its return', async () => {
+  test('F2: an expired user is removed within 5 s, or within 10 s of the return of a node that was down', async () => {
     await using node = await startRealNode(path ?? '');
     await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
     await createEndingSubscribers(database, 120, '2100-01-01T00:00:00Z');
@@ -52,7 +52,7 @@ describe.skipIf(path === undefined)('with a real Xray', () => {
     expect(await node.names()).toHaveLength(110);
   }, 90_000);
 
-  test('X6: a node that is started again in the middle of its filling is filled from the start', async () => {
+  test('X6: a node that restarts during its seed is seeded from the start', async () => {
     await using node = await startRealNode(path ?? '');
     await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
     await createEndingSubscribers(database, 3_000, '2100-01-01T00:00:00Z');
@@ -73,7 +73,7 @@ describe.skipIf(path === undefined)('with a real Xray', () => {
     expect(seeded_boot_at).toBe(boot_at);
   }, 90_000);
 
-  test('S5: two nodes notice nothing of a third one that is killed and started again all the time', async () => {
+  test('S5: a node that crashes again and again does not affect two other nodes', async () => {
     await using one = await startRealNode(path ?? '');
     await using two = await startRealNode(path ?? '');
     await using flaps = await startRealNode(path ?? '');
@@ -87,7 +87,7 @@ describe.skipIf(path === undefined)('with a real Xray', () => {
     const flap = async () => {
       for (let starts = 0; flapping; starts += 1) {
         await flaps.xray.kill();
-        // Some lives are long enough to be filled, some aren't.
+        // Some boots are long enough for the whole seed, others are not.
         if (starts % 2 === 0) await until('it is missed', () => readMissed(database, 'a'));
         await flaps.xray.start();
       }
@@ -115,7 +115,7 @@ describe.skipIf(path === undefined)('with a real Xray', () => {
     await expectSynced(database, flaps, 30_000);
   }, 120_000);
 
-  test('S2: a keeper that was stopped in the middle of a filling, replaced and woken, adds nobody back', async () => {
+  test('S2: a keeper that is stopped during a seed, replaced and resumed adds no removed user', async () => {
     await using node = await startRealNode(path ?? '');
     await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
     await createEndingSubscribers(database, 4_000, '2100-01-01T00:00:00Z');
@@ -136,7 +136,7 @@ describe.skipIf(path === undefined)('with a real Xray', () => {
         // A busy machine may cost the new keeper its node, and another epoch follows.
         (await readNode(database, 'nl-1')).keeper_epoch > before ? true : undefined,
       );
-      // Some whom the stopped one has added, and some whom it has read as its next ones.
+      // Some users that the stopped keeper has added, and some that it has read for its next calls.
       const absent = (await readEntitledNames(database)).filter((name) => !there.includes(name));
       const gone = [...there.slice(0, 3), ...absent.slice(0, 3), ...absent.slice(-3)];
       await sql`
@@ -148,7 +148,7 @@ describe.skipIf(path === undefined)('with a real Xray', () => {
       await untilSynced(database, undefined, hangMs);
       await expectSynced(database, node, hangMs);
       process.kill(pid, 'SIGCONT');
-      const isLost = (line: string) => line.includes('another keeper now');
+      const isLost = (line: string) => line.includes('and their nodes');
       await stopped.untilLine('that it lost the node', isLost, hangMs);
       await untilSynced(database, undefined, hangMs);
       await expectSynced(database, node, hangMs);
@@ -158,7 +158,7 @@ describe.skipIf(path === undefined)('with a real Xray', () => {
     }
   }, 600_000);
 
-  test('S4: whoever buys, is revoked and comes back goes by calls that leave it alive', async () => {
+  test('S4: a purchase, a revocation and a second purchase do not crash the node', async () => {
     await using node = await startRealNode(path ?? '');
     await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
     await using _ = startTestKeepers(database);
@@ -171,7 +171,7 @@ describe.skipIf(path === undefined)('with a real Xray', () => {
     );
     await untilSynced(database);
     expect(await node.names()).toEqual([]);
-    // Somebody took the user away and nobody knows: the mark of a comparison brings him back.
+    // Another program removed the user: the mark of a comparison adds the user again.
     await createSubscriber(database, 2n, 0n);
     await untilSynced(database);
     const [name = ''] = await readEntitledNames(database);

@@ -22,7 +22,8 @@ import {
 } from '../../../support/nodes.ts';
 import { createEndingSubscribers, createSubscriber } from '../../../support/shop.ts';
 
-// A panel that edits an inbound removes it and adds it again. Xray runs on, so no uptime tells.
+// A panel edits an inbound: it removes the inbound and adds it again. Xray keeps running, so the
+// uptime does not show it.
 
 const tags = ['vless', 'trojan'] as const;
 
@@ -54,7 +55,7 @@ async function createPanelNode() {
       calls(method) >= before + count ? true : undefined,
     );
   };
-  /** How often a loss was found; nothing else goes wrong. */
+  /** The number of losses found. No other fault occurs. */
   const lost = () => {
     expect(messages.filter((message) => !message.includes('lost users'))).toEqual([]);
     return messages.length;
@@ -62,12 +63,12 @@ async function createPanelNode() {
   return {
     ...{ node, database, panel, hooks, calls, more, lost },
     keep: (): RunningKeepers => startTestKeepers(database, { ...clock, log, probeMs: 20 }),
-    /** Until the keeper has looked at the node with this time. */
+    /** Advances the clock, and waits until the keeper has probed the node at this time. */
     async pass(ms: number): Promise<void> {
       nowMs += ms;
       await more('GetSysStats', 2);
     },
-    /** Until each inbound was counted once more. */
+    /** Waits until each inbound was counted again. */
     async count(): Promise<void> {
       const counted = more('GetInboundUsersCount', tags.length);
       nowMs += 30 * secondMs;
@@ -102,7 +103,7 @@ async function untilFull(panelNode: PanelNode): Promise<void> {
   }
 }
 
-/** The keeper has counted the users that it added. */
+/** Waits until the keeper has counted the users that it added. */
 async function untilCounted(panelNode: PanelNode): Promise<void> {
   await untilSynced(panelNode.database);
   await untilFull(panelNode);
@@ -115,7 +116,7 @@ test.for([
   ['beside users of another program that return', 40, 40],
   ['that another program fills with more users', 0, 45],
 ] as const)(
-  'X8: an inbound made anew while the node runs on, %s, is filled within 30 s',
+  'X8: an inbound that is made again while the node runs, %s, is filled within 30 s',
   async ([, before, after]) => {
     await using at = await createPanelNode();
     await at.foreign(before);
@@ -128,7 +129,7 @@ test.for([
     await at.pass(secondMs);
     await untilFull(at);
     expect(at.lost()).toBe(1);
-    // Once is enough.
+    // One seed is enough.
     await untilSynced(at.database);
     await at.count();
     await at.count();
@@ -136,7 +137,7 @@ test.for([
   },
 );
 
-test('X8: an inbound made anew between two keepers is filled at once, also if another program fills it', async () => {
+test('X8: an inbound that is made again between two keepers is filled at once, also if another program fills it', async () => {
   await using at = await createPanelNode();
   await using _ = at.keep();
   await untilCounted(at);
@@ -147,7 +148,7 @@ test('X8: an inbound made anew between two keepers is filled at once, also if an
   await untilFull(at);
 });
 
-test('X8: a user that is added while the inbound is made anew is not confirmed away', async () => {
+test('X8: a user that is added while the inbound is made again is not confirmed by mistake', async () => {
   await using at = await createPanelNode();
   await using _ = at.keep();
   await untilCounted(at);
@@ -155,7 +156,7 @@ test('X8: a user that is added while the inbound is made anew is not confirmed a
   at.hooks.onCall = async ({ adds, tag }) => {
     if (!adds || asked || tag !== 'trojan') return;
     asked = true;
-    // It is on the first inbound by now, and the second one answers when the loss is known.
+    // The user is on the first inbound now. The second inbound answers after the loss is found.
     at.node.recreateInbound('vless');
     at.hooks.onCall = undefined;
     await at.pass(30 * secondMs);
@@ -168,7 +169,7 @@ test('X8: a user that is added while the inbound is made anew is not confirmed a
   await untilFull(at);
 });
 
-test('X8: a node with two inbounds is not filled again while users of all kinds come and go', async () => {
+test('X8: a node with two inbounds is not seeded again while users are added and removed', async () => {
   await using at = await createPanelNode();
   await using first = at.keep();
   await untilCounted(at);
@@ -192,14 +193,14 @@ test('X8: a node with two inbounds is not filled again while users of all kinds 
   expect(await readEntitledNames(at.database)).toHaveLength(30 + 12 - 6);
 });
 
-test('X8: users that leave while they are counted and asked for are not lost', async () => {
+test('X8: users that are removed during a count are not taken for lost', async () => {
   await using at = await createPanelNode();
   await using _ = at.keep();
   await untilCounted(at);
   const gone = new Map<string, Promise<void>>();
   at.hooks.onCall = async ({ method }) => {
     if (method !== 'GetInboundUsersCount' && method !== 'GetInboundUsers') return;
-    // The answer is of the time after some have left.
+    // The answer describes the time after some removals.
     const leaving = gone.get(method) ?? untilLeft(at, gone.size + 1);
     gone.set(method, leaving);
     await leaving;
@@ -212,7 +213,7 @@ test('X8: users that leave while they are counted and asked for are not lost', a
   expect(await countFilledMarks(at.database)).toBe(30);
 });
 
-test('X8: credentials that a change of plans has not marked yet are not lost', async () => {
+test('X8: credentials that a change of plans has not marked yet are not taken for lost', async () => {
   await using at = await createPanelNode();
   await using first = at.keep();
   await untilCounted(at);
@@ -230,20 +231,20 @@ test('X8: credentials that a change of plans has not marked yet are not lost', a
   expect(await countMarks(at.database)).toBe(0);
 });
 
-/** How many the last filling of the node has marked. */
+/** @returns the number of credentials that the last seed has marked */
 async function countFilledMarks({ db }: TestDatabase): Promise<number> {
   const { rows } = await sql<{ marked: bigint }>`
     SELECT seed_marked AS marked FROM perennial.node`.execute(db);
   return Number(rows[0]?.marked);
 }
 
-/** One of the crowd loses access. */
+/** One of the subscribers loses access. */
 async function revokeSubscription(database: TestDatabase, n: number): Promise<void> {
   const telegramId = 1_000_000n + BigInt(n);
   await revoke({ db: database.db, actor: 'test' }, { telegramId, reason: 'test' });
 }
 
-/** Until one of the crowd has left the node. */
+/** Waits until a subscriber is removed from the node. */
 async function untilLeft(panelNode: PanelNode, n: number): Promise<void> {
   const users = panelNode.node.listUserNames('trojan').length;
   await revokeSubscription(panelNode.database, n);

@@ -1,23 +1,23 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
-// A line to a node that takes its time, and breaks when it is told to: both ends are reset, and what
-// was on its way is lost.
+// A proxy to a node with latency. A test can break its connections: both ends are reset, and
+// pending bytes are lost.
 
 export interface SlowProxy extends AsyncDisposable {
-  /** Where the node is reached through it. */
+  /** The address of the node through the proxy. */
   readonly api: string;
   disconnect(): void;
 }
 
-/** @param api of the node, `host:port` */
+/** @param api the node, `host:port` */
 export async function startSlowProxy(api: string, oneWayMs: number): Promise<SlowProxy> {
   const { hostname: host, port } = new URL(`tcp://${api}`);
   const sockets = new Set<Socket>();
   const forward = (from: Socket, to: Socket): void => {
     sockets.add(from);
     from.setNoDelay(true);
-    // Timers of one length go off in order.
+    // Timers with the same delay fire in order.
     from.on('data', (bytes) => setTimeout(() => to.write(bytes), oneWayMs));
     from.on('error', () => to.destroy());
     from.on('close', () => {

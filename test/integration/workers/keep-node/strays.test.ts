@@ -23,8 +23,8 @@ import {
 import { accounts, openRawNode } from '../../../support/raw-xray-calls.ts';
 import { createSubscriber } from '../../../support/shop.ts';
 
-// Names on a node that no credential of the books says anything about: removed by their keeper, after
-// a person said so of what was found then, and of nothing else.
+// Stray users: names on a node without a credential in the database. A keeper removes exactly those
+// that a person confirmed.
 
 const createCredentialId = () => randomUUID() as CredentialId;
 
@@ -32,9 +32,9 @@ interface StrayScene {
   readonly database: TestDatabase;
   readonly node: TestNode;
   readonly api: NodeApi;
-  /** A customer who is on the node. */
+  /** A customer with access to the node. */
   readonly id: CredentialId;
-  /** A name of ours that the books have never heard of, put there. */
+  /** Adds a name with our prefix that the database does not have. */
   stray(): Promise<{ id: CredentialId; name: string }>;
 }
 
@@ -80,7 +80,7 @@ async function untilWorkedOff(database: TestDatabase): Promise<void> {
   await untilSynced(database);
 }
 
-/** The books get a credential of this id, as an import brings one, with its marks. */
+/** Adds a credential with this id and its marks, as an import does. */
 async function insertCredential(database: TestDatabase, id: CredentialId): Promise<void> {
   await sql`
     WITH s AS (
@@ -97,7 +97,7 @@ async function insertCredential(database: TestDatabase, id: CredentialId): Promi
   );
 }
 
-test('X3: what was found is removed after it was confirmed; what comes later is not confirmed by that', async () => {
+test('X3: a confirmation removes the users that were found before it, and no later ones', async () => {
   const { database, node, api, id, stray } = await createStrayScene();
   const first = await stray();
   await runComparison(database, { requestedNode: 'nl-1' });
@@ -114,7 +114,7 @@ test('X3: what was found is removed after it was confirmed; what comes later is 
   expect([...node.listUserNames('vless')].sort()).toEqual(['bob', ours, second.name].sort());
   await runComparison(database, { requestedNode: 'nl-1' });
   expect(await readStrays(database)).toEqual([]);
-  // The same name once more is a later one too.
+  // The same name, added again, is also a later one.
   await api.addUser('vless', { name: first.name, id: first.id, flow: '' });
   expect(await runComparison(database, { requestedNode: 'nl-1' })).toMatchObject({
     detail: { unknown: 2 },
@@ -123,10 +123,10 @@ test('X3: what was found is removed after it was confirmed; what comes later is 
   expect(node.listUserNames('vless')).toContain(first.name);
 });
 
-test('X3: a confirmation ends with the life of the node: another installation may have come since', async () => {
+test('X3: a confirmation ends with the boot of the node, because another installation may use the node now', async () => {
   const { database, node, api, stray } = await createStrayScene();
   const { name, id } = await stray();
-  // That it began an hour ago: the next start is another one for certain.
+  // The boot started an hour ago, so the next start is another boot for certain.
   await sql`
     UPDATE perennial.node SET boot_at = boot_at - interval '1 hour',
       seeded_boot_at = seeded_boot_at - interval '1 hour'`.execute(database.db);
@@ -139,7 +139,7 @@ test('X3: a confirmation ends with the life of the node: another installation ma
   expect(node.listUserNames('vless')).toContain(name);
 });
 
-test('X3: without a keeper nothing is removed, and what was confirmed is not marked', async () => {
+test('X3: without a keeper no user is removed, and a confirmation writes no mark', async () => {
   const { database, node, stray } = await createStrayScene();
   const { name } = await stray();
   await confirmStrays(database);
@@ -148,15 +148,15 @@ test('X3: without a keeper nothing is removed, and what was confirmed is not mar
   expect(node.listUserNames('vless')).toContain(name);
 });
 
-/** The keeper's statements about strays, by what they do. */
+/** Statements of the keeper for stray users, by their purpose. */
 const moments = {
-  'after it was confirmed': undefined,
+  'after the confirmation': undefined,
   'after its keeper read it': ['after', 'x.next_attempt_at <= perennial.clock()'],
-  'before the books are asked once more': ['before', 'c.id IN ('],
+  'before the second check of the database': ['before', 'c.id IN ('],
 } as const;
 
 test.for(Object.entries(moments))(
-  'X2 X3: a credential that came to life %s is not removed',
+  'X2 X3: a credential that becomes live %s is not removed',
   async ([, moment]) => {
     let meanwhile: (() => Promise<void>) | undefined;
     const { database, node, stray } = await createStrayScene(
@@ -187,7 +187,7 @@ test.for(Object.entries(moments))(
   },
 );
 
-test('X2: one that came to life while its removal was under way is put back by its mark', async () => {
+test('X2: a credential that becomes live during its removal is added again by its mark', async () => {
   const { database, node, stray } = await createStrayScene();
   const { id, name } = await stray();
   await confirmStrays(database);
@@ -196,7 +196,7 @@ test('X2: one that came to life while its removal was under way is put back by i
     if (method === 'AlterInbound' && about === name && todo) {
       todo = false;
       await insertCredential(database, id);
-      // As if its mark had been worked off already, by a keeper that nobody knows of any more.
+      // As if an earlier keeper had already applied its mark.
       await sql`DELETE FROM perennial.access_sync`.execute(database.db);
     }
     return 'serve';
@@ -207,7 +207,7 @@ test('X2: one that came to life while its removal was under way is put back by i
   expect(node.accepts('vless', id)).toBe(true);
 });
 
-test('a removal that fails is tried again until it is done', async () => {
+test('a failed removal is retried until it succeeds', async () => {
   const { database, node, stray } = await createStrayScene();
   const { name } = await stray();
   await confirmStrays(database);
@@ -230,7 +230,7 @@ const createAdoption = (database: TestDatabase, names?: string[]) => ({
 
 describe.each(listContractNodes('adoption'))('$title', (subject) => {
   test.skipIf(subject.missing !== undefined)(
-    "somebody else's name with our UUID is taken over: it goes, and the customer is let in by ours",
+    'a foreign name with our UUID is adopted: it is removed, and the customer connects by our name',
     async () => {
       const tags = ['vless-a', 'trojan-a', 'vmess-a'];
       const node = await subject.start();
@@ -276,7 +276,7 @@ describe.each(listContractNodes('adoption'))('$title', (subject) => {
   );
 });
 
-test('X5: a name that carries another UUID by now is left alone', async () => {
+test('X5: a name with another UUID than the confirmed one is not removed', async () => {
   const { database, node, api, id } = await createStrayScene();
   await api.addUser('vless', { name: 'panel-7', id, flow: '' });
   await adopt(createAdoption(database), connectNode);
@@ -289,7 +289,7 @@ test('X5: a name that carries another UUID by now is left alone', async () => {
   expect(node.accepts('vless', id)).toBe(true);
 });
 
-test('of names on a VMess inbound the one that is none is left: nobody can remove it', async () => {
+test('an empty name on a VMess inbound stays, because no call can remove it', async () => {
   const { database, api, id } = await createStrayScene([{ tag: 'vless', protocol: 'vmess' }]);
   await api.addUser('vless', { name: 'panel-7', id, flow: '' });
   const raw = openRawNode((await readNode(database, 'nl-1')).api);
@@ -302,7 +302,7 @@ test('of names on a VMess inbound the one that is none is left: nobody can remov
   expect(await readStrays(database)).toEqual(['panel-7']);
 });
 
-test('a keeper that ends between the removal and its record leaves nobody shut out', async () => {
+test('a keeper that ends between a removal and its record locks out no customer', async () => {
   let ends = true;
   const { database, node, api, id } = await createStrayScene(undefined, ({ when, sql: text }) => {
     if (!ends || when !== 'before' || !text.includes('hurt AS')) return;
@@ -318,12 +318,12 @@ test('a keeper that ends between the removal and its record leaves nobody shut o
   expect(node.accepts('vless', id)).toBe(true);
 });
 
-test('S2: what a replaced keeper did about a stray is mended: its record strikes nothing and marks', async () => {
+test('S2: the record of a replaced keeper deletes no stray user, and marks the affected credentials', async () => {
   const { database, node, api, id } = await createStrayScene();
   await api.addUser('vless', { name: 'panel-7', id, flow: '' });
   await adopt(createAdoption(database), connectNode);
   node.conduct = async ({ method, name }): Promise<CallBehavior> => {
-    // The removal arrives late: somebody else has the post by then, and worked off everything.
+    // The removal arrives late: another keeper has the lease by then, and has applied all marks.
     if (method === 'AlterInbound' && name === 'panel-7') {
       node.conduct = () => 'serve';
       await sql`UPDATE perennial.node SET keeper_epoch = keeper_epoch + 1`.execute(database.db);

@@ -9,10 +9,10 @@ import {
 } from '../../../support/nodes.ts';
 import { createSubscriber } from '../../../support/shop.ts';
 
-test('X6: a node that was started again is filled, also where its uptime says nothing: its connection broke', async () => {
+test('X6: a restarted node is seeded because its connection broke, also if the uptime does not show it', async () => {
   const beganMs = performance.now();
   let starting = false;
-  // Of a second start within the same second the uptime, in whole ones, doesn't tell.
+  // Uptime is in whole seconds, so it does not show a second start within the same second.
   const node = await startEmbeddedNode({
     inbounds: [{ tag: 'vless', protocol: 'vless' }],
     nowMs: () => (starting ? beganMs : performance.now()),

@@ -16,7 +16,7 @@ import {
   writeEndlessly,
 } from '../../../support/hostile-node.ts';
 
-// The client against nodes that break the protocol: what it holds is bounded, and nothing is left.
+// The client with nodes that break the protocol: its memory is bounded, and no connection is left.
 
 const cleanups: (() => void)[] = [];
 afterEach(() => {
@@ -62,7 +62,7 @@ test('S7: calls that wait on a silent connection fail together, and the next cal
   await until('no connection is left', async () => (hostile.countOpen() === 0 ? true : undefined));
 });
 
-test('S7: a client that is closed leaves no connection to a node that stopped within an answer', async () => {
+test('S7: a closed client leaves no connection to a node that stopped during an answer', async () => {
   const hostile = await startEndlessNode((stream) => {
     stream.respond(grpcHead);
     stream.write(frameMessage(Buffer.alloc(100)).subarray(0, 50));

@@ -14,7 +14,7 @@ import { wire } from '../../../../src/xray/grpc/wire.js';
 import type { NodeApi } from '../../../../src/xray/port.ts';
 import { makeCertificates } from '../../../support/certificates.ts';
 
-// What HTTP/2 can do to a call, by a server that says each byte and each status itself.
+// The client with faults of HTTP/2, by a server that sends each byte and each status itself.
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -49,7 +49,7 @@ async function startHttp2Server(serve: StreamHandler): Promise<string> {
 
 const head = { ':status': 200, 'content-type': 'application/grpc' };
 
-/** Well, after these bytes. */
+/** A successful response with these bytes. */
 function writeAnswer(stream: ServerHttp2Stream, bytes: Buffer, status = '0'): void {
   stream.respond(head, { waitForTrailers: true });
   stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': status }));
@@ -99,12 +99,12 @@ describe('a list', () => {
   }
 });
 
-describe('what stands in front of a node', () => {
+describe('a proxy before a node', () => {
   test.each([
     [401, 'node_denied'],
     [403, 'node_denied'],
     [404, 'node_not_xray'],
-    // Whether the node had the call before it was lost to the one in front isn't known.
+    // It is unknown if the node received the call before the proxy lost it.
     [502, 'node_lost'],
     [503, 'node_unreachable'],
     [504, 'node_lost'],
@@ -118,17 +118,17 @@ describe('what stands in front of a node', () => {
     await expect(node.readHealth()).rejects.toMatchObject({ code });
   });
 
-  test('refuses a stream: the node has not heard of it', async () => {
+  test('refuses a stream: the node did not receive the call', async () => {
     const node = openClient(await startHttp2Server((stream) => stream.close(7)));
     await expect(node.readHealth()).rejects.toMatchObject({ code: 'node_unreachable' });
   });
 
-  test('breaks a stream off: whether it was carried out is not known', async () => {
+  test('breaks a stream: it is unknown if the node executed the call', async () => {
     const node = openClient(await startHttp2Server((stream) => stream.close(2)));
     await expect(node.readHealth()).rejects.toMatchObject({ code: 'node_lost' });
   });
 
-  test('says it in other letters: the text is read', async () => {
+  test('sends a text in another case: the text is recognized', async () => {
     const node = openClient(
       await startHttp2Server((stream) =>
         stream.respond(
@@ -141,7 +141,7 @@ describe('what stands in front of a node', () => {
   });
 });
 
-test('a connection that was forgotten on the way is given up after one deadline, with the calls on it', async () => {
+test('a connection that a proxy has forgotten ends after one deadline, with its pending calls', async () => {
   const node = await startEmbeddedNode({ inbounds: [{ tag: 'in', protocol: 'vless' }] });
   cleanups.push(node.stop);
   const router = await startForgetfulRouter(node.api);
@@ -156,7 +156,7 @@ test('a connection that was forgotten on the way is given up after one deadline,
   await expect(slow).rejects.toMatchObject({ code: 'node_deadline' });
 });
 
-/** Carries what is said, until it forgets the connections that it has; new ones are carried. */
+/** A proxy that can forget its connections. It carries new connections. */
 async function startForgetfulRouter(to: string) {
   const [host, port] = to.split(':') as [string, string];
   const carried: Socket[] = [];
@@ -182,7 +182,7 @@ async function startForgetfulRouter(to: string) {
   };
 }
 
-test('a certificate that was renewed is used by the next connection', async () => {
+test('the next connection uses a renewed certificate', async () => {
   const certificates = makeCertificates('node.example');
   const others = makeCertificates('node.example');
   cleanups.push(certificates.remove, others.remove);
