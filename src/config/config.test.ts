@@ -15,9 +15,10 @@ const node = (more: string): string =>
 const withApi = (api: string) => node('tls: false').replace('10.0.0.2:10085', api);
 const withFlow = (flow: string) =>
   node('tls: false').replace('port: 443', `port: 443, flow: ${flow}`);
-const addressText = 'is not an address; 10.0.0.2:10085, [fd00::2]:10085 or unix:/run/xray.sock is';
+const addressText =
+  'is not an address; expected 10.0.0.2:10085, [fd00::2]:10085 or unix:/run/xray.sock';
 const flowText =
-  'is no flow that a node knows; xtls-rprx-vision or xtls-rprx-vision-udp443 is, and none is left out';
+  'is not a flow; expected xtls-rprx-vision or xtls-rprx-vision-udp443, or no key for none';
 const reviveText = 'is not a duration up to 3660d; 7d, or 0 for off, is';
 const durationText = 'is not a duration up to 3660d; 15s, 10m, 6h or 7d is';
 const daysText = 'is not a number of days from 1 to 3660';

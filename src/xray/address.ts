@@ -7,7 +7,7 @@ const endpointPattern = /^(?:unix:(\/.+)|\[([0-9A-Fa-f:.]+)\]:(\d{1,5})|([^\s:/[
 
 /** The end of an error: `"x" is not an address; …`. */
 export const notAnAddressText =
-  'is not an address; 10.0.0.2:10085, [fd00::2]:10085 or unix:/run/xray.sock is';
+  'is not an address; expected 10.0.0.2:10085, [fd00::2]:10085 or unix:/run/xray.sock';
 
 /** Reads `host:port`, `[ipv6]:port` or `unix:/path`; undefined for anything else. */
 export function tryParseEndpoint(api: string): NodeEndpoint | undefined {

@@ -63,11 +63,11 @@ function toInboundFault(
     const inbound = found.find((each) => each.tag === tag);
     if (inbound === undefined) {
       const available = found.map((each) => each.tag).join(', ');
-      const sentence = `${api}: there is no inbound "${tag}" on this node; there is ${available || 'none'}`;
+      const sentence = `${api}: no inbound "${tag}" on this node; available: ${available || 'none'}`;
       return new Fault('permanent', 'unknown_inbound', sentence);
     }
     if (!inbound.manages) {
-      const sentence = `${api}: the inbound "${tag}" is a ${inbound.type}; users are managed of VLESS, VMess and Trojan`;
+      const sentence = `${api}: the inbound "${tag}" is a ${inbound.type}; expected VLESS, VMess or Trojan`;
       return new Fault('permanent', 'no_user_manager', sentence);
     }
   }
@@ -77,6 +77,6 @@ function toInboundFault(
 /** The flow of the customers' link, if no node supports it. */
 export function toFlowFault(link: string | null): Fault | undefined {
   if (toNodeFlow(link) !== undefined) return undefined;
-  const sentence = `link.flow: "${link}" is none that a node knows; xtls-rprx-vision is, or none`;
+  const sentence = `link.flow: "${link}" is not a flow of a node; expected xtls-rprx-vision, or none`;
   return new Fault('permanent', 'bad_flow', sentence);
 }

@@ -6,10 +6,10 @@ import {
   type ConnectionState,
   decideWork,
   type GoodProbe,
+  getPauseMs,
+  getWorkError,
   initialState,
-  pauseMs,
   transition,
-  workError,
 } from './connection-state.ts';
 
 const bootAt: Instant = instant(Date.parse('2026-11-24T09:00:00Z'));
@@ -156,24 +156,24 @@ describe('the work', () => {
     const once = stateAfter(probed(), checked, failed(transient), probed());
     expect(decideWork(once, secondMs - 1)).toEqual({ do: 'wait' });
     expect(decideWork(once, secondMs)).toEqual({ do: 'check' });
-    expect(pauseMs(transition(once, failed(transient), 0), 0)).toBe(2 * secondMs);
-    expect(pauseMs(once, 2 * secondMs)).toBe(0);
+    expect(getPauseMs(transition(once, failed(transient), 0), 0)).toBe(2 * secondMs);
+    expect(getPauseMs(once, 2 * secondMs)).toBe(0);
   });
 
   test('an applied page ends the row of failures, unless another page failed since its start', () => {
     const once = stateAfter(probed(), checked, failed(permanent));
     const late = transition(once, { is: 'applied', pauses: 0 }, 0);
-    expect([late.pause.failures, workError(late)]).toEqual([1, 'call refused']);
+    expect([late.pause.failures, getWorkError(late)]).toEqual([1, 'call refused']);
     const applied = transition(once, { is: 'applied', pauses: 1 }, 0);
-    expect([applied.pause.failures, workError(applied)]).toEqual([0, null]);
+    expect([applied.pause.failures, getWorkError(applied)]).toEqual([0, null]);
     expect(applied.pause.total).toBe(1);
   });
 
   test('its error is the last failure, else the blockade', () => {
-    expect(workError(states.sync)).toBeNull();
-    expect(workError(states.blockade)).toBe('no inbound "vless"');
-    expect(workError(stateAfter(probed(), blocked, failed(permanent)))).toBe('call refused');
-    expect(workError(stateAfter(probed(), blocked, { is: 'unanswered' }))).toBe(
+    expect(getWorkError(states.sync)).toBeNull();
+    expect(getWorkError(states.blockade)).toBe('no inbound "vless"');
+    expect(getWorkError(stateAfter(probed(), blocked, failed(permanent)))).toBe('call refused');
+    expect(getWorkError(stateAfter(probed(), blocked, { is: 'unanswered' }))).toBe(
       'no inbound "vless"',
     );
   });

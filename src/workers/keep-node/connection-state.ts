@@ -161,7 +161,7 @@ export function transition(
 }
 
 function toOutage(state: ConnectionState): ConnectionState & { kind: 'outage' } {
-  return { ...toMemory(state), kind: 'outage', blockade: blockadeOf(state) };
+  return { ...toMemory(state), kind: 'outage', blockade: getBlockade(state) };
 }
 
 function afterProbe(state: ConnectionState, probe: GoodProbe): ConnectionState {
@@ -173,7 +173,7 @@ function afterProbe(state: ConnectionState, probe: GoodProbe): ConnectionState {
     seed: forgotten || state.seed === 'drain' ? 'drain' : isSeeded ? 'done' : 'marking',
     storedAdditions,
   };
-  const blockade = blockadeOf(state);
+  const blockade = getBlockade(state);
   if (forgotten) return { ...memory, kind: 'check', bootAt };
   if (blockade !== undefined) return { ...memory, kind: 'blockade', bootAt, blockade };
   if (state.kind !== 'sync' || state.capabilitiesKey !== probe.capabilitiesKey)
@@ -183,7 +183,7 @@ function afterProbe(state: ConnectionState, probe: GoodProbe): ConnectionState {
 
 function afterBlockade(state: ConnectionState, fault: Fault, nowMs: number): ConnectionState {
   if (state.kind === 'outage') return state;
-  const checks = (blockadeOf(state)?.checks ?? 0) + 1;
+  const checks = (getBlockade(state)?.checks ?? 0) + 1;
   const recheckAtMs = nowMs + workBackoffMs(fault, checks);
   const blockade: Blockade = { fault, checks, recheckAtMs, removals: 'all' };
   return { ...toMemory(state), kind: 'blockade', bootAt: state.bootAt, blockade };
@@ -198,7 +198,7 @@ function afterFailure(state: ConnectionState, fault: Fault, nowMs: number): Conn
   return { ...toMemory(state), kind: 'check', bootAt: state.bootAt, pause };
 }
 
-const blockadeOf = (state: ConnectionState): Blockade | undefined =>
+const getBlockade = (state: ConnectionState): Blockade | undefined =>
   'blockade' in state ? state.blockade : undefined;
 
 function toMemory(state: ConnectionState): Memory {
@@ -231,9 +231,9 @@ export function decideWork(state: ConnectionState, nowMs: number): WorkStep {
 }
 
 /** @returns how long the pause lasts from now on, in ms */
-export const pauseMs = ({ pause }: ConnectionState, nowMs: number): number =>
+export const getPauseMs = ({ pause }: ConnectionState, nowMs: number): number =>
   Math.max(0, pause.untilMs - nowMs);
 
 /** @returns the reason for a pause or a blockade, also while probes succeed */
-export const workError = (state: ConnectionState): string | null =>
-  state.pause.error ?? blockadeOf(state)?.fault.message ?? null;
+export const getWorkError = (state: ConnectionState): string | null =>
+  state.pause.error ?? getBlockade(state)?.fault.message ?? null;

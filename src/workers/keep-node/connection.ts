@@ -4,8 +4,8 @@ import type { NodeApi } from '../../xray/port.ts';
 import {
   type ConnectionEvent,
   type ConnectionState,
+  getPauseMs,
   initialState,
-  pauseMs,
   transition,
 } from './connection-state.ts';
 import { Recount, UserChanges } from './user-counts.ts';
@@ -14,7 +14,7 @@ import { Recount, UserChanges } from './user-counts.ts';
 
 export type Connect = (address: NodeAddress) => NodeApi;
 
-/** A connection to one address, and what was measured on it. */
+/** A connection to one address, and the user counts of it. */
 export interface OpenConnection {
   readonly key: string;
   readonly address: Required<NodeAddress>;
@@ -23,13 +23,14 @@ export interface OpenConnection {
   readonly changes: UserChanges;
   /** The last counts of users on this connection. */
   readonly recount: Recount;
-  roundTripMs: number | undefined;
 }
 
 export class KeeperConnection {
   readonly #connect: Connect;
   readonly #elapsedMs: () => number;
   #open: OpenConnection | undefined;
+  /** The shortest round trip on this connection. */
+  #roundTripMs: number | undefined;
   #state: ConnectionState = initialState;
 
   /** @param elapsedMs a clock that only goes forward, also while the process is stopped; ms */
@@ -66,7 +67,6 @@ export class KeeperConnection {
       ...{ key, address, changes },
       api: changes.wrap(this.#connect(address)),
       recount: new Recount(),
-      roundTripMs: undefined,
     };
     return this.#open;
   }
@@ -81,23 +81,23 @@ export class KeeperConnection {
 
   /** Keeps the shortest round trip, because the others include waiting time. */
   recordRoundTrip(ms: number): void {
-    if (this.#open === undefined) return;
-    this.#open.roundTripMs = Math.min(this.#open.roundTripMs ?? ms, ms);
+    this.#roundTripMs = Math.min(this.#roundTripMs ?? ms, ms);
   }
 
   /** @returns 0 before the first answer */
   get roundTripMs(): number {
-    return this.#open?.roundTripMs ?? 0;
+    return this.#roundTripMs ?? 0;
   }
 
   /** @returns how long the work pauses after a failure, in ms */
-  pauseMs(): number {
-    return pauseMs(this.#state, this.nowMs());
+  getPauseMs(): number {
+    return getPauseMs(this.#state, this.nowMs());
   }
 
   close(): void {
     this.#open?.api.close();
     this.#open = undefined;
+    this.#roundTripMs = undefined;
     this.receive({ is: 'disconnected' });
   }
 }

@@ -83,7 +83,7 @@ export class CrashSuspects {
     const failedItems = crashers.map((mark) => ({
       item: toMarkItem(node, mark),
       reason: 'kills_node',
-      sentence: `node ${node} died again when a credential of subscription ${mark.subscriptionId} was added, with nothing else under way`,
+      sentence: `node ${node} crashed again when a credential of subscription ${mark.subscriptionId} was added, with no other call pending`,
     }));
     await inTransaction(this.#db, async (tx) => {
       await quarantineItems(tx, worker, failedItems, await readClock(tx));

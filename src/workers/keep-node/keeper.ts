@@ -106,7 +106,7 @@ export function startKeeper(options: KeeperOptions): Keeper {
   const work = () => lanes.run(signal, (token) => runWorkStep(context, token));
   const loops = [
     loop(probeSleeper, probeMs, probeNode, () => 0),
-    loop(markSleeper, pollMs, work, () => connection.pauseMs()),
+    loop(markSleeper, pollMs, work, () => connection.getPauseMs()),
   ];
   return {
     done: Promise.all(loops).then(() => {

@@ -91,13 +91,13 @@ export function startKeepers(options: KeepersOptions): Keepers {
     // The nodes that this replica leased last.
     const surplus = kept.slice(kept.length - releaseCount);
     for (const node of surplus) {
-      log.info({ worker: 'keep-node', node, processes }, 'node is given to another process');
+      log.info({ worker: 'keep-node', node, processes }, 'node handed over to another process');
     }
     return { candidates: nodes, max: acquireCount, surplus };
   }
 
   async function runKeeper(lease: Lease, until: AbortSignal): Promise<void> {
-    log.info({ worker: 'keep-node', ...lease, epoch: Number(lease.epoch) }, 'node is kept here');
+    log.info({ worker: 'keep-node', ...lease, epoch: Number(lease.epoch) }, 'node leased');
     const keeper = startKeeper({ ...options, db, lease, signal: until });
     keepers.set(lease.node, keeper);
     await keeper.done;

@@ -23,7 +23,7 @@ export interface Lease {
 
 /** The fault of a replaced keeper. It may send no call to the node any more. */
 export function leaseLost({ node }: Lease): Fault {
-  const sentence = `node ${node}: is kept by another keeper now, or gone`;
+  const sentence = `node ${node}: another keeper has the lease, or the node was removed`;
   return createLeaseFault(sentence);
 }
 

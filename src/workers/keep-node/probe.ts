@@ -5,7 +5,7 @@ import { secondMs } from '../../kernel/instant.ts';
 import type { NodeApi } from '../../xray/port.ts';
 import { toCapabilitiesKey } from './capabilities.ts';
 import type { KeeperConnection } from './connection.ts';
-import { type ConnectionState, workError } from './connection-state.ts';
+import { type ConnectionState, getWorkError } from './connection-state.ts';
 import {
   countConfirmed,
   type Lease,
@@ -97,7 +97,7 @@ export async function probe({
     hasAdded: additions > storedAdditions,
   };
   const breaker = updateBreaker(facts.failures, 'good', facts.now);
-  const lastError = workError(connection.state);
+  const lastError = getWorkError(connection.state);
   // Not written: the next probe finds the reason.
   if (!(await writeProbe(db, lease, facts.api, { ...breaker, lastError, now: facts.now, seen })))
     return { is: 'discarded' };

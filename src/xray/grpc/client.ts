@@ -69,13 +69,13 @@ export function connectNode(address: NodeAddress): NodeApi {
     if (cache.find(connections.current) === undefined) await readInbounds(options);
     const cached = cache.find(connections.current);
     if (cached === undefined) {
-      const sentence = `${api}: the connection broke while the inbounds were being read`;
+      const sentence = `${api}: the connection broke while the inbounds were read`;
       throw new Fault('transient', 'node_unreachable', sentence);
     }
     const inbound = cached.byTag.get(tag);
     if (inbound === undefined) throw unknownInboundFault(api, tag);
     if (inbound.manages) return { protocol: inbound.protocol, on: cached.connection };
-    const sentence = `${api}: the inbound "${tag}" is a ${inbound.type}; users are managed of VLESS, VMess and Trojan`;
+    const sentence = `${api}: the inbound "${tag}" is a ${inbound.type}; expected VLESS, VMess or Trojan`;
     throw new Fault('permanent', 'no_user_manager', sentence);
   }
 
@@ -186,7 +186,7 @@ function toNumber(value: unknown): number {
 
 function requireUserName(name: string): void {
   if (isUserName(name)) return;
-  const sentence = `"${name}" is not a name for a node; lower-case <installation>-<credential> is`;
+  const sentence = `"${name}" is not a name for a node; expected <installation>-<credential> in lower case`;
   throw new Fault('permanent', 'bad_name', sentence);
 }
 
@@ -203,6 +203,6 @@ function requireSomeName(name: string): void {
 function requireCredentialId(id: string): void {
   if (tryParseCredentialId(id) !== undefined) return;
   // Not quoted in full, because the UUID opens the node.
-  const sentence = `a credential of ${id.length} characters is no UUID of 36 in lower case; it was not sent`;
+  const sentence = `a credential of ${id.length} characters is not a UUID; expected 36 characters in lower case`;
   throw new Fault('permanent', 'bad_credential', sentence);
 }

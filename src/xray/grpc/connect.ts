@@ -53,7 +53,7 @@ function createTlsContext({ api, tls: files = false }: NodeAddress): SecureConte
   if (files === false) return undefined;
   const tlsFiles = files === true ? {} : files;
   if ((tlsFiles.cert === undefined) !== (tlsFiles.key === undefined)) {
-    const sentence = `${api}: mTLS needs both, tls.cert and tls.key`;
+    const sentence = `${api}: mTLS requires tls.cert and tls.key`;
     throw new Fault('permanent', 'node_certificate', sentence);
   }
   const ca = readPem(tlsFiles.ca, 'authority', api);
@@ -62,7 +62,7 @@ function createTlsContext({ api, tls: files = false }: NodeAddress): SecureConte
   try {
     return createSecureContext({ ca, key, cert });
   } catch (cause) {
-    const sentence = `${api}: TLS can't be set up with these files (${(cause as Error).message})`;
+    const sentence = `${api}: TLS does not accept these files (${(cause as Error).message})`;
     throw new Fault('permanent', 'node_certificate', sentence, cause);
   }
 }

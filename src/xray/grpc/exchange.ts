@@ -72,7 +72,7 @@ export function exchange(
     const start = (connection: NodeConnection): void => {
       if (isFinished) return;
       if (!isOpen(connection)) {
-        fail(nodeUnreachableFault(api, 'the connection has broken'));
+        fail(nodeUnreachableFault(api, 'the connection broke'));
         return;
       }
       stream = sendRequest(connection, request.path, request.message);
@@ -167,14 +167,14 @@ function readStream(
     // A separate fault, because only a call that was certainly not executed may be sent again
     // freely.
     else if (stream.pending || stream.rstCode === constants.NGHTTP2_REFUSED_STREAM)
-      onEnd(nodeUnreachableFault(api, cause?.message ?? 'the node takes no more calls', cause));
+      onEnd(nodeUnreachableFault(api, cause?.message ?? 'the node accepts no more calls', cause));
     else if (connection.silentMs !== undefined) onEnd(deadlineFault(api, connection.silentMs));
     else onEnd(nodeLostFault(api, cause));
   });
 }
 
 function cancelledFault(api: string): Fault {
-  return new Fault('transient', 'node_cancelled', `${api}: the call was given up`);
+  return new Fault('transient', 'node_cancelled', `${api}: the call was cancelled`);
 }
 
 function deadlineFault(api: string, deadlineMs: number): Fault {

@@ -80,7 +80,7 @@ export async function* parseUserList(
     yield slice;
     slice = [];
   }
-  if (pending.length > 0) throw nodeGarbageFault(api, new Error('the last user is cut off'));
+  if (pending.length > 0) throw nodeGarbageFault(api, new Error('the last user is incomplete'));
   if (slice.length > 0) yield slice;
 }
 

@@ -35,8 +35,8 @@ function isUserRefusal({ code: status, details }: NodeRefusal, end: string): boo
 
 /** The first release with a method. Older ones answer code 12 (docs/xray-facts.md). */
 const firstVersions: readonly (readonly [method: string, need: string, version: string])[] = [
-  ['ListInbounds', 'telling what its inbounds are', '25.6.7'],
-  ['GetInboundUsers', 'listing and counting users', '24.11.5'],
+  ['ListInbounds', 'to list inbounds', '25.6.7'],
+  ['GetInboundUsers', 'to list and count users', '24.11.5'],
 ];
 
 // Codes of OpenSSL and Node for a wrong certificate or handshake.
@@ -50,7 +50,7 @@ export function failedConnectionFault(api: string, errorText: string, cause?: un
   // The text may contain names of a certificate or the first bytes of another protocol.
   const details = foreignText(errorText);
   if (certificatePattern.test(details)) {
-    const sentence = `${api}: TLS can't be agreed on with the node (${details})`;
+    const sentence = `${api}: TLS handshake with the node failed (${details})`;
     return new Fault('permanent', 'node_certificate', sentence, cause);
   }
   if (otherProtocolPattern.test(details)) return notXrayFault(api, details, cause);
@@ -65,12 +65,12 @@ export function nodeUnreachableFault(api: string, details: string, cause?: unkno
 
 /** The call was sent. */
 export function nodeLostFault(api: string, cause?: unknown): Fault {
-  const sentence = `${api}: the connection broke during the call; whether it was carried out isn't known`;
+  const sentence = `${api}: the connection broke during the call; it is unknown if the node executed it`;
   return new Fault('transient', 'node_lost', sentence, cause);
 }
 
 function notXrayFault(api: string, details: string, cause?: unknown): Fault {
-  const sentence = `${api}: what answers there is no Xray API (${details})`;
+  const sentence = `${api}: no Xray API at this address (${details})`;
   return new Fault('permanent', 'node_not_xray', sentence, cause);
 }
 
@@ -143,7 +143,7 @@ function unimplementedFault(api: string, path: string, { details }: NodeRefusal)
   if (need === undefined || !/unknown method|not implement/.test(details)) {
     return notXrayFault(api, details);
   }
-  const sentence = `${api}: this Xray is too old for ${need}; version ${version} or newer is needed`;
+  const sentence = `${api}: this Xray is too old ${need}; expected version ${version} or newer`;
   return new Fault('permanent', 'node_too_old', sentence);
 }
 
@@ -155,11 +155,11 @@ function unknownStatusFault(api: string, tag: string | undefined, { details }: N
     const sentence = `${api}: the inbound "${tag}" has no users to manage`;
     return new Fault('permanent', 'no_user_manager', sentence);
   }
-  return new Fault('permanent', 'node_refused', `${api}: the node refuses: ${details}`);
+  return new Fault('permanent', 'node_refused', `${api}: the node refused: ${details}`);
 }
 
 export function unknownInboundFault(api: string, tag: string): Fault {
-  const sentence = `${api}: there is no inbound "${tag}" on this node`;
+  const sentence = `${api}: no inbound "${tag}" on this node`;
   return new Fault('permanent', 'unknown_inbound', sentence);
 }
 
@@ -189,7 +189,7 @@ export function toCallFault(
     case grpcStatus.unknown:
       return unknownStatusFault(api, tag, refusal);
     default: {
-      const sentence = `${api}: no answer but the status ${refusal.code} (${details})`;
+      const sentence = `${api}: status ${refusal.code} instead of an answer (${details})`;
       return new Fault('transient', 'node_unreachable', sentence);
     }
   }

@@ -61,33 +61,33 @@ async function startFaultyNodes(): Promise<FaultyNode[]> {
   return [
     {
       ...{ id: 'unknown-inbound', api: (await startFaultyNode({ inbounds: other })).api },
-      keeper: /there is no inbound "vless" on this node; there is other/,
+      keeper: /no inbound "vless" on this node; available: other/,
       check: /vless: NOT WELL: there is no such inbound; there is other/,
-      reconcile: /there is no inbound "vless" on this node/,
+      reconcile: /no inbound "vless" on this node/,
     },
     {
       ...{ id: 'no-users', api: (await startFaultyNode({ inbounds: otherInbound })).api },
-      keeper: /"vless" is a xray\.proxy\.dokodemo\.Config; users are managed of VLESS/,
+      keeper: /"vless" is a xray\.proxy\.dokodemo\.Config; expected VLESS, VMess or Trojan/,
       check: /vless: NOT WELL: is a xray\.proxy\.dokodemo\.Config/,
       reconcile: /the inbound "vless" has no users to manage/,
     },
     {
       id: 'web-server',
       api: await listenOnLoopback(createServer((_, answer) => answer.end('hello')) as never),
-      ...all(/what answers there is no Xray API/),
+      ...all(/no Xray API at this address/),
     },
     {
       id: 'speaks-first',
       api: await listenOnLoopback(createTcp((socket) => void socket.end('SSH-2.0-x\r\n'))),
-      ...all(/what answers there is no Xray API/),
+      ...all(/no Xray API at this address/),
     },
     {
       ...{ id: 'other-authority', api: secured.api, tls: { ca: otherCertificates.ca } },
-      ...all(/TLS can't be agreed on with the node/),
+      ...all(/TLS handshake with the node failed/),
     },
     {
       ...{ id: 'no-tls', api: (await startFaultyNode()).api, tls: { ca } },
-      ...all(/TLS can't be agreed on with the node/),
+      ...all(/TLS handshake with the node failed/),
     },
     {
       ...{ id: 'no-file', api: '127.0.0.1:1', tls: { ca: '/nowhere.pem' } },
@@ -96,15 +96,15 @@ async function startFaultyNodes(): Promise<FaultyNode[]> {
     {
       id: 'cannot-tell-inbounds',
       api: (await startFaultyNode({ missingMethods: ['ListInbounds'] })).api,
-      ...all(/too old for telling what its inbounds are; version 25\.6\.7 or newer is needed/),
+      ...all(/too old to list inbounds; expected version 25\.6\.7 or newer/),
     },
     {
       id: 'cannot-list',
       api: (await startFaultyNode({ missingMethods: ['GetInboundUsers', 'GetInboundUsersCount'] }))
         .api,
       keeper: null,
-      check: /too old for listing and counting users; version 24\.11\.5 or newer is needed/,
-      reconcile: /too old for listing and counting users; version 24\.11\.5 or newer/,
+      check: /too old to list and count users; expected version 24\.11\.5 or newer/,
+      reconcile: /too old to list and count users; expected version 24\.11\.5 or newer/,
     },
     {
       id: 'no-handler',

@@ -212,7 +212,7 @@ test('S4: a missing inbound, or one without users, is reported, and nothing is s
   const readError = (id: string) =>
     until(`an error of ${id}`, async () => (await readNode(database, id)).last_error ?? undefined);
   expect(await readError('a')).toMatch(/"door" is a xray\.proxy\.dokodemo\.Config/);
-  expect(await readError('b')).toMatch(/no inbound "vless" on this node; there is other/);
+  expect(await readError('b')).toMatch(/no inbound "vless" on this node; available: other/);
   expect(alteredNames).toEqual([]);
 });
 

@@ -129,7 +129,7 @@ test('a text of 63 kB with escape sequences becomes 300 printable characters', a
   ];
   for (const ask of asks) {
     const fault = await ask().then(String, (error: Error) => error.message);
-    expect(fault).toMatch(/the node refuses: .+ failed$/);
+    expect(fault).toMatch(/the node refused: .+ failed$/);
     expect(fault).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u);
     expect(fault.length).toBeLessThan(foreignTextMax + 60);
   }
