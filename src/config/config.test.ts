@@ -17,8 +17,7 @@ const withFlow = (flow: string) =>
   node('tls: false').replace('port: 443', `port: 443, flow: ${flow}`);
 const addressText =
   'is not an address; expected 10.0.0.2:10085, [fd00::2]:10085 or unix:/run/xray.sock';
-const flowText =
-  'is not a flow; expected xtls-rprx-vision or xtls-rprx-vision-udp443, or no key for none';
+const flowText = 'is not a flow; expected xtls-rprx-vision, xtls-rprx-vision-udp443, or no key';
 const reviveText = 'is not a duration up to 3660d; 7d, or 0 for off, is';
 const durationText = 'is not a duration up to 3660d; 15s, 10m, 6h or 7d is';
 const daysText = 'is not a number of days from 1 to 3660';

@@ -6,7 +6,7 @@ export const linkFlows = ['', 'xtls-rprx-vision', 'xtls-rprx-vision-udp443'] as 
 
 /** The end of an error: `"x" is not a flow; …`. */
 export const notAFlowText =
-  'is not a flow; expected xtls-rprx-vision or xtls-rprx-vision-udp443, or no key for none';
+  'is not a flow; expected xtls-rprx-vision, xtls-rprx-vision-udp443, or no key';
 
 /** @returns the flow of a link as the node requires it; undefined if no node supports it */
 export function toNodeFlow(link: string | null): Flow | undefined {
