@@ -174,7 +174,7 @@ export function cancelNotification(db: Db, id: bigint, actor: Actor): Promise<Ac
           throw refused('is_over', `notice ${id} was sent ${isoTime(sentAt as Instant)}`);
         case 'suppressed':
         case 'failed':
-          throw refused('is_over', `notice ${id} is ${state}: nobody sends it any more`);
+          throw refused('is_over', `notice ${id} is ${state}, and is not sent any more`);
         case 'pending':
         case 'uncertain':
           await sql`

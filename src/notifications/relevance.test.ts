@@ -53,7 +53,7 @@ describe('an outdated notification is suppressed', () => {
       (kind) =>
         [
           kind,
-          'a later one is owed',
+          'a later one is pending',
           { words: { hasLaterReminder: true } },
           'later_reminder',
         ] as const,
@@ -123,7 +123,7 @@ describe('an outdated notification is suppressed', () => {
     ['price_withdrawn', 'another plan was chosen', { sub: { plan: 'plus' } }, 'price_moved'],
     [
       'price_withdrawn',
-      'a later one is owed',
+      'a later one is pending',
       { words: { hasLaterReminder: true } },
       'later_reminder',
     ],
@@ -145,7 +145,7 @@ describe('an outdated notification is suppressed', () => {
     ['alarm_clock', 'over', { resolved: true }, 'over'],
     ['alarm_channel', 'over', { resolved: true }, 'over'],
     ['alarm_notice', 'over', { resolved: true }, 'over'],
-    ['alarm_over', 'the alarm was never said', { resolved: true }, 'alarm_never_said'],
+    ['alarm_over', 'its alarm was never sent', { resolved: true }, 'alarm_never_said'],
   ];
   test.each(cases)('%s, %s', (kind, _, given, expected) => {
     expect(toOutcome(relevanceOf(kind, { end: chooseEnd(kind), ...given }))).toBe(expected);
@@ -182,32 +182,37 @@ describe('one notification at a time about one end', () => {
   test.each<[NoticeKind, string, RelevanceOptions, object]>([
     [
       'ends_24h',
-      'the short balance is owed, or was said since',
+      'a low balance is pending, or was sent since',
       { words: short },
       suppress('low_balance'),
     ],
     [
       'ends_24h',
-      'a short balance is owed that is not true',
+      'a pending low balance is outdated',
       { words: short, sub: { forecast: forecasts.ends } },
       send,
     ],
-    ['ends_24h', 'something was said two hours ago', { words: sentAgo(2 * hourMs) }, send],
+    ['ends_24h', 'another one was sent two hours ago', { words: sentAgo(2 * hourMs) }, send],
     [
       'ends_24h',
-      'something was said since',
+      'another one was sent since',
       { words: sentAgo(2 * hourMs - 1) },
       suppress('just_told'),
     ],
-    ['trial_48h', 'something was said just now', { words: sentAgo(0) }, suppress('just_told')],
-    ['ends_24h', 'auto-renewal is to find it short', { sub: due }, wait(quarter)],
+    [
+      'trial_48h',
+      'another one was sent a moment ago',
+      { words: sentAgo(0) },
+      suppress('just_told'),
+    ],
+    ['ends_24h', 'auto-renewal will find the low balance', { sub: due }, wait(quarter)],
     [
       'ends_24h',
-      'auto-renewal had its quarter of an hour',
+      'auto-renewal had 15 minutes',
       { sub: due, createdAt: later(now, -quarter) },
       send,
     ],
-    ['ends_24h', 'the short balance was said before', { sub: due, words: sentAgo(dayMs) }, send],
+    ['ends_24h', 'the low balance was sent before', { sub: due, words: sentAgo(dayMs) }, send],
     [
       'ends_24h',
       'auto-renewal has nothing to do',
@@ -216,31 +221,36 @@ describe('one notification at a time about one end', () => {
     ],
     [
       'low_balance',
-      'a reminder was said just now',
+      'a reminder was sent a moment ago',
       { words: sentAgo(1), end: chooseEnd('ends_3h') },
       wait(2 * hourMs - 1),
     ],
     [
       'low_balance',
-      'and the end is too near',
+      'a reminder was sent a moment ago, and the end is near',
       { words: sentAgo(1), end: later(now, hourMs) },
       send,
     ],
-    ['price_change', 'a reminder was said just now', { words: sentAgo(hourMs) }, wait(hourMs)],
+    ['price_change', 'a reminder was sent a moment ago', { words: sentAgo(hourMs) }, wait(hourMs)],
     [
       'price_change',
-      'a later reminder is owed',
+      'a later reminder is pending',
       { words: { hasLaterReminder: true } },
       wait(2 * hourMs),
     ],
-    ['renewal_ahead', 'a new price was said just now', { words: sentAgo(hourMs) }, wait(hourMs)],
+    [
+      'renewal_ahead',
+      'a new price was sent a moment ago',
+      { words: sentAgo(hourMs) },
+      wait(hourMs),
+    ],
   ])('%s: %s', (kind, _, given, expected) => {
     expect(relevanceOf(kind, { end: chooseEnd(kind), ...given })).toMatchObject(expected);
   });
 });
 
 test.each(noticeKinds.filter((kind) => !endKinds.some((one) => one === kind)))(
-  '%s is said for 30 days, and then no more',
+  '%s is sent for 30 days, and not after that',
   (kind) => {
     const createdAt = later(now, -30 * dayMs);
     expect(toOutcome(relevanceOf(kind, { createdAt: later(createdAt, 1) }))).toBe('send');

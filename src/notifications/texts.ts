@@ -111,7 +111,7 @@ function readFolder(folder: string): Folder {
       if (!/^[a-z]{2,3}(-[A-Z]{2})?\.ftl$/.test(name)) {
         throw createTextFault(
           path,
-          `is no file of texts; en.ftl, pt-BR.ftl and ${buttonsFile} are`,
+          `is not a file of texts; expected en.ftl, pt-BR.ftl or ${buttonsFile}`,
         );
       }
       return { path, locale, source: readFileSync(path, 'utf8') };

@@ -53,7 +53,7 @@ export function readButtons(path: string, source: string): ButtonTemplates {
   }
   for (const [kind, value] of Object.entries(content as object)) {
     if (!isNoticeKind(kind) || noticeSpecs[kind].to !== 'customer') {
-      throw createTextFault(path, `${kind}: is no kind of notice to a customer`);
+      throw createTextFault(path, `${kind}: is not a kind of notice to a customer`);
     }
     const [issue] = rowsSchema.safeParse(value).error?.issues ?? [];
     if (issue === undefined) continue;

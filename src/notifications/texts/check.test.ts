@@ -27,12 +27,12 @@ describe('a wrong text is found at the start, with file, text, language and the 
     [
       'an unknown text inside',
       { 'en.ftl': 'receipt = { -shop }' },
-      /receipt \(en\) names -shop, which is not there/,
+      /receipt \(en\) names -shop, which does not exist/,
     ],
     [
       'a function that is not there',
       { 'en.ftl': 'receipt = { DATETIME($ends_at) }' },
-      /names DATETIME\(\), which is not there/,
+      /names DATETIME\(\), which does not exist/,
     ],
     [
       'a placeable that is not closed',
@@ -75,7 +75,7 @@ describe('a wrong text is found at the start, with file, text, language and the 
     [
       'a text that names itself',
       { 'en.ftl': 'grant = { grant }' },
-      /grant \(en\) can't be said: Cyclic/,
+      /grant \(en\) cannot be rendered: Cyclic/,
     ],
     [
       'a language that lacks a text',
@@ -90,9 +90,9 @@ describe('a wrong text is found at the start, with file, text, language and the 
     [
       'a file of no language',
       { 'german.ftl': '' },
-      /german\.ftl: is no file of texts; en\.ftl, pt-BR\.ftl and buttons\.yaml are/,
+      /german\.ftl: is not a file of texts; expected en\.ftl, pt-BR\.ftl or buttons\.yaml/,
     ],
-    ['a file that is misspelt', { 'button.yml': '' }, /button\.yml: is no file of texts/],
+    ['a file that is misspelt', { 'button.yml': '' }, /button\.yml: is not a file of texts/],
     [
       'a button with a value',
       { 'en.ftl': 'button_buy = { $plan }' },
@@ -102,12 +102,12 @@ describe('a wrong text is found at the start, with file, text, language and the 
     [
       'buttons of no kind',
       { 'buttons.yaml': 'receit: []' },
-      /buttons\.yaml: receit: is no kind of notice to a customer/,
+      /buttons\.yaml: receit: is not a kind of notice to a customer/,
     ],
     [
       'buttons of an alarm',
       { 'buttons.yaml': 'alarm_over: []' },
-      /alarm_over: is no kind of notice to a customer/,
+      /alarm_over: is not a kind of notice to a customer/,
     ],
     ['buttons that are no rows', { 'buttons.yaml': 'grant: 1' }, /grant: must be a list of rows/],
     [
@@ -138,7 +138,7 @@ describe('a wrong text is found at the start, with file, text, language and the 
       /grant\.0\.0\.url: is "http:\/\/localhost\/pay"; it must be .* of a host with a dot/,
     ],
     [
-      'a button without a word',
+      'a button without a label',
       { 'ru.ftl': 'button_buy = { "" }' },
       /ru\.ftl: button_buy \(ru\) is empty: a button has to say something/,
     ],
@@ -178,14 +178,14 @@ describe('a wrong text is found at the start, with file, text, language and the 
       /receipt \(en\) has &nbsp;, which Telegram doesn't know: &amp;, &lt;/,
     ],
     [
-      'a value in a part that several share, which is told none',
+      'a value in a shared part, which has no values',
       { 'en.ftl': '-brand = Acme { $plan }\nreceipt = { -brand }' },
       /en\.ftl: receipt \(en\) names -brand, which shows \$plan: a part has only the values/,
     ],
     [
       'a part that names what is not there',
       { 'en.ftl': '-brand = { -shop }' },
-      /en\.ftl: -brand \(en\) names -shop, which is not there/,
+      /en\.ftl: -brand \(en\) names -shop, which does not exist/,
     ],
     [
       'a value that another text names',
@@ -193,7 +193,7 @@ describe('a wrong text is found at the start, with file, text, language and the 
       /receipt \(en\) names \$days; available: \$amount/,
     ],
     [
-      'a button that nobody says',
+      'a button that no text labels',
       {
         'buttons.yaml': 'grant: [[{ text: button_new, callback_data: x }]]',
         'en.ftl': 'button_new = x',

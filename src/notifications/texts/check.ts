@@ -89,7 +89,7 @@ function checkForms(language: Language, id: string, kind: NoticeKind): string | 
     const errors: Error[] = [];
     const text = formatText(language, id, escapeValues(values), errors);
     const [error] = errors;
-    if (error !== undefined) return `can't be said: ${error.message}`;
+    if (error !== undefined) return `cannot be rendered: ${error.message}`;
     if (text.trim() === '') return 'is empty';
     const problem = id.endsWith('.subject') ? findTag(text, 'a subject') : checkMessage(text);
     if (problem !== undefined) return problem;

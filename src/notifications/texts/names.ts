@@ -75,10 +75,10 @@ export function checkNames(
     const missing = [...messages, ...parts.map((part) => part.name)].find(
       (each) => !texts.has(each),
     );
-    if (missing !== undefined) return `names ${missing}, which is not there`;
+    if (missing !== undefined) return `names ${missing}, which does not exist`;
     const unknownFunction = [...functions].find((each) => each !== 'NUMBER');
     if (unknownFunction !== undefined)
-      return `names ${unknownFunction}(), which is not there; NUMBER() is`;
+      return `names ${unknownFunction}(), which does not exist; expected NUMBER()`;
     for (const { name: part, given } of parts) {
       const lacking = [...parseNames(texts.get(part)).shown].find((value) => !given.has(value));
       if (lacking !== undefined) {

@@ -5,6 +5,7 @@ import { anyOf, unnest } from '../../db/unnest.ts';
 import type { Channel } from '../../notifications/channels/channel.ts';
 import type { NoticeKind, NoticeParams } from '../../outbox/kinds.ts';
 import { adminChannel } from '../../outbox/outbox.ts';
+import type { CourierLog } from './claim.ts';
 
 // Addresses alarms: makes one notification per admin and channel.
 //
@@ -24,11 +25,6 @@ interface UnaddressedAlarm {
   readonly params: NoticeParams;
 }
 
-/** Logs each alarm, whether or not a channel is reachable. */
-export interface AlarmLog {
-  warn(fields: object, message: string): void;
-}
-
 const worker = 'deliver-notifications';
 
 /** One page. The next call addresses the rest. */
@@ -43,11 +39,14 @@ export async function hasUnaddressedAlarms(db: Db): Promise<boolean> {
   return rows.length > 0;
 }
 
-/** Addresses the alarms that are not addressed. Skips alarms that another courier has locked. */
+/**
+ * Addresses the alarms that are not addressed. Skips alarms that another courier has locked. Logs
+ * each alarm, so the log has it even if no channel is reachable.
+ */
 export async function addressAlarms(
   db: Db,
   channels: readonly Channel[],
-  log: AlarmLog,
+  log: Pick<CourierLog, 'warn'>,
 ): Promise<void> {
   if (!(await hasUnaddressedAlarms(db))) return;
   const { addresses, lacks: lacksChannel } = toAddresses(channels, await readKnownChannels(db));

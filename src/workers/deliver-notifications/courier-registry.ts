@@ -43,7 +43,7 @@ export function forgetCourier(db: Db, id: string, actor: Actor): Promise<void> {
     if (known.length === 0) {
       throw refused(
         'no_courier',
-        `--forget: the books know no courier "${id}"; "perennial notice couriers" has them`,
+        `--forget: this database has no courier "${id}"; "perennial notice couriers" lists them`,
       );
     }
     const { rows } = await sql<{ mine: boolean }>`
@@ -52,7 +52,7 @@ export function forgetCourier(db: Db, id: string, actor: Actor): Promise<void> {
     if (rows[0]?.mine !== true) {
       throw refused(
         'courier_lives',
-        `--forget: a process delivers for ${id} at this moment; end it, or take that out of its configuration, first`,
+        `--forget: a process delivers for ${id} at this moment; end it, or remove ${id} from its configuration, first`,
       );
     }
     await sql`DELETE FROM perennial.courier WHERE id = ${id}`.execute(tx);

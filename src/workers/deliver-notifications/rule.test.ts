@@ -106,7 +106,7 @@ test.for([
   ['two are not', 1, lost, 2, secondMs],
   ['each further one waits longer', 4, notTaken, 5, 8 * secondMs],
   ['at most a minute', 40, notTaken, 41, minuteMs],
-  ['a gateway is taken at its word', 0, { is: 'throttled', retryAfterMs: 7_000 }, 0, 7_000],
+  ['a gateway states the length', 0, { is: 'throttled', retryAfterMs: 7_000 }, 0, 7_000],
   ['one that answers is well', 9, { is: 'sent', messageId: 1n }, 0, 0],
   ['also one that refuses', 9, { is: 'refused', error: '400' }, 0, 0],
 ] satisfies [string, number, SendOutcome, number, number][])(

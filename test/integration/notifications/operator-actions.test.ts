@@ -78,10 +78,10 @@ test('a notification that is cancelled after a lost answer may have arrived, in 
 test('actions of a person are events of the customer', async () => {
   await using database = await createDatabase({ now: start });
   await createReceipt(database, 'sent');
-  await resendNotification(database.db, 1n, 'somebody');
-  await cancelNotification(database.db, 1n, 'somebody');
+  await resendNotification(database.db, 1n, 'an-operator');
+  await cancelNotification(database.db, 1n, 'an-operator');
   const { rows } = await sql`
-    SELECT action, detail FROM perennial.event WHERE actor = 'somebody' ORDER BY id`.execute(
+    SELECT action, detail FROM perennial.event WHERE actor = 'an-operator' ORDER BY id`.execute(
     database.db,
   );
   const detail = { notice_id: '1', kind: 'receipt' };
@@ -150,7 +150,7 @@ test.each([
       setCustomer(createCaller(database), { telegramId: 1n, locale: 'ru' }),
   ],
   [
-    'is said to be there',
+    'is reported as reachable',
     (database: TestDatabase) =>
       setCustomer(createCaller(database), { telegramId: 1n, reachable: true }),
   ],

@@ -75,7 +75,7 @@ test('two couriers that find an alarm at once make one row per admin, and one li
     channels: [...telegram.channels, mailTo(mail.url)],
     log: { ...silentLog, warn },
   });
-  await until('both posts', () => (couriers.listChannelIds().length === 2 ? true : undefined));
+  await until('both leases', () => (couriers.listChannelIds().length === 2 ? true : undefined));
   for (let n = 1; n <= 10; n += 1) await enqueueAlarm(stage.database, `worker-${n}`);
   await until('all are sent', async () => {
     const rows = await readNotifications(stage.database);

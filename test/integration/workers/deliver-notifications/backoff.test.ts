@@ -42,7 +42,7 @@ async function createLease(hook: (when: 'before' | 'after', n: number) => Promis
     await db.destroy();
     await database.close();
   };
-  return { db, post: lease, row, writes: () => writes, [Symbol.asyncDispose]: close };
+  return { db, lease, row, writes: () => writes, [Symbol.asyncDispose]: close };
 }
 
 test('a pause counts from its answer, and the row gets its rest once it can be written', async () => {
@@ -50,22 +50,22 @@ test('a pause counts from its answer, and the row gets its rest once it can be w
   await using stage = await createLease((when) => {
     if (away && when === 'before') throw new Error('the database is away');
   });
-  const { db, post, row, writes } = stage;
+  const { db, lease, row, writes } = stage;
   const backoff = new Backoff();
   expect(backoff.observe({ is: 'throttled', retryAfterMs: minuteMs }, 0)).toBe(minuteMs);
   expect(backoff.remainingMs()).toBeGreaterThan(minuteMs - secondMs);
   for (let attempt = 0; attempt < 2; attempt += 1)
-    await expect(backoff.write(db, post)).rejects.toThrow();
+    await expect(backoff.write(db, lease)).rejects.toThrow();
   expect(await row()).toEqual({ failures: 0, restMs: null });
   away = false;
   const beforeMs = backoff.remainingMs();
-  await backoff.write(db, post);
+  await backoff.write(db, lease);
   const { restMs } = await row();
   expect(restMs).toBeLessThanOrEqual(Math.ceil(beforeMs));
   expect(restMs).toBeGreaterThanOrEqual(Math.floor(backoff.remainingMs()));
   // A written state is not written again.
   const before = writes();
-  await backoff.write(db, post);
+  await backoff.write(db, lease);
   expect(writes()).toBe(before);
 });
 
@@ -77,14 +77,14 @@ test('many observations at once take one connection, and the row has the last st
     begun.resolve();
     return first.promise;
   });
-  const { db, post, row, writes } = stage;
+  const { db, lease, row, writes } = stage;
   const backoff = new Backoff();
   backoff.observe({ is: 'uncertain', error }, 0);
-  const all = [backoff.write(db, post)];
+  const all = [backoff.write(db, lease)];
   await begun.promise;
   for (let failures = 1; failures < 16; failures += 1) {
     backoff.observe({ is: 'uncertain', error }, failures);
-    all.push(backoff.write(db, post));
+    all.push(backoff.write(db, lease));
   }
   expect(writes()).toBe(1);
   first.resolve();
@@ -95,14 +95,14 @@ test('many observations at once take one connection, and the row has the last st
 
 test('the state of the row is taken, unless a newer one is known in this process', async () => {
   await using stage = await createLease(() => undefined);
-  const { db, post } = stage;
+  const { db, lease } = stage;
   const backoff = new Backoff();
   backoff.restore(5);
   expect(backoff.failures).toBe(5);
   backoff.observe({ is: 'uncertain', error }, 5);
   backoff.restore(5);
   expect(backoff.failures).toBe(6);
-  await backoff.write(db, post);
+  await backoff.write(db, lease);
   backoff.restore(0);
   expect(backoff.failures).toBe(0);
 });

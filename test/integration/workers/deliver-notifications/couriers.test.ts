@@ -46,7 +46,7 @@ test('a courier that was stopped after a claim and replaced sends nothing when i
   });
   const db = openDatabase(held);
   const stopped = runDelivery({ ...stage, database: { ...database, db } });
-  await until('it stands still', async () =>
+  await until('it is stopped', async () =>
     (await readNotifications(database)).some(({ state }) => state === 'sending') ? true : undefined,
   );
   // Another courier takes a new epoch, without the lock.
@@ -81,7 +81,7 @@ test('P8: a courier that ends waits for the pending answers and stores their out
     return 'serve' as const;
   };
   const couriers = startStageCouriers(stage);
-  await until('all are under way', async () =>
+  await until('all sends are pending', async () =>
     (await readNotifications(database)).every(({ state }) => state === 'sending')
       ? true
       : undefined,
@@ -102,7 +102,7 @@ test('P8: missing answers do not delay the end, and their notifications are unce
   await enqueueOne(database, 'ends_24h', 1n);
   api.conduct = () => 'hang';
   const couriers = startStageCouriers(stage, { telegram: { deadlineMs: 60_000 } });
-  await until('it is under way', () => (api.log.length === 1 ? true : undefined));
+  await until('the send is pending', () => (api.log.length === 1 ? true : undefined));
   const askedMs = performance.now();
   await couriers.stop();
   expect(performance.now() - askedMs).toBeLessThan(8_000);

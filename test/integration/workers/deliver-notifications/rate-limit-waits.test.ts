@@ -56,7 +56,7 @@ test('a notification that is claimed while a pause is being written is not sent'
     if (!/^SELECT perennial\.clock\(\) AS now$|UPDATE perennial\.courier/.test(text)) return;
     hasLearned.resolve();
     // Slow, until the outcome of the second one is decided.
-    await until('the courier goes on', () => isNextPass || undefined);
+    await until('the courier continues', () => isNextPass || undefined);
   });
   const db = openDatabase(pool);
   expect(await runDelivery({ ...stage, database: { ...database, db } })).toMatchObject({

@@ -245,7 +245,7 @@ test('T3: no connection is held and no transaction is open during a send', async
   };
   await using _ = startStageCouriers(stage, { pollMs: 5 * minuteMs });
   // As many as may be pending at once.
-  await until('all are under way', async () =>
+  await until('all sends are pending', async () =>
     (await readNotifications(database)).filter(({ state }) => state === 'sending').length === 16
       ? true
       : undefined,

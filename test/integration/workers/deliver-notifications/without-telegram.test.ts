@@ -44,7 +44,7 @@ const readStates = async ({ database }: Stage) =>
   (await readNotifications(database)).map(({ state, channel }) => `${state} ${channel}`);
 
 const untilHeld = (couriers: RunningCouriers) =>
-  until('the post', () => (couriers.listChannelIds().length === 1 ? true : undefined));
+  until('the lease', () => (couriers.listChannelIds().length === 1 ? true : undefined));
 
 test('P10: a replica without Telegram takes nothing of a bot of this database, and logs the remedy', async () => {
   await using stage = await createStage({ now: noon });
@@ -62,7 +62,7 @@ test('P10: a replica without Telegram takes nothing of a bot of this database, a
     detail: { reason: expect.stringMatching(/^log: telegram:123456789 delivers .*wait for it/) },
   });
   await using lacking = startLogCouriers(stage);
-  await until('it says so', () => (lacking.warnings.length > 0 ? true : undefined));
+  await until('the warning', () => (lacking.warnings.length > 0 ? true : undefined));
   expect(lacking.warnings).toEqual([
     expect.stringMatching(
       /^log: telegram:123456789 delivers .*"perennial notice couriers --forget/,
@@ -85,7 +85,7 @@ test('P10: a replica without Telegram that delivered to the log stops when the f
   await using lacking = startLogCouriers(stage);
   await untilHeld(lacking);
   await enqueueOne(stage.database, 'receipt', 1n);
-  await until('it is said to the log', async () =>
+  await until('it is in the log', async () =>
     (await readStates(stage))[0] === 'sent log' ? true : undefined,
   );
   await using having = startStageCouriers(stage);
@@ -93,7 +93,7 @@ test('P10: a replica without Telegram that delivered to the log stops when the f
   await having.stop();
   // The process of the bot has ended. The other one still has its lease and its connections.
   await enqueueOne(stage.database, 'receipt', 1n);
-  await until('it leaves off', () => (lacking.listChannelIds().length === 0 ? true : undefined));
+  await until('it stops', () => (lacking.listChannelIds().length === 0 ? true : undefined));
   expect(await readStates(stage)).toEqual(['sent log', 'pending telegram']);
   expect(lacking.messages).toHaveLength(1);
 });
@@ -118,7 +118,7 @@ test('a bot that is given up is forgotten by a person, not while a process deliv
   expect(rows).toEqual([{ subject: `courier:${bot}`, actor: 'test' }]);
   await enqueueOne(stage.database, 'receipt', 1n);
   await using lacking = startLogCouriers(stage);
-  await until('it is said to the log', async () =>
+  await until('it is in the log', async () =>
     (await readStates(stage))[0] === 'sent log' ? true : undefined,
   );
   expect(lacking.messages).toHaveLength(1);

@@ -30,13 +30,13 @@ test('R7: a renewal has one receipt, sent once after its commit, with what was c
   await createNotifiedSubscriber(stage, 1001n, 149_00n);
   await database.setClock('2026-12-24T09:00:00Z');
   await using couriers = startStageCouriers(stage);
-  await until('the post', () => (couriers.listChannelIds().length === 1 ? true : undefined));
+  await until('the lease', () => (couriers.listChannelIds().length === 1 ? true : undefined));
   expect(await runWorker(database, 'auto-renewal')).toMatchObject({ changed: 1n });
   const committedMs = performance.now();
   await until('the receipt', () => (api.log.length > 0 ? true : undefined));
   const [arrival] = api.log;
   expect((arrival?.atMs ?? 0) - committedMs).toBeLessThan(1_000);
-  await until('it is marked', async () =>
+  await until('it is stored', async () =>
     (await readNotifications(database)).every(({ state }) => state === 'sent') ? true : undefined,
   );
   expect(arrival?.text).toMatch(/149/);
@@ -182,7 +182,7 @@ test('without Telegram notifications go to the log, and their rows are stored', 
 test('a run beside the service leaves the bot to its courier, and reports it', async () => {
   await using stage = await createStage({ now: noon });
   await using couriers = startStageCouriers(stage);
-  await until('the post', () => (couriers.listChannelIds().length === 1 ? true : undefined));
+  await until('the lease', () => (couriers.listChannelIds().length === 1 ? true : undefined));
   expect(await runDelivery(stage)).toMatchObject({
     outcome: 'skipped',
     detail: { reason: 'telegram:123456789: its courier is another process' },
@@ -192,7 +192,7 @@ test('a run beside the service leaves the bot to its courier, and reports it', a
 test('a second courier takes over when the first ends', async () => {
   await using stage = await createStage({ now: noon });
   const first = startStageCouriers(stage);
-  await until('the post', () => (first.listChannelIds().length === 1 ? true : undefined));
+  await until('the lease', () => (first.listChannelIds().length === 1 ? true : undefined));
   await using second = startStageCouriers(stage);
   await createNotifiedSubscriber(stage, 1n);
   await enqueueOne(stage.database, 'receipt', 1n);
@@ -229,7 +229,7 @@ test('the token is neither in the database nor in the log', async () => {
   const log = { debug: capture, info: capture, warn: capture, error: capture };
   await using couriers = startStageCouriers(stage, { log, telegram: { deadlineMs: 300 } });
   await until('all were tried', () => (api.log.length >= 2 ? true : undefined));
-  await until('trouble', () => (lines.some((line) => line.includes('***')) ? true : undefined));
+  await until('the warning', () => (lines.some((line) => line.includes('***')) ? true : undefined));
   await couriers.stop();
   const { rows } = await sql<{ text: string }>`
     SELECT (SELECT json_agg(n) FROM perennial.notification n)::text
