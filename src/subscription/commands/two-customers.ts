@@ -56,5 +56,9 @@ async function lockBoth(tx: Tx, [from, to]: readonly [CustomerId, CustomerId]): 
     await sql`ROLLBACK TO SAVEPOINT before_customers`.execute(tx);
     [first, second] = [second, first];
   }
-  throw new Fault('transient', 'busy', 'other commands hold both customers; send the request again');
+  throw new Fault(
+    'transient',
+    'busy',
+    'other commands hold both customers; send the request again',
+  );
 }

@@ -44,7 +44,11 @@ export async function creditPayment(
   const payment = normalizePayment(given);
   const { amountMinor, provider, providerRef } = payment;
   if (amountMinor <= 0n) {
-    throw refused('bad_amount', 'a top-up must be above 0', '"customer adjust" takes money off the balance');
+    throw refused(
+      'bad_amount',
+      'a top-up must be above 0',
+      '"customer adjust" takes money off the balance',
+    );
   }
   requireCustomerCurrency(context, payment.currency);
   if (!isConfirmed) requireConfirmedAmount(context, amountMinor);

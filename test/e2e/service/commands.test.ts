@@ -126,7 +126,11 @@ test('run --dry-run prints what would happen, customer by customer and in total,
     'wait-for-money': { count: 10, amounts: { RUB: '1480.00' } },
     renew: { count: 20, amounts: { RUB: '2980.00' } },
   });
-  expect(await readRenewalState(database.url)).toMatchObject({ renewals: 0, due: 30, violations: [] });
+  expect(await readRenewalState(database.url)).toMatchObject({
+    renewals: 0,
+    due: 30,
+    violations: [],
+  });
 
   const text = await runToExit(['run', 'auto-renewal', '--dry-run'], options);
   expect(text.out.trim().split('\n')).toHaveLength(30 + 1 + 2);
