@@ -38,7 +38,11 @@ test('P8: at SIGTERM both batches in hand end, nothing new starts, exit within 1
   await gate.open();
   expect(await service.exit).toMatchObject({ code: 0, signal: null });
   expect(performance.now() - asked).toBeLessThan(10_000);
-  expect(await readRenewalState(database.url)).toMatchObject({ renewals: 40, due: 160, violations: [] });
+  expect(await readRenewalState(database.url)).toMatchObject({
+    renewals: 40,
+    due: 160,
+    violations: [],
+  });
   expect(await readRuns(database.url)).toMatchObject([{ outcome: 'partial', changed: 40 }]);
 });
 
@@ -147,7 +151,11 @@ test('P8, P6: nothing is lost by SIGKILL; the next run closes the killed one as 
   const { code, out } = await next.exit;
   expect(code).toBe(0);
   expect(JSON.parse(out)).toMatchObject({ outcome: 'success', changed: 200 - before.renewals });
-  expect(await readRenewalState(database.url)).toMatchObject({ renewals: 200, due: 0, violations: [] });
+  expect(await readRenewalState(database.url)).toMatchObject({
+    renewals: 200,
+    due: 0,
+    violations: [],
+  });
   const [lost] = await readRuns(database.url);
   expect(lost).toMatchObject({ outcome: 'lost', changed: before.renewals });
   expect(lost.finished_at).not.toBeNull();

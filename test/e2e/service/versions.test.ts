@@ -86,7 +86,11 @@ test('P10: versions N−1 and N side by side on N’s schema renew each period, 
     }),
   );
   for (const run of runs) expect(await run.exit).toMatchObject({ code: 0 });
-  expect(await readRenewalState(database.url)).toMatchObject({ renewals: 200, due: 0, violations: [] });
+  expect(await readRenewalState(database.url)).toMatchObject({
+    renewals: 200,
+    due: 0,
+    violations: [],
+  });
   // Whichever version's courier it was: each is a line of one log.
   const readLogged = () =>
     [before, after].flatMap(({ log }) => log.filter(({ msg }) => msg === 'notice')).length;
