@@ -1,54 +1,110 @@
 import { type Db, inTransaction, type Tx } from '../db/connect.ts';
-import { readTrustedTime } from '../db/trusted-time.ts';
-import { readSettings } from '../subscription/store/settings.ts';
-import type { BatchContext, BatchResult, Cursor, DueItem, DuePass } from './worker.ts';
+import { type BatchSettings, readBatchSettings, runBatch } from './batch.ts';
+import { mustStop, type WorkerRun } from './run-context.ts';
+import type { BatchResult, Cursor, DueItem, DuePass } from './worker.ts';
 
-// A batch that is under way while the walk that began it goes on to the next one.
+// The batches of one walk over due rows, as an async iterator that pipelines them.
 //
-// No customer is in two batches at once. Who is in hand is left out of the batch that is found
-// meanwhile, and comes with the one after it, which begins when the first is done. So whatever the
-// database's timing, a customer's subscriptions are done in the order in which the walk finds them.
+// 1. A batch is one transaction: it finds its page, locks its customers, reads, decides and writes.
+// 2. If the worker permits it and no other run of the worker is active, the next batch begins on a
+//    second connection as soon as the previous batch has its locks. So the next batch is read while
+//    the previous one is written.
+// 3. No customer is in two open batches. The second batch defers the items of such customers to the
+//    batch after it. So the subscriptions of a customer are processed in the order of the walk,
+//    whatever the timing of the database.
+// 4. If an item became due again, and the next page may have been found before that commit, the walk
+//    finds this page again.
+// 5. The iterator returns only after each of its transactions has ended, also after a fault.
 
-/** What a batch goes by, but for the prices, which are read once its customers are locked. */
-export type BatchSettings = Pick<BatchContext, 'now' | 'settings'>;
-
-/** @throws Fault `clock_suspect`: a batch never goes by a suspicious time */
-export async function readBatchSettings(tx: Tx): Promise<BatchSettings> {
-  return { now: await readTrustedTime(tx), settings: await readSettings(tx) };
-}
-
-/** What is looked for, and what a batch is to have besides or is to leave. */
-export interface BatchSearch {
+interface BatchSearch {
   readonly pass: DuePass;
   readonly page: Parameters<DuePass>[2];
-  /** Left by the batch before: comes first. */
+  /** Deferred by the previous batch. These items come first. */
   readonly carried: readonly DueItem[];
-  /** Their customers are left out. */
-  readonly inProgress: readonly DueItem[];
+  /** Items of the batch that is still open. Their customers are deferred. */
+  readonly open: readonly DueItem[];
 }
 
-export interface BatchPage {
+interface BatchPage {
   readonly items: readonly DueItem[];
-  /** Of customers who are in hand: for the next batch. */
+  /** Items of customers in the open batch, for the next batch. */
   readonly deferred: readonly DueItem[];
-  /** Where the next page starts; undefined where this one was empty. */
+  /** The next page starts after this key. undefined: this page was empty. */
   readonly lastKey: Cursor | undefined;
-  /** The page was full: there may be more. */
+  /** The page was full, so more rows may follow. */
   readonly isFull: boolean;
 }
 
-export interface Batch extends BatchPage {
+interface OpenBatch extends BatchPage {
   readonly ended: Promise<PromiseSettledResult<BatchResult | undefined>>;
 }
+
+/** A batch whose transaction has ended. Its result is undefined if the page was empty. */
+export interface EndedBatch {
+  readonly items: readonly DueItem[];
+  readonly result: PromiseSettledResult<BatchResult | undefined>;
+}
+
+/**
+ * Walks the due rows of a pass until none is left, or until the run must stop.
+ * @param skip items in quarantine
+ */
+export async function* walkBatches<Facts, Outcome>(
+  run: WorkerRun<Facts, Outcome>,
+  pass: DuePass,
+  skip: readonly string[],
+): AsyncGenerator<EndedBatch, void, void> {
+  const { worker, context, state } = run;
+  let after: Cursor | undefined;
+  let carried: readonly DueItem[] = [];
+  let open: OpenBatch | undefined;
+  try {
+    for (;;) {
+      if (mustStop(context)) {
+        state.hasWorkLeft = true;
+        break;
+      }
+      const previous = open;
+      const page = { after, max: context.batchMax - carried.length, skip };
+      const search = { pass, page, carried, open: previous?.items ?? [] };
+      open = await beginBatch(context.db, search, (tx, items, settings, onLocked) =>
+        runBatch(run, tx, items, settings, onLocked),
+      );
+      if (previous !== undefined) yield await toEnded(previous);
+      if (previous !== undefined && state.dueAgain) {
+        carried = []; // rule 4: `after` stays, so these rows are found again
+      } else if (open.items.length === 0 && open.deferred.length === 0) {
+        break;
+      } else {
+        after = open.lastKey ?? after;
+        carried = open.deferred;
+      }
+      if (!worker.pipelined || !open.isFull || !state.isOnlyRun) {
+        yield await toEnded(open);
+        open = undefined;
+      }
+      state.dueAgain = false;
+      // Yields to the event loop between batches.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    if (open !== undefined) yield await toEnded(open);
+  } finally {
+    await open?.ended;
+  }
+}
+
+const toEnded = async ({ items, ended }: OpenBatch): Promise<EndedBatch> => ({
+  items,
+  result: await ended,
+});
 
 async function findBatchPage(
   tx: Tx,
   batchSettings: BatchSettings,
-  search: BatchSearch,
+  { pass, page, carried, open }: BatchSearch,
 ): Promise<BatchPage> {
-  const { pass, page, carried, inProgress } = search;
   const found = page.max > 0 ? await pass(tx, batchSettings, page) : [];
-  const busy = new Set(inProgress.map((item) => item.customerId));
+  const busy = new Set(open.map((item) => item.customerId));
   return {
     items: [...carried, ...found].filter((item) => !busy.has(item.customerId)),
     deferred: [...carried, ...found].filter((item) => busy.has(item.customerId)),
@@ -57,20 +113,17 @@ async function findBatchPage(
   };
 }
 
-/**
- * Begins a batch in a transaction of its own, and gives it as soon as it has its customers' locks,
- * or has ended without.
- */
-export async function beginBatch(
+/** Begins a transaction, and returns when it holds the locks of its customers or has ended. */
+async function beginBatch(
   db: Db,
   search: BatchSearch,
   work: (
     tx: Tx,
     items: readonly DueItem[],
     batchSettings: BatchSettings,
-    locked: () => void,
+    onLocked: () => void,
   ) => Promise<BatchResult>,
-): Promise<Batch> {
+): Promise<OpenBatch> {
   let batchPage: BatchPage = { items: [], deferred: [], lastKey: undefined, isFull: false };
   const locked = Promise.withResolvers<void>();
   const running = inTransaction(db, async (tx) => {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { isRowLocked } from '../db/faults.ts';
 import { Fault } from '../kernel/faults.ts';
-import { Halving } from './bisection.ts';
+import { Bisection } from './bisection.ts';
 
 const fault = new Fault('permanent', 'pg_P0001', 'test');
 
@@ -9,7 +9,7 @@ const cause = { where: 'while updating tuple (0,7) in relation "credential"' };
 const locked = new Fault('transient', 'pg_55P03', 'lock timeout', cause);
 
 /** Fails every attempt on a batch of so many, as a run would. @returns attempts */
-function failAll(halving: Halving, items: number): number {
+function failAll(halving: Bisection, items: number): number {
   switch (halving.recordFailure(items, fault)) {
     case 'leave':
     case 'isolate':
@@ -23,14 +23,14 @@ function failAll(halving: Halving, items: number): number {
 }
 
 test('if all items fail, a run isolates 50 and leaves further batches whole', () => {
-  const halving = new Halving();
+  const halving = new Bisection();
   expect(failAll(halving, 1_000)).toBeLessThan(200);
   expect(halving.unhandledFault).toBe(fault);
   expect(failAll(halving, 1_000)).toBe(1);
 });
 
 test('after 50 isolated items halving goes on until 64 attempts in a row failed', () => {
-  const halving = new Halving();
+  const halving = new Bisection();
   for (let n = 0; n < 50; n += 1) expect(halving.recordFailure(1, fault)).toBe('isolate');
   expect(halving.unhandledFault).toBeUndefined();
   for (let n = 0; n < 64; n += 1) expect(halving.recordFailure(2, fault)).toBe('halve');
@@ -41,7 +41,7 @@ test('after 50 isolated items halving goes on until 64 attempts in a row failed'
 });
 
 test('an item with a locked row is skipped, and 64 attempts in a row that failed leave the rest', () => {
-  const halving = new Halving();
+  const halving = new Bisection();
   expect(halving.recordFailure(2, locked)).toBe('halve');
   for (let n = 1; n < 64; n += 1) expect(halving.recordFailure(1, locked)).toBe('skip');
   expect(halving.unhandledFault).toBeUndefined();

@@ -18,7 +18,7 @@ import { quarantinedMax } from './quarantine.ts';
  */
 const failedInRowMax = 64;
 
-export class Halving {
+export class Bisection {
   #quarantined = 0;
   #failedInRow = 0;
   /** The last fault of an item or batch that was left as it is. */

@@ -11,6 +11,10 @@ export interface SkipReason {
   readonly code?: string;
 }
 
+/** `time`: the run charges, expires, reminds or compares by the time of the database. */
+export type ClockBasis = 'time' | 'nothing';
+
+/** The part of the log that this check needs. */
 interface FitnessLog {
   error(fields: object, message: string): void;
 }
@@ -20,14 +24,12 @@ interface FitnessLog {
  *
  * - A machine whose own clock is over 30 s off the database runs nothing.
  * - While the time of the database is suspicious, only runs that do not go by it start.
- *
- * @param basis whether the run charges, ends, reminds or compares by the time of the database
  */
 export async function checkClock(
   db: Db,
   worker: string,
   log: FitnessLog,
-  basis: 'time' | 'nothing' = 'time',
+  basis: ClockBasis,
 ): Promise<SkipReason | undefined> {
   const reading = await readClockReading(db);
   const { trust, skewMs } = needsWatch(reading) ? await watchClock(db) : reading;

@@ -1,7 +1,8 @@
 import type { Db } from '../db/connect.ts';
+import type { RunId } from '../kernel/ids.ts';
 import type { Replica } from '../leases/replica.ts';
-import { Halving } from './bisection.ts';
-import type { BatchResult } from './worker.ts';
+import { Bisection } from './bisection.ts';
+import type { BatchResult, SubscriptionWorker } from './worker.ts';
 
 // What a run works with, and what it has done so far.
 
@@ -28,8 +29,8 @@ export class RunState {
   readonly counts: Record<string, number> = {};
   readonly cachedCounts = new Map<string, number>();
   /** Of new items, and of the retries of quarantine: each has its own limits. */
-  readonly newItemHalving = new Halving();
-  readonly retryHalving = new Halving();
+  readonly newItemBisection = new Bisection();
+  readonly retryBisection = new Bisection();
   failed = 0;
   hasWorkLeft = false;
   /** No other run of this worker goes on: a server's second processor has nothing else to do. */
@@ -48,6 +49,15 @@ export class RunState {
       this.counts[name] = (this.counts[name] ?? 0) + count;
     }
   }
+}
+
+/** One run of a worker over subscriptions, whose record is open. */
+export interface WorkerRun<Facts, Outcome> {
+  readonly worker: SubscriptionWorker<Facts, Outcome>;
+  readonly context: RunContext;
+  /** The id of the run record. */
+  readonly id: RunId;
+  readonly state: RunState;
 }
 
 /** The budget is spent, or the process is asked to end. */

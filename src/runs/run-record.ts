@@ -1,14 +1,19 @@
 import { sql } from 'kysely';
+import { readClock } from '../db/clock.ts';
 import { confirmDeletionTime } from '../db/clock-mark.ts';
 import { type Db, inTransaction, type Tx } from '../db/connect.ts';
+import { toFault } from '../db/faults.ts';
 import type { JsonObject, RunOutcome } from '../db/schema.ts';
+import { isClockFault } from '../db/trusted-time.ts';
 import { unnest } from '../db/unnest.ts';
 import type { RunId } from '../kernel/ids.ts';
 import { dayMs, type Instant, isoTime, later } from '../kernel/instant.ts';
 import { closeLostRuns, type Replica } from '../leases/replica.ts';
-import { type Alarm, isAlarmCleared, raiseAlarms } from '../outbox/alarms.ts';
+import { isAlarmCleared, raiseAlarms } from '../outbox/alarms.ts';
 import { deleteOldKeys } from '../subscription/store/idempotency.ts';
 import { repairAfterStepBack } from './clock/repair.ts';
+import { type ClockBasis, checkClock } from './clock-check.ts';
+import type { RunContext } from './run-context.ts';
 
 // The record of a run: written at its start, counted up with each batch in the batch's own
 // transaction (so that a run which was killed still says what it did), closed at its end.
@@ -37,6 +42,67 @@ export interface BatchCounts {
   readonly counts?: Readonly<Record<string, number>>;
   /** What else there is to say of the run so far: instead of what was said before. */
   readonly detail?: JsonObject;
+}
+
+/** The end of a run, as its worker returns it. */
+export interface RunResult {
+  readonly outcome: Exclude<RunOutcome, 'running'>;
+  readonly detail?: JsonObject;
+}
+
+/** A run whose record is open. */
+export interface OpenRun {
+  readonly id: RunId;
+  /** No other run of this worker is active, here or on another replica. */
+  readonly isOnlyRun: boolean;
+  /** The work may assign this. The record stores its result at the end, also if the work fails. */
+  detail: () => JsonObject;
+}
+
+export interface RunRecordOptions {
+  readonly worker: string;
+  readonly clockBasis?: ClockBasis;
+}
+
+/**
+ * Executes the work of a run inside its record.
+ *
+ * 1. The record is opened. If the clock does not permit this run, the record is closed as `skipped`.
+ * 2. The result of the work closes the record.
+ * 3. A fault of the work is logged, and closes the record as `failed`. A suspicious time closes the
+ *    record as `skipped`.
+ * 4. If the record cannot be written, the next run of this replica closes it as `lost`.
+ *
+ * @throws only if the record cannot be written
+ */
+export async function withRunRecord(
+  { db, replica, log }: Pick<RunContext, 'db' | 'replica' | 'log'>,
+  { worker, clockBasis = 'time' }: RunRecordOptions,
+  work: (run: OpenRun) => Promise<RunResult>,
+): Promise<RunRow> {
+  const execute = async (run: OpenRun): Promise<RunResult> => {
+    try {
+      const skipReason = await checkClock(db, worker, log, clockBasis);
+      if (skipReason !== undefined) return { outcome: 'skipped', detail: { ...skipReason } };
+      return await work(run);
+    } catch (error) {
+      const fault = toFault(error);
+      const { kind, code, message } = fault;
+      if (isClockFault(fault)) return { outcome: 'skipped', detail: { reason: message, code } };
+      log.error({ worker, code, err: fault }, 'run failed');
+      return { outcome: 'failed', detail: { kind, code, error: message } };
+    }
+  };
+  const id = await reserveRunId(db);
+  try {
+    const isOnlyRun = await startRun(db, id, worker, replica, await readClock(db));
+    const run: OpenRun = { id, isOnlyRun, detail: () => ({}) };
+    const { outcome, detail } = await execute(run);
+    return await finishRun(db, id, await readClock(db), outcome, { ...run.detail(), ...detail });
+  } catch (error) {
+    replica.unclosed.add(id);
+    throw error;
+  }
 }
 
 /** An id for a run to come, so that its record can be found whatever answer is lost. */
@@ -184,32 +250,6 @@ async function raiseClockAlarm(db: Db, { id, replica, detail }: RunRow): Promise
       { kind: 'alarm_clock', params: { replica: machine, skew_s, sentence } },
     ]);
   });
-}
-
-/**
- * As `finishRun`, of a worker that has a guard: what the run left to it is told, all of it, and not
- * what one batch left. A run that dies before is followed by one that holds the same.
- */
-export async function finishGuardedRun(...[db, ...run]: Parameters<typeof finishRun>) {
-  const row = await finishRun(db, ...run);
-  const alarms = toGuardAlarms(row);
-  if (alarms.length > 0) await inTransaction(db, (tx) => raiseAlarms(tx, alarms));
-  return row;
-}
-
-/** Charges are held for auto-renewal, also by the run of fast-expiry-cleanup that found them. */
-function toGuardAlarms({ worker, detail }: RunRow): Alarm[] {
-  const isAutoRenewal = worker === 'auto-renewal';
-  const held = Number(detail.held ?? 0);
-  const charges = Number(detail.held_charges ?? 0) + (isAutoRenewal ? held : 0);
-  const alarms: Alarm[] = [];
-  if (held > 0 && !isAutoRenewal) {
-    alarms.push({ kind: 'alarm_guard', params: { worker, subject: worker, held } });
-  }
-  if (charges > 0) {
-    alarms.push({ kind: 'alarm_money_guard', params: { worker: 'auto-renewal', held: charges } });
-  }
-  return alarms;
 }
 
 /** The latest recorded run of each worker. Records are kept 30 days, idle runs leave none. */

@@ -1,7 +1,6 @@
 import { readClock } from '../../db/clock.ts';
 import { confirmDeletionTime } from '../../db/clock-mark.ts';
 import { inTransaction, type Tx } from '../../db/connect.ts';
-import { toFault } from '../../db/faults.ts';
 import type { RunId } from '../../kernel/ids.ts';
 import { type Instant, minuteMs } from '../../kernel/instant.ts';
 import {
@@ -13,16 +12,9 @@ import {
   readOpenAlarms,
   toAlarmSubject,
 } from '../../outbox/alarms.ts';
-import { checkClock } from '../../runs/clock-check.ts';
 import type { PreviewContext } from '../../runs/preview.ts';
 import type { RunContext } from '../../runs/run-context.ts';
-import {
-  countBatch,
-  finishRun,
-  type RunRow,
-  reserveRunId,
-  startRun,
-} from '../../runs/run-record.ts';
+import { countBatch, type RunRow, withRunRecord } from '../../runs/run-record.ts';
 import type { AlarmPreview } from '../../runs/worker.ts';
 import { prune } from './retention.ts';
 import { filterResolved } from './rule.ts';
@@ -66,32 +58,17 @@ export async function updateAlarms(
 /** Of the budget of a run, what deletions by age get. */
 const pruneShare = 0.5;
 
-async function run(context: RunContext): Promise<RunRow> {
-  const { db, replica, log } = context;
-  const id = await reserveRunId(db);
-  try {
-    await startRun(db, id, workerName, replica, await readClock(db));
-    try {
-      const skipReason = await checkClock(db, workerName, log, 'nothing');
-      if (skipReason !== undefined) {
-        return await finishRun(db, id, await readClock(db), 'skipped', { ...skipReason });
-      }
-      await inTransaction(db, async (tx) => {
-        const detail = await updateAlarms(tx);
-        const changed = detail.raised + detail.over;
-        await countBatch(tx, id, { examined: changed, changed, failed: 0, detail });
-      });
-      await pruneHistory(context, id);
-    } catch (error) {
-      const { kind, code, message } = toFault(error);
-      log.error({ worker: workerName, code, err: error }, 'run failed');
-      return await finishRun(db, id, await readClock(db), 'failed', { kind, code, error: message });
-    }
-    return await finishRun(db, id, await readClock(db), 'success', {});
-  } catch (error) {
-    replica.unclosed.add(id);
-    throw error;
-  }
+function run(context: RunContext): Promise<RunRow> {
+  const options = { worker: workerName, clockBasis: 'nothing' } as const;
+  return withRunRecord(context, options, async ({ id }) => {
+    await inTransaction(context.db, async (tx) => {
+      const detail = await updateAlarms(tx);
+      const changed = detail.raised + detail.over;
+      await countBatch(tx, id, { examined: changed, changed, failed: 0, detail });
+    });
+    await pruneHistory(context, id);
+    return { outcome: 'success' };
+  });
 }
 
 /** Deletes what is older than `retention:`. What is left is for the next run. */

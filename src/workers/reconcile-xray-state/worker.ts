@@ -1,18 +1,16 @@
 import { markChunk } from '../../access/marking-jobs.ts';
 import { readClock } from '../../db/clock.ts';
 import { inTransaction } from '../../db/connect.ts';
-import { toFault } from '../../db/faults.ts';
-import type { JsonObject, RunOutcome } from '../../db/schema.ts';
+import type { JsonObject } from '../../db/schema.ts';
 import type { RunId } from '../../kernel/ids.ts';
 import { minuteMs } from '../../kernel/instant.ts';
-import { checkClock } from '../../runs/clock-check.ts';
-import type { RunContext } from '../../runs/run-context.ts';
+import { mustStop, type RunContext } from '../../runs/run-context.ts';
 import {
   countBatch,
-  finishRun,
+  type OpenRun,
+  type RunResult,
   type RunRow,
-  reserveRunId,
-  startRun,
+  withRunRecord,
 } from '../../runs/run-record.ts';
 import type { NodePreview } from '../../runs/worker.ts';
 import { runConcurrently } from '../../xray/concurrency.ts';
@@ -79,52 +77,31 @@ class RunTotals {
 }
 
 /**
- * One run over the nodes that are due. What goes wrong in the work is in its record.
- * @throws when the record itself could not be written; the next run of this replica closes it.
+ * One run over the nodes that are due. A failure of the work is in the record.
+ * @throws if the record cannot be written; the next run of this replica closes it
  */
-export async function reconcile(context: ReconcileContext, connect: ConnectNode): Promise<RunRow> {
-  const { db, replica } = context;
-  const id = await reserveRunId(db);
-  try {
-    await startRun(db, id, reconcileWorkerName, replica, await readClock(db));
-    const { outcome, detail } = await runComparisons(context, connect, id);
-    return await finishRun(db, id, await readClock(db), outcome, detail);
-  } catch (error) {
-    replica.unclosed.add(id);
-    throw error;
-  }
+export function reconcile(context: ReconcileContext, connect: ConnectNode): Promise<RunRow> {
+  return withRunRecord(context, { worker: reconcileWorkerName }, (run) =>
+    runComparisons(context, connect, run),
+  );
 }
 
-/** It was struck from the books meanwhile. */
+/** The node was removed from the database meanwhile. */
 const goneReason = 'it is gone';
-
-interface ReconcileResult {
-  readonly outcome: Exclude<RunOutcome, 'running'>;
-  readonly detail: JsonObject;
-}
 
 async function runComparisons(
   context: ReconcileContext,
   connect: ConnectNode,
-  id: RunId,
-): Promise<ReconcileResult> {
-  const { db, log, signal } = context;
+  run: OpenRun,
+): Promise<RunResult> {
   const totals = new RunTotals();
-  let hasWorkLeft = false;
-  try {
-    const skipReason = await checkClock(db, reconcileWorkerName, log);
-    if (skipReason !== undefined) return { outcome: 'skipped', detail: { ...skipReason } };
-    hasWorkLeft = await continueMarking(context, id);
-    await runConcurrently(await readDueNodes(context), nodesAtOnceMax, async (node) => {
-      if (signal.aborted || context.elapsedMs() >= context.budgetMs) hasWorkLeft = true;
-      else await compareOne(context, connect, id, totals, node);
-    });
-  } catch (error) {
-    const { kind, code, message } = toFault(error);
-    log.error({ worker: reconcileWorkerName, code, err: error }, 'run failed');
-    return { outcome: 'failed', detail: { ...totals.detail, kind, code, error: message } };
-  }
-  const detail = hasWorkLeft ? { ...totals.detail, work_left: true } : totals.detail;
+  run.detail = () => totals.detail;
+  let hasWorkLeft = await continueMarking(context, run.id);
+  await runConcurrently(await readDueNodes(context), nodesAtOnceMax, async (node) => {
+    if (mustStop(context)) hasWorkLeft = true;
+    else await compareOne(context, connect, run.id, totals, node);
+  });
+  const detail = hasWorkLeft ? { work_left: true } : {};
   if (totals.failed > 0 || (totals.counts.held ?? 0) > 0) return { outcome: 'degraded', detail };
   return { outcome: hasWorkLeft ? 'partial' : 'success', detail };
 }
@@ -133,13 +110,10 @@ async function runComparisons(
  * Marks what a change of plans or nodes still has to, where whoever made it was broken off.
  * @returns whether something is left of it
  */
-async function continueMarking(
-  { db, signal, ...context }: ReconcileContext,
-  id: RunId,
-): Promise<boolean> {
+async function continueMarking(context: ReconcileContext, id: RunId): Promise<boolean> {
   for (;;) {
-    if (signal.aborted || context.elapsedMs() >= context.budgetMs) return true;
-    const marked = await inTransaction(db, async (tx) => {
+    if (mustStop(context)) return true;
+    const marked = await inTransaction(context.db, async (tx) => {
       const chunk = await markChunk(tx, await readClock(tx));
       if (chunk === undefined) return undefined;
       const counts = { marked_after_change: chunk };

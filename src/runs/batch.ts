@@ -1,23 +1,30 @@
 import { sql } from 'kysely';
 import type { Tx } from '../db/connect.ts';
+import { readTrustedTime } from '../db/trusted-time.ts';
 import { anyOf } from '../db/unnest.ts';
-import type { RunId, SubscriptionId } from '../kernel/ids.ts';
+import type { SubscriptionId } from '../kernel/ids.ts';
 import { readPriceList } from '../subscription/store/prices.ts';
-import type { BatchSettings } from './batches.ts';
+import { readSettings } from '../subscription/store/settings.ts';
 import { quarantineSubscriptions, releaseQuarantined } from './quarantine.ts';
-import type { RunContext, RunState } from './run-context.ts';
+import type { WorkerRun } from './run-context.ts';
 import { countBatch } from './run-record.ts';
-import type { BatchContext, BatchResult, DueItem, SubscriptionWorker } from './worker.ts';
+import type { BatchContext, BatchResult, DueItem } from './worker.ts';
 
-/** Lock, read again, decide, write. The whole of rule 2, in an open transaction. */
+// One batch in its transaction, by rule 2: lock, read again, decide, write, count.
+
+/** The context of a batch without its prices, which are read after its customers are locked. */
+export type BatchSettings = Pick<BatchContext, 'now' | 'settings'>;
+
+/** @throws Fault `clock_suspect`, `commits_lost`: a batch never uses a suspicious time */
+export async function readBatchSettings(tx: Tx): Promise<BatchSettings> {
+  return { now: await readTrustedTime(tx), settings: await readSettings(tx) };
+}
+
 export async function runBatch<Facts, Outcome>(
-  worker: SubscriptionWorker<Facts, Outcome>,
+  { worker, context, id, state }: WorkerRun<Facts, Outcome>,
   tx: Tx,
   items: readonly DueItem[],
   batchSettings: BatchSettings,
-  context: RunContext,
-  id: RunId,
-  runState: RunState,
   onLocked: () => void = () => undefined,
 ): Promise<BatchResult> {
   const lockedItems = await lockItems(tx, items);
@@ -25,9 +32,9 @@ export async function runBatch<Facts, Outcome>(
   const batch: BatchContext = {
     ...batchSettings,
     prices: await readPriceList(tx, batchSettings.now),
-    cachedCounts: runState.cachedCounts,
+    cachedCounts: state.cachedCounts,
     confirmed: context.confirmed ?? false,
-    hasHeldBefore: (runState.counts.held ?? 0) > 0,
+    hasHeldBefore: (state.counts.held ?? 0) > 0,
     isPreview: false,
   };
   const facts = await worker.read(tx, lockedItems, batch);
@@ -36,7 +43,7 @@ export async function runBatch<Facts, Outcome>(
   const result = await worker.write(tx, outcomes, batch, worker.name);
   await quarantineSubscriptions(tx, worker.name, result.quarantined, batch.now);
   await releaseQuarantined(tx, worker.name, listRecovered(lockedItems, result));
-  runState.isOnlyRun = await countBatch(tx, id, { ...result, failed: result.quarantined.length });
+  state.isOnlyRun = await countBatch(tx, id, { ...result, failed: result.quarantined.length });
   return result;
 }
 
