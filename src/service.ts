@@ -19,10 +19,9 @@ import { startKeepers } from './workers/keep-node/keepers.ts';
 import { startWatchdog } from './workers/raise-alarms/watchdog.ts';
 import { connectNode } from './xray/grpc/client.ts';
 
-// The service, put together: the books, who we are, the queue and the workers that it runs, and the
-// keepers of the nodes and the couriers of the bots that this process got.
+// The assembly of a service: queue and workers, keepers of nodes, couriers and the watchdog.
 
-/** Of the 10 s in which a service has to end, what its runs get to end their batch. */
+/** A service has to end within 10 s. Its runs get this part to end their batch. */
 const stopGraceMs = 6 * secondMs;
 
 export interface Service {
@@ -30,7 +29,7 @@ export interface Service {
   stop(): Promise<void>;
 }
 
-/** The books that a service works on, opened and checked; it does not close them. */
+/** The open and checked database of a service. The service does not close it. */
 export interface ServiceDatabase {
   readonly config: Config;
   readonly db: Db;
@@ -39,13 +38,13 @@ export interface ServiceDatabase {
   readonly isClockRight?: () => boolean;
 }
 
-/** Starts the workers and the keepers. Returns when each worker may run. */
+/** Starts the workers, keepers and couriers. Returns when each worker may run. */
 export async function startService(
   database: ServiceDatabase,
   log: Log,
   workers: readonly Worker[] = allWorkers,
 ): Promise<Service> {
-  // Before anything starts: a text that is wrong is told at the start.
+  // First, so that a wrong text is reported at the start.
   const delivery = openDelivery(database.config, log);
   await requireOnlyAccount(database.db, delivery.channels);
   const replica = openReplica(database.url);
@@ -96,7 +95,7 @@ function toRunnable(
   return {
     name: worker.name,
     everyMs,
-    // Whole batches, each within its statement time-outs, may outlast the budget.
+    // Whole batches, each within its statement timeouts, may outlast the budget.
     runMaxMs: budgetMs + 10 * minuteMs,
     ...(nextDue === undefined ? {} : { nextDue: (after) => nextDue(database.db, after) }),
     async run(signal) {
@@ -109,7 +108,7 @@ function toRunnable(
   };
 }
 
-/** A run that found nothing is not worth a line, as it isn't worth a record. */
+/** An idle run has no record, and its log line is only for debugging. */
 function logRun(log: Log, row: RunRow, tookMs: number): void {
   const { id, worker, outcome, examined, changed, failed, detail } = row;
   const level = outcome === 'success' && examined === 0n ? 'debug' : 'info';
@@ -118,7 +117,7 @@ function logRun(log: Log, row: RunRow, tookMs: number): void {
   log[level]({ ...fields, tookMs: Math.round(tookMs) }, 'run ended');
 }
 
-/** What follows on a run. */
+/** Decides when the next run follows. */
 function toRunEnd(row: RunRow): RunEnd {
   switch (row.outcome) {
     case 'failed':
@@ -128,7 +127,7 @@ function toRunEnd(row: RunRow): RunEnd {
     case 'partial':
       return 'more';
     case 'degraded':
-      // What a guard holds waits for a person: going over it again at once would help nobody.
+      // Items that a guard holds wait for a person. A run at once would hold them again.
       return row.detail.work_left === true && !row.detail.held ? 'more' : 'done';
     case 'success':
     case 'running':

@@ -8,9 +8,9 @@ import { startInterval } from './kernel/timer.ts';
 import type { Log } from './logging/log.ts';
 import { type Worker, workers } from './workers/index.ts';
 
-// The stored clock of a test database under a service. It stands still, unless `--rate` moves it.
+// The stored clock of a test database under a service. The clock moves only with `--rate`.
 
-/** How often it is moved. */
+/** The interval of its steps. */
 const tickMs = 250;
 
 interface VirtualClock {
@@ -51,7 +51,7 @@ export async function openVirtualClock(
     if (busy) return;
     busy = true;
     advanceClock(db, isoTime(later(from, elapsedMs() * rate)))
-      .catch(() => undefined) // the next tick moves it further
+      .catch(() => undefined) // the next step repeats it
       .finally(() => {
         busy = false;
       });
@@ -59,7 +59,7 @@ export async function openVirtualClock(
   return { stop: () => clearInterval(timer) };
 }
 
-/** Never back: of two services with a rate, the faster one counts. */
+/** Never back: if two services have a rate, the faster one counts. */
 async function advanceClock(db: Db, at: string): Promise<void> {
   await sql`
     UPDATE perennial.installation SET clock_at = greatest(clock_at, ${at}) WHERE test`.execute(db);

@@ -1,6 +1,6 @@
 import { terminalText } from '../kernel/foreign-text.ts';
 
-// A line of the log for a person at a terminal, made of the line of JSON that a program gets.
+// A log line for a person at a terminal, made from the JSON line for programs.
 
 interface LogLine {
   readonly level: string;
@@ -10,7 +10,7 @@ interface LogLine {
   readonly [field: string]: unknown;
 }
 
-/** Fields of every line; the rest follows the message as `name=value`. */
+/** Fields of every line. The other fields follow the message as `name=value`. */
 const standardFields = new Set(['level', 'time', 'msg', 'err', 'pid']);
 
 function formatValue(value: unknown): string {
@@ -21,7 +21,10 @@ function formatValue(value: unknown): string {
   return JSON.stringify(value);
 }
 
-/** `12:30:05 INFO  ready database=…`. A stack follows only where a bug of the program is logged. */
+/**
+ * `12:30:05 INFO  ready database=…`. A stack follows only if the line is about a bug of the
+ * program.
+ */
 export function formatLogLine(json: string): string {
   let line: LogLine;
   try {

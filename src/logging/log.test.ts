@@ -7,7 +7,7 @@ function lines(): { written: string[]; write(line: string): void } {
   return { written, write: (line) => void written.push(line) };
 }
 
-test('no password and no token gets into the log, wherever it stands', () => {
+test('no password and no token gets into the log at any position', () => {
   const out = lines();
   const log = openLog('info', out);
   const url = 'postgres://perennial:s3cret@db:5432/books';
@@ -30,7 +30,7 @@ test('a password with an at sign is masked whole', () => {
   expect(out.written.join('')).toContain('postgres://perennial:***@db:5432/books, not a@b');
 });
 
-test('the time for a line is linear: none of these takes minutes', () => {
+test('the time for a line is linear: none of these lines takes minutes', () => {
   const out = lines();
   const log = openLog('info', out);
   const pieces = ['a.', 'a://', '://x:', '://:@', 'bot1', 'bot11111:x', 'x:y@', '@'];
@@ -44,7 +44,7 @@ test('a line is JSON with its level as a word', () => {
   expect(JSON.parse(out.written[0] ?? '')).toMatchObject({ level: 'info', msg: 'ready' });
 });
 
-test('a level that is none is refused by name', () => {
+test('an unknown level is refused by name', () => {
   expect(() => openLog('loud')).toThrow(UsageFault);
   expect(() => openLog('loud')).toThrow(/PERENNIAL_LOG_LEVEL: "loud" is none of trace, debug/);
 });

@@ -5,20 +5,20 @@ import { formatLogLine } from './log-text.ts';
 
 export type Log = Logger;
 
-/** Keys whose value is nobody's business, at the top of a line and one level down. */
+/** Keys whose value is secret, at the top of a line and one level down. */
 const secretKeys = ['url', 'password', 'token', 'authorization', 'sub_token', 'connectionString'];
 
 export interface LogOptions {
   /** `text`: a line for a person. */
   readonly format?: 'json' | 'text';
-  /** Takes lines of one trouble together. @returns whether this line is left to it */
+  /** Collects lines about one problem. @returns true: the collector takes this line */
   readonly capture?: (fields: object, message: string, logIt: () => void) => boolean;
 }
 
-/** pino's number of `warn`: what is below it is never taken. */
+/** The number of `warn` in pino. Lines below it are never collected. */
 const warnLevel = 40;
 
-/** Standard output. A log that can't be written (a full disk, a closed pipe) ends no service. */
+/** Standard output. A log that cannot be written (a full disk, a closed pipe) ends no service. */
 function standardOutput(): DestinationStream {
   const out = pino.destination({ fd: 1, sync: true });
   out.on('error', () => undefined);
@@ -26,8 +26,8 @@ function standardOutput(): DestinationStream {
 }
 
 /**
- * The log of a service: a line of JSON for each event, on standard output. Written at once, so that
- * the line with the reason why a process ended is not lost with it.
+ * Opens the log of a service: a JSON line for each event, on standard output. Lines are written at
+ * once, so the line with the reason of an exit is not lost.
  */
 export function openLog(
   level: string,

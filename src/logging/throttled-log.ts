@@ -9,10 +9,10 @@ export interface TroubleLog {
   error(fields: object, message: string): void;
 }
 
-/** The same trouble is said once in this time: an outage must not fill the disk. */
+/** The same error is logged once in this time, so that an outage does not fill the disk. */
 const repeatMs = 10 * secondMs;
 
-/** Says what went wrong in something that goes on by itself, and the same not all the time. */
+/** Logs the errors of a task that continues by itself, and repeats the same error only rarely. */
 export function throttledLogger(log: TroubleLog): (error: unknown, source: string) => void {
   const elapsedMs = stopwatch();
   const loggedAtMs = new Map<string, number>();

@@ -48,9 +48,9 @@ export async function runBatch<Facts, Outcome>(
 }
 
 /**
- * Locks the subscriptions of these items and their customers, and returns the items of the customers
- * whose rows it got. If another session holds a subscription, all items of its customer wait,
- * because the subscriptions of a customer are paid in the order of their ends. This statement never
+ * Locks the subscriptions of these items and their customers. Returns the items of each customer
+ * that it locked completely. If another session holds a subscription, all items of its customer
+ * wait: the subscriptions of a customer are paid in the order of their ends. This statement never
  * waits for a row, so runs cannot deadlock.
  */
 async function lockItems(tx: Tx, items: readonly DueItem[]): Promise<DueItem[]> {
@@ -67,7 +67,7 @@ async function lockItems(tx: Tx, items: readonly DueItem[]): Promise<DueItem[]> 
   return items.filter((item) => !waiting.has(item.customerId));
 }
 
-/** Retries that were decided: they are in no quarantine any more, whatever was decided. */
+/** Retries that were decided. They leave quarantine, also if the decision is to wait. */
 function listRecovered(items: readonly DueItem[], { quarantined }: BatchResult): string[] {
   const failed = new Set(quarantined.map(({ subscriptionId }) => subscriptionId));
   return items

@@ -5,15 +5,14 @@ import type { BatchResult, Cursor, DueItem, DuePass } from './worker.ts';
 
 // The batches of one walk over due rows, as an async iterator that pipelines them.
 //
-// 1. A batch is one transaction: it finds its page, locks its customers, reads, decides and writes.
-// 2. If the worker permits it and no other run of the worker is active, the next batch begins on a
-//    second connection as soon as the previous batch has its locks. So the next batch is read while
-//    the previous one is written.
+// 1. A batch is one transaction. It finds its page, locks its customers, reads, decides and writes.
+// 2. The next batch begins on a second connection as soon as the previous one has its locks. So it
+//    is read while the previous batch is written. This requires the permission of the worker, and
+//    that no other run of the worker is active.
 // 3. No customer is in two open batches. The second batch defers the items of such customers to the
-//    batch after it. So the subscriptions of a customer are processed in the order of the walk,
-//    whatever the timing of the database.
-// 4. If an item became due again, and the next page may have been found before that commit, the walk
-//    finds this page again.
+//    batch after it. So the subscriptions of a customer are processed in the order of the walk.
+// 4. If an item became due again, and the next page may have been found before that commit, the
+//    walk finds this page again.
 // 5. The iterator returns only after each of its transactions has ended, also after a fault.
 
 interface BatchSearch {

@@ -4,31 +4,31 @@ import { quarantinedMax } from './quarantine.ts';
 
 // How far a batch that failed is halved.
 //
-// 1. A batch that failed is halved, until the bad item is alone.
-// 2. A run puts at most 50 new items into quarantine. More failures than that have a cause of ours.
-// 3. From then on a bad item is left as it is, and the run fails at its end. Halving goes on for the
-//    good items, unless 64 attempts in a row failed: then all items fail, and batches are left whole.
-// 4. The retries of quarantine have their own count, and never fail the run.
-// 5. A row that another session has locked is no failure of its item: the item is skipped. After 64
-//    attempts in a row that failed, batches are left whole, and the run fails at its end.
+// 1. A batch that failed is halved until the bad item is alone.
+// 2. A run puts at most 50 new items into quarantine. More failures have a cause of our own.
+// 3. After that a bad item stays as it is, and the run fails at its end. Batches are halved further
+//    for the good items. After 64 failed attempts in a row all items fail, so batches stay whole.
+// 4. The retries of quarantine are counted separately, and never fail the run.
+// 5. A row that another session has locked is no failure of its item. The item is skipped. After 64
+//    failed attempts in a row batches stay whole, and the run fails at its end.
 
 /**
- * In a batch of which a tenth fails, fewer attempts in a row fail. If all items fail, rule 3 costs
- * this many short transactions once a run.
+ * If a tenth of a batch fails, fewer attempts in a row fail. If all items fail, rule 3 costs this
+ * many short transactions once a run.
  */
 const failedInRowMax = 64;
 
 export class Bisection {
   #quarantined = 0;
   #failedInRow = 0;
-  /** The last fault of an item or batch that was left as it is. */
+  /** The last fault of an item or batch that stays as it is. */
   unhandledFault: Fault | undefined;
 
   recordSuccess(): void {
     this.#failedInRow = 0;
   }
 
-  /** What becomes of so many items whose transaction failed. */
+  /** Decides about this many items whose transaction failed. */
   recordFailure(items: number, fault: Fault): 'isolate' | 'halve' | 'leave' | 'skip' {
     this.#failedInRow += 1;
     const isLocked = isRowLocked(fault);

@@ -3,10 +3,10 @@ import type { Db } from '../db/connect.ts';
 import { type ClockReading, readClockReading } from '../db/trusted-time.ts';
 import { watchClock } from './clock/watch.ts';
 
-/** What the record of a run says that a machine was not fit for. */
+/** The reason of a skipped run. The run record stores it. */
 export interface SkipReason {
   readonly reason: string;
-  /** By which the admins are told (`run-record.ts`). Not for a suspicious time of the database. */
+  /** Only if the clock of this machine is off. `run-record.ts` raises the alarm with it. */
   readonly skew_s?: number;
   readonly code?: string;
 }
@@ -20,10 +20,12 @@ interface FitnessLog {
 }
 
 /**
- * Why this run may not start now.
+ * Checks whether a run may start now.
  *
  * - A machine whose own clock is over 30 s off the database runs nothing.
- * - While the time of the database is suspicious, only runs that do not go by it start.
+ * - While the time of the database is suspect, only runs with the basis `nothing` start.
+ *
+ * @returns undefined if the run may start
  */
 export async function checkClock(
   db: Db,
@@ -44,7 +46,7 @@ export async function checkClock(
   return { reason, skew_s };
 }
 
-/** Something has to be stored: a suspicion, its end, or the first witness of this machine. */
+/** Something must be stored: a suspicion, its end, or the first witness of this machine. */
 function needsWatch({ isStored, stored, trust, witness }: ClockReading): boolean {
   if (isStored) return false;
   return stored !== null || trust.kind === 'suspect' || witness === null;

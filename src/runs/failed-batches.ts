@@ -16,13 +16,16 @@ import { mustStop, type WorkerRun } from './run-context.ts';
 import { countBatch } from './run-record.ts';
 import type { DueItem } from './worker.ts';
 
-// What follows a batch that failed: its halves, quarantine, or the end of the run. Also the batch of
-// retries from quarantine. `bisection.ts` has the limits.
+// Batches that failed: they are halved, their bad items go to quarantine, or they fail the run.
+// Also the batch of retries from quarantine. `bisection.ts` has the limits.
 
 /** A further wait for a row that another session held for the whole lock timeout. */
 const halfLockTimeoutMs = 500;
 
-/** Adds the result of a batch to the run. @throws its fault, if the fault is not that of an item */
+/**
+ * Adds the result of a batch to the run.
+ * @throws the fault of the batch, unless it belongs to an item
+ */
 export async function settleBatch<Facts, Outcome>(
   run: WorkerRun<Facts, Outcome>,
   { items, result }: EndedBatch,
@@ -36,7 +39,7 @@ export async function settleBatch<Facts, Outcome>(
   }
 }
 
-/** One batch of the retries that were due when the run began. The next run takes the rest. */
+/** One batch of the retries that were due when the run began. The next run takes the others. */
 export async function retryQuarantined<Facts, Outcome>(
   run: WorkerRun<Facts, Outcome>,
   retries: readonly string[],
@@ -75,8 +78,8 @@ async function handleBatchFault<Facts, Outcome>(
   }
   const logFields = { worker: worker.name, items: items.length, code: fault.code, err: fault };
   context.log.warn(logFields, 'batch failed, its halves are tried');
-  // The order of the items stays. So a balance is spent in the order of the ends, also if the
-  // halves part the subscriptions of a customer.
+  // The halves keep the order of the items. So a balance is spent in the order of the ends, also if
+  // the subscriptions of a customer are in both halves.
   const middle = Math.ceil(items.length / 2);
   for (const half of [items.slice(0, middle), items.slice(middle)]) {
     await attemptBatch(run, half, bisection, isLocked);

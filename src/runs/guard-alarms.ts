@@ -2,7 +2,7 @@ import { type Db, inTransaction } from '../db/connect.ts';
 import { type Alarm, raiseAlarms } from '../outbox/alarms.ts';
 import type { RunRow } from './run-record.ts';
 
-// The alarms about what the guards held during a run.
+// The alarms about items that the guards held during a run.
 
 /**
  * Raises the alarms of a closed run, with the numbers of the whole run instead of one batch. If a

@@ -3,15 +3,15 @@ import type { Tx } from '../db/connect.ts';
 import { anyOf } from '../db/unnest.ts';
 import { hourMs, type Instant, isoTime, later, minuteMs } from '../kernel/instant.ts';
 
-// The facts of the guards (`subscription/rules/hourly-limit.ts`): what was done within the last hour, by
-// the records of the runs, and how many subscriptions are active.
+// The facts of the guards (`subscription/rules/hourly-limit.ts`): the counts of the last hour from
+// the run records, and the number of active subscriptions.
 
-/** A record may be this far ahead: of a run that began before a step back within the tolerance. */
+/** A record may be this far ahead. Its run began before a step back within the tolerance. */
 const futureToleranceMs = minuteMs;
 
 /**
- * The sum of a count over the runs of the last hour, the current run included. A confirmed run does
- * not count its ends, and a run that a wrong clock dated into the future does not count.
+ * The sum of a count over the runs of the last hour, including the current run. A confirmed run
+ * does not count its ends. A run that a wrong clock dated into the future does not count.
  */
 export async function readLastHourTotal(
   tx: Tx,
@@ -31,7 +31,7 @@ export async function readLastHourTotal(
   return Number(rows[0]?.done ?? 0n);
 }
 
-/** Takes as long as half a batch at a million, so a run counts once. */
+/** At a million subscriptions this takes as long as half a batch, so a run counts once. */
 export async function readActiveCount(tx: Tx): Promise<number> {
   const { rows } = await sql<{ active: bigint }>`
     SELECT count(*) AS active FROM perennial.subscription WHERE state = 'active'`.execute(tx);

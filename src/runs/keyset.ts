@@ -4,7 +4,7 @@ import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import type { Cursor, DueItem } from './worker.ts';
 
-// What the finding statements share: pages by keyset, over an index that ends in the id.
+// Parts of the finding statements: pages by keyset, over an index that ends in the id.
 
 /** Rows after the cursor, in the order of an index that ends in the id. */
 export function isAfterCursor(column: string, cursor: Cursor | undefined): RawBuilder<unknown> {
@@ -12,7 +12,7 @@ export function isAfterCursor(column: string, cursor: Cursor | undefined): RawBu
   return sql`(${sql.ref(column)}, s.id) > (${isoTime(cursor.at)}::timestamptz, ${cursor.id}::bigint)`;
 }
 
-/** A row of a finding statement; `at` is the time of the index that it walks. */
+/** A row of a finding statement. `at` is the time of the index that the statement walks. */
 export interface DueItemRow {
   readonly subscriptionId: SubscriptionId;
   readonly customerId: CustomerId;
@@ -25,7 +25,7 @@ export const toDueItem = (row: DueItemRow): DueItem => ({
   key: { at: row.at, id: row.subscriptionId },
 });
 
-/** Leaves out what is in quarantine. */
+/** Excludes the items in quarantine. */
 export function isNotQuarantined(skip: readonly string[]): RawBuilder<unknown> {
   if (skip.length === 0) return sql`true`;
   return sql`NOT (s.id = ${anyOf('bigint', skip.map(BigInt))})`;

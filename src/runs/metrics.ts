@@ -2,8 +2,8 @@ import { sql } from 'kysely';
 import { marksOfNode, removalSince, removesAccess } from '../access/marks.ts';
 import type { Db } from '../db/connect.ts';
 
-// What an operator's monitoring watches: read from the books at once, each by an index or from a
-// small table, so that a scrape costs the same however many customers there are.
+// The metrics for the monitoring of the operator. Each one is read by an index or from a small
+// table, so a scrape costs the same at any number of customers.
 
 export interface Metric {
   readonly name: string;
@@ -23,26 +23,26 @@ interface MetricRow {
 
 const metricTexts: Readonly<Record<string, { readonly help: string; readonly label?: string }>> = {
   perennial_worker_last_run_timestamp_seconds: {
-    help: 'When the last recorded run of each worker began; idle runs leave no record.',
+    help: 'Start of the last recorded run of each worker; idle runs have no record.',
     label: 'worker',
   },
   perennial_worker_runs_failed: {
     help: 'Runs of the last hour that failed, were lost or skipped.',
     label: 'worker',
   },
-  perennial_quarantine_items: { help: 'What is put aside.', label: 'worker' },
-  perennial_notices_owed: { help: 'Messages not sent yet, 10,000 at most.' },
+  perennial_quarantine_items: { help: 'Items in quarantine.', label: 'worker' },
+  perennial_notices_owed: { help: 'Notifications not sent yet, at most 10,000.' },
   perennial_node_up: { help: '1 while a node answers its keeper.', label: 'node' },
   perennial_node_marks_waiting: {
-    help: 'Credentials about which a node may differ from the books.',
+    help: 'Credentials for which a node may differ from the database.',
     label: 'node',
   },
   perennial_node_oldest_removal_seconds: {
-    help: 'How long the oldest removal that a node has not confirmed is owed.',
+    help: 'Age of the oldest removal that a node has not confirmed.',
     label: 'node',
   },
   perennial_node_down_seconds: {
-    help: 'How long a node has not answered; 0 while it answers.',
+    help: 'Seconds without an answer of the node; 0 while it answers.',
     label: 'node',
   },
   perennial_clock_suspect: {

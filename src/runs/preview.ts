@@ -20,9 +20,9 @@ export interface PreviewContext {
 }
 
 /**
- * What a run would do now, subscription by subscription, by the same finding, reading and rule as
- * the run itself. In one read-only snapshot: nothing is locked and nothing can be written. What a
- * customer's first subscription would take is gone for the next one, as in a run.
+ * Previews a run, subscription by subscription, with the same searches, facts and rules as the run.
+ * The preview is one read-only snapshot. It locks and writes nothing. The charge of a customer's
+ * first subscription is subtracted before the next one, as in a run.
  */
 export async function previewWorker<Facts, Outcome>(
   worker: SubscriptionWorker<Facts, Outcome>,

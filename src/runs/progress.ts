@@ -1,14 +1,16 @@
 import { sql } from 'kysely';
 import type { Db } from '../db/connect.ts';
 
-/** How far a run is. */
+/** The progress of a run. */
 export interface RunProgress {
   readonly examined: bigint;
   readonly changed: bigint;
   readonly failed: bigint;
 }
 
-/** How far the run of a worker that this replica is at is; undefined when it is at none. */
+/**
+ * @returns the progress of the active run of this worker on this replica; undefined: none is active
+ */
 export async function readRunProgress(
   db: Db,
   worker: string,

@@ -11,24 +11,27 @@ import { recordEvents } from '../subscription/store/events.ts';
 import { type DueItemRow, toDueItem } from './keyset.ts';
 import type { DueItem, QuarantinedItem } from './worker.ts';
 
-// An item that fails by itself is put aside, so that it can't hold up the others, and tried again:
-// after an hour, then two, four, …, at most a day. What was mended heals by itself; the operator
-// hears of each reason once a day while there is anything, and again when it has grown tenfold.
+// Items that failed for a reason of their own, so that they do not delay the others.
 //
-// A run never mixes items in quarantine with new ones: it leaves all of them out of its pages, and
-// tries those that are due at its end (`runner.ts`). No retry of a renewal lies beyond the grace
-// that keeps its subscription active (`subscription/rules/expiry.ts`).
+// 1. An item is retried after 1, 2, 4, 8, 16 and then every 24 hours.
+// 2. A retry that succeeds takes the item out of quarantine.
+// 3. The operator gets one alarm per reason and day while items are there, and again after a
+//    tenfold growth.
+// 4. A run never mixes items in quarantine with new ones. It excludes them from its pages, and
+//    tries those that are due at its end (`runner.ts`).
+// 5. No retry of a renewal lies beyond the grace that keeps its subscription active
+//    (`subscription/rules/expiry.ts`).
 
-/** More than this many items isolated by faults in one run: it is not the items. */
+/** If more items than this fail in one run, the items are not the cause. */
 export const quarantinedMax = 50;
 
-/** A fault that another item may not have. Our schema being wrong is everybody's. */
+/** True if the fault belongs to this item. A schema error affects all items. */
 export function isItemFault(fault: Fault): boolean {
   if (fault.kind === 'transient') return false;
   return !/^pg_(42|3F|0A|XX)/.test(fault.code);
 }
 
-/** The items of a worker in quarantine. Bounded: of more than 10,000 some are found again. */
+/** The items of a worker in quarantine. Limit: of more than 10,000 some are also in the pages. */
 export async function readQuarantinedItems(
   db: Db | Tx,
   worker: string,
@@ -42,7 +45,10 @@ export async function readQuarantinedItems(
   };
 }
 
-/** A page of these subscriptions in quarantine. The least tried come first, so none starves. */
+/**
+ * A page of these subscriptions in quarantine. The items with the fewest attempts come first, so
+ * each item gets its turn.
+ */
 export async function findQuarantinedItems(
   db: Db | Tx,
   worker: string,
@@ -59,12 +65,14 @@ export async function findQuarantinedItems(
   return rows.map((row) => ({ ...toDueItem(row), isRetry: true }));
 }
 
-/** What is put aside, by a name that is the worker's own: a subscription, one on a node. */
+/** An item by a name of its worker: a subscription, or a subscription on a node. */
 export interface FailedItem extends Omit<QuarantinedItem, 'subscriptionId'> {
   readonly item: string;
 }
 
-/** Puts subscriptions aside and owes the operator an alarm, in the transaction that found them bad. */
+/**
+ * Puts subscriptions into quarantine and raises the alarm, in the transaction that found them bad.
+ */
 export async function quarantineSubscriptions(
   tx: Tx,
   worker: string,
@@ -87,7 +95,7 @@ async function retryWithinGrace(tx: Tx, items: readonly FailedItem[]): Promise<v
     WHERE q.worker = 'auto-renewal' AND q.item = bad.item`.execute(tx);
 }
 
-/** As `isolate`, for items of any name. @returns how many were not in quarantine before */
+/** As `quarantineSubscriptions`, for items of any name. @returns the number of new items */
 export async function quarantineItems(
   tx: Tx,
   worker: string,
@@ -124,7 +132,7 @@ async function readQuarantineCount(tx: Tx, worker: string): Promise<number> {
   return Number(rows[0]?.items ?? 0n);
 }
 
-/** Takes out what was done after all. Costs nothing while the quarantine is empty. */
+/** Takes items out of quarantine. Costs nothing if there are no items. */
 export async function releaseQuarantined(
   tx: Tx,
   worker: string,
@@ -145,7 +153,7 @@ export interface QuarantineRow {
   readonly first_seen_at: Instant;
 }
 
-/** A page of what is put aside, in the order of worker and item, after these. */
+/** A page of the quarantine after this worker and item, in their order. */
 export async function listQuarantine(
   db: Db,
   after: { readonly worker: string; readonly item: string },
@@ -158,7 +166,7 @@ export async function listQuarantine(
   return rows;
 }
 
-/** Due again at once; its worker is asked for a run. @throws Fault `no_item` */
+/** Makes an item due at once, and requests a run of its worker. @throws Fault `no_item` */
 export function retryItem(db: Db, worker: string, item: string, actor: string): Promise<void> {
   return inTransaction(db, async (tx) => {
     const now = await readWriteTime(tx);
@@ -171,7 +179,7 @@ export function retryItem(db: Db, worker: string, item: string, actor: string): 
   });
 }
 
-/** Forgets it. What still fails is put aside again. @throws Fault `no_item` */
+/** Removes an item. If it fails again, it returns to quarantine. @throws Fault `no_item` */
 export function dismissItem(db: Db, worker: string, item: string, actor: string): Promise<void> {
   return inTransaction(db, async (tx) => {
     const now = await readWriteTime(tx);

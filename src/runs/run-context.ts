@@ -4,7 +4,7 @@ import type { Replica } from '../leases/replica.ts';
 import { Bisection } from './bisection.ts';
 import type { BatchResult, SubscriptionWorker } from './worker.ts';
 
-// What a run works with, and what it has done so far.
+// The context of a run, and its state.
 
 export interface RunContext {
   readonly db: Db;
@@ -12,9 +12,9 @@ export interface RunContext {
   readonly batchMax: number;
   readonly budgetMs: number;
   readonly signal: AbortSignal;
-  /** Milliseconds since the run began, from a clock that only goes forward. */
+  /** Milliseconds from the begin of the run, by a monotonic clock. */
   readonly elapsedMs: () => number;
-  /** A person said: what a guard would hold is meant. */
+  /** A person confirmed the changes that a guard would hold. */
   readonly confirmed?: boolean;
   readonly log: RunLog;
 }
@@ -24,18 +24,18 @@ export interface RunLog {
   error(fields: object, message: string): void;
 }
 
-/** What the run has done so far. */
+/** The results of the run so far. */
 export class RunState {
   readonly counts: Record<string, number> = {};
   readonly cachedCounts = new Map<string, number>();
-  /** Of new items, and of the retries of quarantine: each has its own limits. */
+  /** New items and the retries of quarantine have separate limits. */
   readonly newItemBisection = new Bisection();
   readonly retryBisection = new Bisection();
   failed = 0;
   hasWorkLeft = false;
-  /** No other run of this worker goes on: a server's second processor has nothing else to do. */
+  /** No other run of this worker is active, so a second processor of the server is idle. */
   isOnlyRun: boolean;
-  /** Something that was done is due again, further on in the walk. */
+  /** An item that was written is due again, later in the walk. */
   dueAgain = false;
 
   constructor(isOnlyRun: boolean) {
@@ -60,6 +60,6 @@ export interface WorkerRun<Facts, Outcome> {
   readonly state: RunState;
 }
 
-/** The budget is spent, or the process is asked to end. */
+/** The budget is spent, or the process must stop. */
 export const mustStop = ({ signal, elapsedMs, budgetMs }: RunContext): boolean =>
   signal.aborted || elapsedMs() >= budgetMs;

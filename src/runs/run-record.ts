@@ -15,10 +15,13 @@ import { repairAfterStepBack } from './clock/repair.ts';
 import { type ClockBasis, checkClock } from './clock-check.ts';
 import type { RunContext } from './run-context.ts';
 
-// The record of a run: written at its start, counted up with each batch in the batch's own
-// transaction (so that a run which was killed still says what it did), closed at its end.
+// The record of a run in `worker_run`.
+//
+// 1. The start of a run writes the record.
+// 2. Each batch adds its counts in its own transaction. So a run that crashed still has its counts.
+// 3. The end of a run closes the record.
 
-/** Runs are kept for this long. */
+/** Run records are kept for this long. */
 const retentionMs = 30 * dayMs;
 
 export interface RunRow {
@@ -38,9 +41,9 @@ export interface BatchCounts {
   readonly examined: number;
   readonly changed: number;
   readonly failed: number;
-  /** This batch's counts by the worker's own words: added to the run's. */
+  /** Counts by the names of the worker. They are added to those of the run. */
   readonly counts?: Readonly<Record<string, number>>;
-  /** What else there is to say of the run so far: instead of what was said before. */
+  /** Further values of the run so far. They replace the previous values. */
   readonly detail?: JsonObject;
 }
 
@@ -67,7 +70,7 @@ export interface RunRecordOptions {
 /**
  * Executes the work of a run inside its record.
  *
- * 1. The record is opened. If the clock does not permit this run, the record is closed as `skipped`.
+ * 1. The record is opened. If the clock does not permit this run, the record closes as `skipped`.
  * 2. The result of the work closes the record.
  * 3. A fault of the work is logged, and closes the record as `failed`. A suspicious time closes the
  *    record as `skipped`.
@@ -105,7 +108,7 @@ export async function withRunRecord(
   }
 }
 
-/** An id for a run to come, so that its record can be found whatever answer is lost. */
+/** Reserves the id of a run, so that its record is found even if an answer is lost. */
 export async function reserveRunId(db: Db): Promise<RunId> {
   const { rows } = await sql<{ id: RunId }>`
     SELECT nextval('perennial.worker_run_id_seq') AS id`.execute(db);
@@ -113,9 +116,9 @@ export async function reserveRunId(db: Db): Promise<RunId> {
 }
 
 /**
- * Opens the record, and closes those of replicas that died as `lost`. A step back of the clock is
- * repaired before.
- * @returns whether no other run of this worker goes on, here or elsewhere
+ * Opens the record, and closes records of dead replicas as `lost`. Repairs a step back of the clock
+ * before.
+ * @returns whether no other run of this worker is active, here or on another replica
  */
 export async function startRun(
   db: Db,
@@ -138,14 +141,14 @@ export async function startRun(
   return rows[0]?.alone ?? true;
 }
 
-/** Of the record `r`. By the index of those that go on, which are few. */
+/** About the record `r`. Uses the index of active runs, which are few. */
 const isOnlyRun = sql`NOT EXISTS (SELECT FROM perennial.worker_run other
   WHERE other.worker = r.worker AND other.outcome = 'running' AND other.id <> r.id)`;
 
 /**
- * Counts a batch, as the last statement of its transaction: of two in hand at once, the second waits
- * here for the first one's COMMIT, and for nothing else.
- * @returns whether no other run of this worker goes on, here or elsewhere
+ * Counts a batch, as the last statement of its transaction. Of two open batches, the second one
+ * waits here for the COMMIT of the first one, and for nothing else.
+ * @returns whether no other run of this worker is active, here or on another replica
  */
 export async function countBatch(tx: Tx, id: RunId, counts: BatchCounts): Promise<boolean> {
   if (counts.examined === 0 && counts.failed === 0) return true;
@@ -166,10 +169,13 @@ export async function countBatch(tx: Tx, id: RunId, counts: BatchCounts): Promis
 }
 
 /**
- * Closes the record and gives it back, with what its batches counted: they did so in their own
- * transactions, so that one whose answer to COMMIT was lost is counted as well. One that saw nothing
- * and had no trouble is dropped: a tick with nothing to do leaves no trace, unless it says that the
- * trouble of the last one is over, or what an alarm tells. Any other one clears away what is too old.
+ * Closes the record. Each batch was counted in its own transaction, so a batch whose COMMIT had no
+ * answer is counted as well.
+ *
+ * - An idle run is deleted, unless the last run had a problem or an alarm is open.
+ * - Any other run deletes the records that are too old.
+ *
+ * @returns the record with the counts of all batches
  */
 export async function finishRun(
   db: Db,
@@ -200,7 +206,7 @@ export async function finishRun(
   return row;
 }
 
-/** Whatever worker it is: a run that had something to do comes with requests and their keys. */
+/** Also deletes old idempotency keys. A run with work comes with commands and their keys. */
 async function deleteByAge(db: Db): Promise<void> {
   const at = await confirmDeletionTime(db);
   if (at === undefined) return;
@@ -209,13 +215,13 @@ async function deleteByAge(db: Db): Promise<void> {
     WHERE started_at < ${isoTime(later(at, -retentionMs))} AND outcome <> 'running'`.execute(db);
   await deleteOldKeys(db, at);
 }
-/** Nothing that was due when it began is left, but for what another session has locked. */
+/** All items that were due at the begin are done, except those that another session has locked. */
 const isCompletePass = ({ outcome, detail }: RunRow): boolean =>
   (outcome === 'success' || outcome === 'degraded') &&
   detail.work_left !== true &&
   Number(detail.left_to_another ?? 0) === 0;
 
-/** How far back the last run of a worker is looked for. */
+/** The search for the last run of a worker goes back this far. */
 const lastRunMs = dayMs;
 
 async function dropIdle(db: Db, { id, worker, started_at }: RunRow): Promise<void> {
@@ -235,7 +241,7 @@ async function dropIdle(db: Db, { id, worker, started_at }: RunRow): Promise<voi
           AND NOT ${isAlarmCleared('n')})`.execute(db);
 }
 
-/** A machine whose clock is off runs nothing, so nobody else may be there to say so. */
+/** A machine with a wrong clock runs nothing, so it raises its alarm by itself. */
 async function raiseClockAlarm(db: Db, { id, replica, detail }: RunRow): Promise<void> {
   const { skew_s } = detail;
   if (typeof skew_s !== 'number') return;
@@ -252,7 +258,7 @@ async function raiseClockAlarm(db: Db, { id, replica, detail }: RunRow): Promise
   });
 }
 
-/** The latest recorded run of each worker. Records are kept 30 days, idle runs leave none. */
+/** The latest record of each worker. Records are kept for 30 days, and idle runs have none. */
 export async function readLastRuns(db: Db): Promise<RunRow[]> {
   const { rows } = await sql<RunRow>`
     SELECT DISTINCT ON (worker) id, worker, replica, started_at, finished_at, outcome, examined,

@@ -3,16 +3,18 @@ import type { RenewalDecision } from '../subscription/rules/renewal.ts';
 import type { SubscriptionRenewalFacts } from '../subscription/store/renewal-facts.ts';
 import type { ReservedBalance } from './worker.ts';
 
-// How a customer's balance is spent from one decision to the next, for both workers that renew.
+// Decisions that share the balance of a customer, for both workers that renew.
 
 export interface DecidedItem<F extends SubscriptionRenewalFacts, Decision> {
   readonly facts: F;
   readonly decision: Decision;
-  /** The balance that this decision saw: several of one customer spend one balance, in order. */
+  /**
+   * The balance before this decision. The subscriptions of a customer spend one balance in order.
+   */
   readonly balanceMinor: bigint;
 }
 
-/** Decides one after the other: what one takes is gone for the customer's next one (matrix R11). */
+/** Decides in order. A charge is subtracted before the customer's next decision (matrix R11). */
 export function decideInOrder<
   F extends SubscriptionRenewalFacts,
   Decision extends RenewalDecision | ExpiryDecision,

@@ -12,10 +12,10 @@ import { readActiveCount, readLastHourTotal } from './hourly-count.ts';
 import type { DecidedItem } from './shared-balance.ts';
 import type { BatchContext } from './worker.ts';
 
-// The spend guard (`subscription/rules/hourly-limit.ts`, rules 1, 3 and 4). Both workers that renew ask
-// it, and both count against the same limit.
+// The spend guard (`subscription/rules/hourly-limit.ts`, rules 1, 3 and 4). Both workers that renew
+// use it, and both count against the same limit.
 
-/** A charge that waits for a person: the subscription stays active. */
+/** A charge that waits for confirmation. The subscription stays active. */
 export interface HeldCharge {
   readonly do: 'hold-charge';
   readonly chargeMinor: bigint;
@@ -23,13 +23,13 @@ export interface HeldCharge {
 
 type Charge = { readonly do: 'renew'; readonly chargeMinor: bigint };
 
-/** The count of late charges in the record of a run. A confirmed run leaves it out. */
+/** The count of late charges in the run record. A confirmed run omits it. */
 export const lateChargesKey = 'late_charges' as const;
 
-/** Who counts late charges. */
+/** The workers that count late charges. */
 const chargingWorkers = ['auto-renewal', 'fast-expiry-cleanup'];
 
-/** In `Moment.counted`. */
+/** Keys of `BatchContext.cachedCounts`. */
 const previewedKey = 'late charges of this preview';
 const activeKey = 'active, for the spend guard';
 const isFullKey = 'the spend guard holds';
@@ -41,7 +41,7 @@ export const isLateRenewal = <F extends SubscriptionRenewalFacts>(
 
 /**
  * Replaces the decisions that the guard holds. The earliest ends are charged first. After a held
- * charge nothing else that depends on the balance of the customer is decided in this batch.
+ * charge no further decision of this customer depends on the balance in this batch.
  */
 export async function guardCharges<
   F extends SubscriptionRenewalFacts,
@@ -71,7 +71,10 @@ export async function guardCharges<
   });
 }
 
-/** How many late charges may be made now. The count belongs to this transaction until it ends. */
+/**
+ * The number of late charges that are permitted now. The lock keeps it valid until this transaction
+ * ends.
+ */
 async function admitCharges(tx: Tx, wanted: number, batch: BatchContext): Promise<number> {
   const { cachedCounts, now, isPreview } = batch;
   if (cachedCounts.has(isFullKey)) return 0;
@@ -90,8 +93,8 @@ async function admitCharges(tx: Tx, wanted: number, batch: BatchContext): Promis
 }
 
 /**
- * One batch with late charges at a time over all replicas. The holder waits only for marks, alarms
- * and its run record, which come after this lock everywhere, so nothing waits in a circle.
+ * Admits one batch with late charges at a time over all replicas. The holder waits only for marks,
+ * alarms and its run record. These locks come after this one everywhere, so no cycle can form.
  */
 async function lockSpendGuard(tx: Tx): Promise<void> {
   await sql`SELECT pg_advisory_xact_lock(hashtext('perennial.spend_guard'))`.execute(tx);

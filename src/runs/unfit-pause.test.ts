@@ -5,7 +5,7 @@ import { pauseUnfit } from './unfit-pause.ts';
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-/** @returns how long the pause lasts, in ms of the virtual clock */
+/** @returns the length of the pause in ms of the virtual clock */
 async function pauseMs(isClockRight: ((ms: number) => boolean) | undefined): Promise<number> {
   const begunMs = performance.now();
   const sinceMs = () => performance.now() - begunMs;

@@ -2,9 +2,10 @@ import { minuteMs, secondMs } from '../kernel/instant.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
 import { WakeableSleep } from '../leases/wakeable-sleep.ts';
 
-// How long a replica leaves work to others after a run that it skipped: 30 s, and longer while its
-// own clock is wrong. It then tries at least every 5 minutes, so that skipped runs keep
-// `alarm_clock` open (`raise-alarms/store.ts`).
+// The pause of a replica after a run that it skipped, so that other replicas take the work.
+//
+// The pause lasts 30 s, and longer while the clock of this machine is wrong. After 5 min at most
+// the replica tries again, so that skipped runs keep `alarm_clock` open (`raise-alarms/store.ts`).
 
 const unfitMs = 30 * secondMs;
 const unfitMaxMs = 5 * minuteMs;

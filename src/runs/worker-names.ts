@@ -1,4 +1,4 @@
-/** The workers that run by a timetable, by the names that the configuration and the queue use. */
+/** The workers that have a schedule, by the names that the configuration and the queue use. */
 export const scheduledWorkers = [
   'auto-renewal',
   'fast-expiry-cleanup',

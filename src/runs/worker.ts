@@ -4,94 +4,94 @@ import type { Instant } from '../kernel/instant.ts';
 import type { Settings } from '../subscription/rules/settings.ts';
 import type { PriceList } from '../subscription/store/prices.ts';
 
-// What a worker over subscriptions is made of. The runner puts the parts together in the order of
-// rule 2: find (unlocked, by keyset), lock, read again, decide, write.
+// The contract of a worker over subscriptions. The runner calls the parts in the order of rule 2:
+// find (without a lock, by keyset), lock, read again, decide, write.
 
-/** A due row as it was found: unlocked, so nothing of it may be trusted but who it is about. */
+/** A due row as it was found without a lock. Only its ids are reliable. */
 export interface DueItem {
   readonly subscriptionId: SubscriptionId;
   readonly customerId: CustomerId;
-  /** It is in quarantine, and its retry is due. */
+  /** The item is in quarantine, and its retry is due. */
   readonly isRetry?: boolean;
-  /** The keyset's key: the next page starts after it. */
+  /** The key of the keyset. The next page starts after it. */
   readonly key: Cursor;
 }
 
-/** The place after which a page starts: a time of the index, then the id. */
+/** The position after which a page starts: a time of the index, then the id. */
 export interface Cursor {
   readonly at: Instant;
   readonly id: SubscriptionId;
 }
 
-/** What a batch goes by, read once for each: one time, one set of rules, one price list. */
+/** The basis of a batch, read once: one time, one set of rules, one price list. */
 export interface BatchContext {
   readonly now: Instant;
   readonly settings: Settings;
   readonly prices: PriceList;
-  /** A person confirmed what a guard would hold. */
+  /** A person confirmed the changes that a guard would hold. */
   readonly confirmed: boolean;
-  /** What the worker counted in an earlier batch of this run and need not count again. */
+  /** Counts of an earlier batch of this run that need no second query. */
   readonly cachedCounts: Map<string, number>;
-  /** A guard held something in an earlier batch of this run: it lets nothing more through. */
+  /** A guard held something in an earlier batch of this run, so it admits nothing more. */
   readonly hasHeldBefore: boolean;
   /** Nothing is written and nothing is locked. */
   readonly isPreview: boolean;
 }
 
-/** An item that can't be done as it stands, for a reason that is stable and short. */
+/** An item that cannot be processed. The reason is stable and short. */
 export interface QuarantinedItem {
   readonly subscriptionId: SubscriptionId;
   readonly reason: string;
-  /** What a person needs to mend it. */
+  /** The correction that a person has to make. */
   readonly sentence: string;
 }
 
-/** What a batch did. */
+/** The result of a batch. */
 export interface BatchResult {
-  /** Items looked at under their lock. */
+  /** Items that were read under their lock. */
   readonly examined: number;
   readonly changed: number;
-  /** Put into quarantine by the rule. */
+  /** Items that the rule put into quarantine. */
   readonly quarantined: readonly QuarantinedItem[];
-  /** Counts by the worker's own words, as `renewed`, `short`. */
+  /** Counts by the names of the worker, such as `renewed` or `short`. */
   readonly counts: Readonly<Record<string, number>>;
-  /** Some of what was done is due again, and may stand further on in the same walk. */
+  /** Some items are due again, and may be later in the same walk. */
   readonly dueAgain?: boolean;
 }
 
-/** By the books' clock, which in a test doesn't go by itself. */
+/** Times of the database clock. The clock of a test database moves only by a command. */
 export interface NextDue {
   readonly now: Instant;
-  /** undefined: nothing that is known of. */
+  /** undefined: nothing will become due. */
   readonly at: Instant | undefined;
 }
 
 /**
  * A loop over due subscriptions.
  *
- * `Facts` are what the rule reads of one subscription, `Outcome` is what it decided of it. `decide`
- * is pure. Everything else gets the open transaction of the batch and nothing that could reach a
+ * `Facts` is the input of the rule for one subscription, and `Outcome` is its decision. `decide` is
+ * pure. All other functions get the open transaction of the batch, and nothing that could reach a
  * network.
  */
 export interface SubscriptionWorker<Facts, Outcome> {
   readonly name: string;
-  /** How often it runs unless the configuration says otherwise. */
+  /** The interval, unless the configuration sets another one. */
   readonly everyMs: number;
-  /** The walks over the due rows, one after the other, each over an index of its own. */
+  /** The walks over the due rows, in order. Each walk has its own index. */
   readonly passes: readonly DuePass[];
-  /** Two batches may be in hand at once, as none depends on what another one did or counted. */
+  /** Two batches may be open at once, because no batch depends on the results of another one. */
   readonly pipelined?: boolean;
   /**
-   * When something becomes due by itself next, for a worker that is woken then: the first moment
-   * later than `after`, or than now; and the books' time.
+   * When the next item becomes due: the first time after `after`, or after now. For a worker that
+   * is woken at this time.
    */
   nextDue?(db: Db, after: Instant | undefined): Promise<NextDue>;
-  /** Once at the start of a run: jobs in transactions of their own. */
+  /** Runs once at the start of a run: jobs in their own transactions. */
   prepare?(db: Db, mustStop: () => boolean): Promise<void>;
   read(tx: Tx, items: readonly DueItem[], batch: BatchContext): Promise<Facts[]>;
-  /** One outcome for each fact; `spent` is what earlier batches of a preview would have taken. */
+  /** One outcome for each fact. `reserved` has the charges of earlier batches of a preview. */
   decide(facts: readonly Facts[], batch: BatchContext, reserved: ReservedBalance): Outcome[];
-  /** Replaces the outcomes that a guard holds. A preview asks it, too. */
+  /** Replaces the outcomes that a guard holds. A preview calls it, too. */
   guard?(tx: Tx, outcomes: readonly Outcome[], batch: BatchContext): Promise<Outcome[]>;
   write(
     tx: Tx,
@@ -113,14 +113,14 @@ export type DuePass = (
   },
 ) => Promise<DueItem[]>;
 
-/** Minor units by customer that were taken from the balance which the facts show. */
+/** Minor units by customer that are subtracted from the balance in the facts. */
 export type ReservedBalance = Map<CustomerId, bigint>;
 
 export type Preview = SubscriptionPreview | NodePreview | NoticePreview | AlarmPreview;
 
-/** About ourselves. */
+/** A change of an alarm. */
 export interface AlarmPreview {
-  /** A worker, a node, a machine. */
+  /** A worker, a node or a machine. */
   readonly subject: string;
   readonly outcome: string;
   readonly sentence: string;
@@ -135,14 +135,14 @@ export interface SubscriptionPreview {
   readonly currency: string;
 }
 
-/** About one user of a node; who he is in the books stands in the sentence. */
+/** A change of one user of a node. The sentence names the customer. */
 export interface NodePreview {
   readonly nodeId: string;
   readonly outcome: string;
   readonly sentence: string;
 }
 
-/** About one notice. */
+/** A change of one notification. */
 export interface NoticePreview {
   readonly noticeId: bigint;
   /** null: an alarm. */

@@ -6,27 +6,36 @@ import type { RunnableWorker } from './runnable-worker.ts';
 
 export const schema = 'perennial_queue';
 
-/** pg-boss's minimum. With the beats and the watch below, a dead replica is missed in 7 to 12 s. */
+/**
+ * The minimum of pg-boss. With the heartbeats and the check below, a dead replica is detected in 7
+ * to 12 s.
+ */
 const heartbeatSeconds = 10;
 
-/** Two beats may get lost, by a busy machine or network, before a living run is taken for dead. */
+/** Two heartbeats may get lost by a busy machine or network before a run counts as dead. */
 export const beatSeconds = 3;
 
-/** How often one of the replicas looks for jobs whose heartbeat stopped; pg-boss's minimum. */
+/**
+ * The interval of the check for jobs without heartbeats: the minimum of pg-boss. One replica does
+ * it.
+ */
 export const watchSeconds = 1;
 
-/** How often a replica looks for jobs that others left; what it queues itself it takes at once. */
+/**
+ * The interval at which a replica looks for jobs that other replicas left. It takes its own jobs at
+ * once.
+ */
 export const pollSeconds = 1;
 
-/** Finished jobs are kept at least this long; a slot is taken as long as its job is kept. */
+/** Finished jobs are kept at least this long. A slot is taken as long as its job is kept. */
 export const retentionSeconds = 120;
 
-/** pg-boss counts in whole seconds, and a job lasts a day at most. */
+/** pg-boss counts in whole seconds, and a job takes at most a day. */
 export const toWholeSeconds = (ms: number): number => Math.max(1, Math.round(ms / secondMs));
 
 export function openBoss(url: string, now: Instant): PgBoss {
-  // pg-boss hands these to `pg` as they are. A statement whose answer never comes (a network that
-  // swallows packets) fails; all of its statements are short.
+  // pg-boss passes these options to `pg`. All of its statements are short, so a statement without
+  // an answer (a network that drops packets) fails.
   const connection = { ...toSessionUrl(url), keepAlive: true, query_timeout: 30 * secondMs };
   return new PgBoss({
     ...connection,
@@ -34,7 +43,7 @@ export function openBoss(url: string, now: Instant): PgBoss {
     schema,
     clock: createQueueClock(now),
     max: 4,
-    // No cron (slots see to that), no registry of instances (replicas hold a lock), no flows.
+    // No cron (`slots.ts` replaces it), no registry of instances (replicas hold a lock), no flows.
     schedule: false,
     registerInstance: false,
     flowIntervalSeconds: 3600,
@@ -48,12 +57,12 @@ export async function prepareQueue(boss: PgBoss, worker: RunnableWorker): Promis
   const settings = {
     heartbeatSeconds,
     expireInSeconds: Math.min(toWholeSeconds(worker.runMaxMs), 24 * 3600),
-    // A run whose process died is run again, however often that happens.
+    // The run of a process that exited is repeated, without a limit.
     retryLimit: 1000000,
     retryDelay: 0,
     deleteAfterSeconds: Math.max(retentionSeconds, 2 * toWholeSeconds(worker.everyMs)),
   };
   await boss.createQueue(worker.name, { policy: 'stately', ...settings });
-  // One that an older version made has that version's settings.
+  // A queue that an older version created still has the settings of that version.
   await boss.updateQueue(worker.name, settings);
 }

@@ -1,24 +1,30 @@
 import { type Instant, secondMs } from '../kernel/instant.ts';
 import type { NextDue } from '../runs/worker.ts';
 
-// Some work becomes due at a moment that stands in the books: a subscription ends. Its worker's
-// next slot may be a minute away, so it is woken at that moment. Each replica does so: one run too
-// many finds nothing, and none is lost with a replica.
+// Wakes a worker at the time when work becomes due by itself, such as the end of a subscription.
+//
+// The next slot of the worker may be a minute away. Each replica watches, so no wake-up is lost
+// with a replica. A run too many finds nothing.
 
 export interface DueWatch {
   readonly signal: AbortSignal;
-  /** @param after without it: after now. @returns undefined: it could not be told, and that was said */
+  /**
+   * @param after undefined: after now
+   * @returns undefined: the query failed, and the failure was logged
+   */
   readNextDue(after: Instant | undefined): Promise<NextDue | undefined>;
   wake(): void;
   sleep(ms: number): Promise<void>;
 }
 
-/** What came into the books meanwhile, and a clock that was set, are seen within this time. */
+/** New ends, and a clock that was set, are noticed within this time. */
 const pollMs = 2 * secondMs;
-/** Where one end follows on another, a run each second ends them all; also after a failed look. */
+/**
+ * If ends follow each other, one run each second handles them. Also the pause after a failed query.
+ */
 const gapMs = secondMs;
 
-/** Until the signal. What had passed when it began is the first slot's. */
+/** Watches until the signal. Ends that passed before the start belong to the first slot. */
 export async function watchDue({ signal, readNextDue, wake, sleep }: DueWatch): Promise<void> {
   let after: Instant | undefined;
   while (!signal.aborted) {

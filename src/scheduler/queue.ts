@@ -17,52 +17,53 @@ import { watchDue } from './due-watch.ts';
 import type { RunEnd, RunnableWorker } from './runnable-worker.ts';
 import { createSlots, type Slots } from './slots.ts';
 
-// Who runs what, and where: the only file that knows pg-boss.
+// The queue of runs on pg-boss: it decides which replica runs which worker, and when.
 //
-// Each worker is a queue with the policy `stately`: at most one run waits behind the one that is
-// going on, whoever asked for it. Who asks:
+// Scheduling affects latency and load only. Rows, locks and constraints guarantee correctness. A
+// duplicate run is harmless, and a missing run is late.
 //
-// - time: each replica asks for the run of a slot when the slot begins. A slot is the time of the
-//   database divided by the interval, and the first who asks takes it, so that doubling by N
-//   replicas is harmless;
-// - the moment at which something becomes due by itself (`due-watch.ts`);
-// - a command that made something due: NOTIFY on `perennial_wake`, sent with its commit;
-// - a run that left work behind, or that failed for a reason that passes.
-//
-// A run holds its job by heartbeats. Those of a dead replica stop, and the others take the job over.
-// All of this is for speed and for peace, never for being right: two runs at once, or one too many,
-// are harmless (rows, locks and constraints see to that), and one that is missing is late.
+// 1. Each worker is a queue with the policy `stately`: one run is active, and at most one run
+//    waits.
+// 2. Time requests runs: each replica requests the run of a slot when the slot begins. A slot is
+//    the database time divided by the interval. The first request counts, so N replicas cause one
+//    run.
+// 3. `due-watch.ts` requests a run when something becomes due by itself.
+// 4. A command that makes something due requests a run by NOTIFY on `perennial_wake`, with its
+//    commit.
+// 5. A run requests the next one if work is left, or after a transient failure.
+// 6. A run holds its job by heartbeats. If the heartbeats of a dead replica stop, another replica
+//    takes the job over.
 
 export interface QueueOptions {
   readonly url: string;
   readonly workers: readonly RunnableWorker[];
-  /** PostgreSQL's channel on which wake-ups come, each naming a worker. */
+  /** The NOTIFY channel of wake-ups. Each wake-up names a worker. */
   readonly wakeChannel: string;
   readonly serverTime: () => Promise<Instant>;
   readonly log: TroubleLog;
-  /** After a failed run, so that a worker that fails can't spin. */
+  /** The pause after a failed run. It limits the rate of a worker that always fails. */
   readonly failurePauseMs?: number;
-  /** Whether the clock of this machine is right. Without it no run starts here. */
+  /** Whether the clock of this machine is right. While it is wrong, no run starts here. */
   readonly isClockRight?: () => boolean;
   /** For tests: the pause after a skipped run. */
   readonly unfitMs?: number;
 }
 
 export interface Queue {
-  /** Starts nothing new, lets the batches in hand end, and hands on what is left. */
+  /** Starts no new run, lets open batches end, and requests runs for the work that is left. */
   stop(graceMs: number): Promise<void>;
 }
 
-/** Several wake-ups within this time make one run: a storm of top-ups must not be one of runs. */
+/** Several wake-ups within this time cause one run, so many top-ups do not cause many runs. */
 const wakeGapMs = 250;
 
-/** The longest sleep of the ticker: a server whose clock was set is noticed within this time. */
+/** The longest pause of the ticker. A server whose clock was set is noticed within this time. */
 const tickMaxMs = 30 * secondMs;
 
-/** After a tick that failed; also how long a failed run holds its place. */
+/** The pause after a failed tick. A failed run holds its job as long. */
 const failurePauseMs = 5 * secondMs;
 
-/** Starts the workers of this process. @throws what the database refused */
+/** Starts the workers of this process. @throws the fault of the database */
 export async function openQueue(options: QueueOptions): Promise<Queue> {
   const { log, workers } = options;
   const boss = openBoss(options.url, await options.serverTime());
@@ -79,7 +80,7 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
   const fetchers = new Map<string, string>();
   const sleep = (ms: number) => pause(ms, signal);
 
-  /** Queues a run, unless one waits already, and has this process look at once. */
+  /** Queues a run, unless one is waiting already. Then this process fetches at once. */
   async function requestRun(worker: RunnableWorker, slots?: Slots): Promise<void> {
     const sendOptions = slots === undefined ? {} : { singletonSeconds: slots.seconds };
     const queued = await boss.send(worker.name, null, sendOptions);
@@ -103,7 +104,7 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
     try {
       runEnd = await worker.run(runSignal);
     } catch (error) {
-      // It could not even be recorded: the database is away. The job is tried again.
+      // The run could not even be recorded: the database is unreachable. The job is retried.
       log.error({ worker: worker.name, err: toFault(error) }, 'run could not be carried out');
       await sleep(options.failurePauseMs ?? failurePauseMs);
       throw new Error('the run could not be carried out; see the log', { cause: error });
@@ -122,12 +123,12 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
       await pauseUnfit({ ...options, signal, isClockRight: options.isClockRight });
       if (!signal.aborted) await startFetching(worker);
     };
-    // Not awaited: it waits for the run in hand, which is the one that called.
+    // Not awaited: `offWork` waits for the active run, which is the caller.
     resumeLater().catch((error: unknown) => logError(error, `queue of ${worker.name}`));
   }
 
   const waking = new Map<string, 'once' | 'again'>();
-  /** Asks for a run now; further wake-ups within the gap are one more run after it. */
+  /** Requests a run now. Further wake-ups within the gap cause one more run after it. */
   async function wake(worker: RunnableWorker): Promise<void> {
     if (waking.has(worker.name)) {
       waking.set(worker.name, 'again');
@@ -148,7 +149,7 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
     slots: createSlots(toWholeSeconds(worker.everyMs)),
   }));
   const requestedSlots = new Map<string, number>();
-  /** Asks for the runs of the slots that began. @returns how long nothing begins */
+  /** Requests the runs of the slots that began. @returns ms until the next slot begins */
   async function tick(): Promise<number> {
     const now = await options.serverTime();
     let waitMs = tickMaxMs;
@@ -161,7 +162,7 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
     return waitMs;
   }
 
-  /** Says what was repaired: until then a dead process could hold a queue. */
+  /** Repairs timestamps in the future, by which a dead process could hold a queue. */
   async function repair(): Promise<void> {
     const rows = await repairFutureTimes(boss.getDb(), schema);
     if (rows > 0) log.warn({ rows }, 'queue: timestamps in the future were pulled back');
@@ -211,7 +212,7 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
   return {
     async stop(graceMs) {
       stopping.abort();
-      // Each run ends its batch, queues what it left, and completes; then the connections close.
+      // Each run ends its batch, requests the next run, and completes. Then the connections close.
       const stopped = boss.stop({ graceful: true, timeout: graceMs });
       await Promise.all([listening.close(), loops, stopped]);
     },
@@ -219,8 +220,8 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
 }
 
 /**
- * Hears wake-ups on a connection of its own, which comes back by itself. What was said meanwhile
- * is lost, so after that everybody is woken.
+ * Receives wake-ups on a separate connection, which reconnects by itself. Wake-ups during a gap are
+ * lost, so all workers are woken after a reconnect.
  */
 async function listen(
   boss: PgBoss,

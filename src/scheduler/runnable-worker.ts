@@ -1,26 +1,26 @@
 import type { Instant } from '../kernel/instant.ts';
 import type { NextDue } from '../runs/worker.ts';
 
-// The worker as the queue runs it.
+// A worker as the queue runs it.
 
 /** The end of a run. It decides when the next run starts. */
 export type RunEnd =
   | 'done'
-  /** There is more to do: the next run follows at once. */
+  /** Work is left, so the next run follows at once. */
   | 'more'
-  /** Failed by something that passes: the next run follows after a pause. */
+  /** A transient failure: the next run follows after a pause. */
   | 'try-again'
-  /** Failed by something that doesn't pass by itself: the next run is the next slot's. */
+  /** A failure that is not transient: the next run is that of the next slot. */
   | 'failed'
-  /** This process is not fit to run it, another one may be. */
+  /** The clock of this process is wrong, or the time is suspect. Another replica may run it. */
   | 'unfit';
 
 export interface RunnableWorker {
   readonly name: string;
   readonly everyMs: number;
-  /** Longer than any run takes: then it is given up, and somebody else may run it. */
+  /** Longer than any run takes. After this time the job fails, and another replica may run it. */
   readonly runMaxMs: number;
-  /** For one that is woken when something becomes due: see `SubscriptionWorker`. */
+  /** For a worker that is woken when something becomes due (`SubscriptionWorker`). */
   nextDue?(after: Instant | undefined): Promise<NextDue>;
   run(signal: AbortSignal): Promise<RunEnd>;
 }

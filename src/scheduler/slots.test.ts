@@ -6,7 +6,7 @@ import { createSlots } from './slots.ts';
 const seconds = fc.integer({ min: 1, max: 7 * 86_400 });
 const now = fc.integer({ min: 0, max: 4e12 }).map(instant);
 
-test('a slot ends when the next one begins, and not a millisecond before', () => {
+test('a slot ends exactly when the next one begins', () => {
   fc.assert(
     fc.property(seconds, now, (length, at) => {
       const slots = createSlots(length);
@@ -19,7 +19,7 @@ test('a slot ends when the next one begins, and not a millisecond before', () =>
   );
 });
 
-test('two who ask at the same moment mean the same slot', () => {
+test('two requests at the same time belong to the same slot', () => {
   expect(createSlots(600).at(instant(599_999))).toBe(0);
   expect(createSlots(600).at(instant(600_000))).toBe(1);
 });

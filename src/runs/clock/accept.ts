@@ -6,7 +6,7 @@ import { type ClockReading, readClockReading } from '../../db/trusted-time.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
 import { type Actor, recordEvents } from '../../subscription/store/events.ts';
 
-// What a person sees of the time sentinel, and the confirmation of the time.
+// The state of the time sentinel for a person, and the confirmation of the time.
 
 /** A clock that the sentinel compares with. */
 export interface WitnessReading {
@@ -19,7 +19,7 @@ export interface ClockStatus extends ClockReading {
   readonly witnesses: readonly WitnessReading[];
 }
 
-/** The time, its trust, and the clocks that it is compared with. Changes nothing. */
+/** Reads the time, its trust, and the clocks that it is compared with. Changes nothing. */
 export async function readClockStatus(db: Db): Promise<ClockStatus> {
   const { rows } = await sql<WitnessReading>`
     SELECT id, name, at FROM perennial.clock_witness ORDER BY id`.execute(db);
@@ -28,13 +28,11 @@ export async function readClockStatus(db: Db): Promise<ClockStatus> {
 
 export interface AcceptedClock {
   readonly now: Instant;
-  /** null: the time was trusted already, and nothing was changed. */
+  /** null: the time was already trusted, and nothing was changed. */
   readonly accepted: ClockSuspicion | null;
 }
 
-/**
- * Confirms the time and the state of the database as they are now. The witnesses start anew.
- */
+/** Confirms the present time and state of the database. The witnesses start anew. */
 export function acceptClock(db: Db, actor: Actor): Promise<AcceptedClock> {
   return inTransaction(db, async (tx) => {
     const { isStateMissing, now: at, stored } = await readClockReading(tx);

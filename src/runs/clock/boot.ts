@@ -5,8 +5,8 @@ import { type ClockReading, readClockReading } from '../../db/trusted-time.ts';
 import { watchClock } from './watch.ts';
 
 /**
- * Looks at the clocks. After a boot this machine has no witness, so a wrong time would be trusted:
- * the nodes are asked for their uptimes first. Not inside a transaction.
+ * Checks the clocks. After a boot this machine has no witness, so a wrong time would be trusted.
+ * Therefore the uptimes of the nodes are read first. Never call this inside a transaction.
  */
 export async function watchWithNodes(
   db: Db,
@@ -19,7 +19,9 @@ export async function watchWithNodes(
   return watchClock(db, memory === undefined ? { votes } : { memory, votes });
 }
 
-/** For a command, which may be the first work after a boot. A run cannot reach a node (promise 8). */
+/**
+ * For a command, which may be the first work after a boot. A run cannot reach a node (promise 8).
+ */
 export async function watchAfterBoot(db: Db): Promise<void> {
   const reading = await readClockReading(db);
   const { isStored, witness, timeline } = reading;
@@ -27,7 +29,7 @@ export async function watchAfterBoot(db: Db): Promise<void> {
   await watchWithNodes(db, reading);
 }
 
-/** The client of nodes is loaded only if they are asked: commands start faster without it. */
+/** Loads the client of nodes only if it is needed, so that commands start faster. */
 async function readNodeVotes(db: Db): Promise<NodeVote[]> {
   const { readNodeUptimes } = await import('./node-uptimes.ts');
   return readNodeUptimes(db);

@@ -6,12 +6,14 @@ import { connectNode } from '../../xray/grpc/client.ts';
 import type { NodeAddress } from '../../xray/grpc/connect.ts';
 import type { NodeApi } from '../../xray/port.ts';
 
-// The uptimes of nodes as witnesses of the time that passed while no replica ran. A node that was
-// not restarted since shows how much time it was, whatever the clocks of the machines say.
+// The uptimes of nodes as witnesses of the time that passed while no replica ran.
+//
+// A node that was not restarted shows the true duration, independently of the clocks of the
+// machines.
 
 /** A node that takes longer is no witness. */
 const deadlineMs = 3 * secondMs;
-/** Nodes that are asked: more of them prove nothing else. */
+/** The number of nodes that are queried. More nodes prove nothing else. */
 const nodesMax = 20;
 
 interface WitnessNode extends Required<NodeAddress> {
@@ -21,7 +23,10 @@ interface WitnessNode extends Required<NodeAddress> {
   readonly at: Instant;
 }
 
-/** Asks the nodes that were seen at a trusted time, all at once. Silent nodes are left out. */
+/**
+ * Queries the nodes that were seen at a trusted time, all at once. Nodes without an answer are
+ * omitted.
+ */
 export async function readNodeUptimes(
   db: Db,
   connect: (address: NodeAddress) => NodeApi = connectNode,

@@ -10,25 +10,26 @@ import { readSettings } from '../../subscription/store/settings.ts';
 
 // Repair after a step back of the database clock.
 //
-// `installation.clock_high_at` is the latest time that a run, a command or `--now` saw. Each run
-// compares it with now, which costs a row. If now is over a minute behind, the times beyond their
-// horizon (`time-columns.ts`) are pulled back, a part of a table at a time, and then the mark. A
-// repair that was interrupted begins again with the next run. All of it may be repeated.
+// 1. `installation.clock_high_at` is the latest time that a run, a command or `--now` used. Each
+//    run compares it with now, which costs one row.
+// 2. If now is over a minute behind, the times beyond their horizon (`db/time-columns.ts`) are
+//    corrected, a part of a table at a time. Then the mark is lowered.
+// 3. An interrupted repair starts again with the next run. Each step may be repeated.
 
-/** Smaller steps back leave no wait that matters. As the tolerance of the time sentinel. */
+/** Smaller steps back cause no wait that matters. The time sentinel has the same tolerance. */
 const stepBackMinMs = minuteMs;
-/** The mark is this old at most while runs take place. */
+/** While runs take place, the mark is at most this old. */
 const markEveryMs = 10 * secondMs;
-/** A jump that lasts shorter, and that no run meets, is not noted by a command of the API. */
+/** Limit: a shorter jump that meets no run is not recorded by a command of the API. */
 const updateEveryMs = secondMs;
 /** Workers whose items are due again after a repair. */
 const wokenWorkers = ['auto-renewal', 'fast-expiry-cleanup', 'keep-node', 'deliver-notifications'];
-/** 4 MB: some ten thousand rows, a transaction of a tenth of a second. */
+/** 4 MB: about ten thousand rows, a transaction of a tenth of a second. */
 const blocksMax = 512;
 
 /**
- * Raises the mark for a command: one statement, and a write if the mark is over 10 s old. A database
- * that only reads has no mark to raise.
+ * Raises the mark for a command: one statement, and a write if the mark is over 10 s old. A
+ * read-only database has no mark to raise.
  */
 export async function updateHighMark(db: Db): Promise<void> {
   const { rows } = await sql<{ now: Instant; high: Instant | null; isReadOnly: boolean }>`
@@ -41,8 +42,8 @@ export async function updateHighMark(db: Db): Promise<void> {
 }
 
 /**
- * For the commands of a service: each of them raises the mark, with one statement a second at most.
- * The write is a transaction of its own, so commands do not wait for the row of each other.
+ * Raises the mark for the commands of a service, with at most one statement a second. The write has
+ * its own transaction, so commands do not wait for each other at this row.
  */
 export function createHighMarkUpdater(db: Db): () => Promise<void> {
   let sinceLastMs = () => Number.POSITIVE_INFINITY;
@@ -64,11 +65,11 @@ async function writeHighMark(db: Db, now: Instant): Promise<void> {
   );
 }
 
-/** What was pulled back, by table and column. */
+/** The number of corrected values, by table and column. */
 export type RepairCounts = Readonly<Record<string, number>>;
 
 /**
- * Repairs what a wrong clock left, if the clock was set back since the last run.
+ * Repairs the effects of a wrong clock, if the clock was set back after the last run.
  * @returns undefined: no step back, or a time that is not trusted
  */
 export async function repairAfterStepBack(db: Db, now: Instant): Promise<RepairCounts | undefined> {
@@ -89,7 +90,7 @@ export async function repairAfterStepBack(db: Db, now: Instant): Promise<RepairC
   left += await repairTerms(db, now, repaired);
   left += await retryRevivals(db, now, repaired);
   await inTransaction(db, async (tx) => {
-    // Rows that a transaction holds now are left to the next run.
+    // Rows that another transaction holds now are left to the next run.
     if (left === 0) await lowerHighMark(tx, high, now);
     for (const worker of wokenWorkers) {
       await wakeWorker(tx, worker);
@@ -103,14 +104,14 @@ export async function repairAfterStepBack(db: Db, now: Instant): Promise<RepairC
   return repaired;
 }
 
-/** Unless the clock has jumped ahead again meanwhile. */
+/** Lowers the mark, unless the clock has jumped ahead again. */
 async function lowerHighMark(tx: Tx, high: Instant, now: Instant): Promise<void> {
   await sql`
     UPDATE perennial.installation SET clock_high_at = ${isoTime(now)}
     WHERE clock_high_at = ${isoTime(high)}`.execute(tx);
 }
 
-/** @returns how many rows are left, because another transaction has them */
+/** @returns the number of rows left, because another transaction holds them */
 async function repairTable(
   db: Db,
   table: string,
@@ -121,7 +122,7 @@ async function repairTable(
   return forEachPart(db, table, (tx, from) => repairPart(tx, table, columns, from, now, repaired));
 }
 
-/** Does the work for each part of a table. @returns the sum of the results */
+/** Runs the work for each part of a table. @returns the sum of the results */
 async function forEachPart(
   db: Db,
   table: string,
@@ -138,7 +139,7 @@ async function forEachPart(
   return sum;
 }
 
-/** The rows of a part, by their place. */
+/** The rows of a part, by their physical location. */
 const inPart = (from: number) =>
   sql`t.ctid >= ${`(${from},0)`}::tid AND t.ctid < ${`(${from + blocksMax},0)`}::tid`;
 
@@ -146,8 +147,8 @@ const isWrong = ({ column, latest }: RepairedColumn) =>
   `(t.${column} > (${latest}) AND t.${column} < 'infinity')`;
 
 /**
- * One part of a table, by the place of its rows. Rows that are locked are skipped: so this waits for
- * nobody, in whatever order others lock.
+ * Corrects one part of a table, by the physical location of its rows. Locked rows are skipped, so
+ * this waits for no other transaction.
  */
 async function repairPart(
   tx: Tx,
@@ -192,8 +193,8 @@ async function repairPart(
 }
 
 /**
- * Terms that a jump put into force before their period began: they are decided again by the next
- * run of fast-expiry-cleanup. @returns how many rows are left
+ * Terms that a jump put into force before their period began. The next run of fast-expiry-cleanup
+ * decides them again. @returns the number of rows left
  */
 function repairTerms(db: Db, now: Instant, repaired: Record<string, number>): Promise<number> {
   const at = isoTime(now);
@@ -223,8 +224,8 @@ function repairTerms(db: Db, now: Instant, repaired: Record<string, number>): Pr
 }
 
 /**
- * A payment of a jump lies in the future, so its time is at most now: ended subscriptions within the
- * days of revival are due again. @returns how many rows are left
+ * A payment during a jump lies in the future, so its time is lowered to now. Therefore ended
+ * subscriptions within the days of revival are due again. @returns the number of rows left
  */
 async function retryRevivals(
   db: Db,

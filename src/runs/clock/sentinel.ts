@@ -10,8 +10,8 @@ import { WakeableSleep } from '../../leases/wakeable-sleep.ts';
 import { watchWithNodes } from './boot.ts';
 import { watchClock } from './watch.ts';
 
-// The time sentinel of a service: one look every 5 s, whatever the queue does. It needs one
-// connection for a moment. Each minute it logs why the time is not trusted.
+// The time sentinel of a service: one check every 5 s, independently of the queue. A check needs
+// one connection for a moment. If the time is not trusted, the reason is logged each minute.
 
 export interface SentinelLog {
   debug(fields: object, message: string): void;
@@ -23,7 +23,7 @@ export interface SentinelLog {
 export interface Sentinel {
   /** For `/readyz`: a machine whose clock is wrong is not ready. */
   readonly readiness: { readonly name: string; reason(): Promise<string | undefined> };
-  /** Whether the clock of this machine agrees with the database, by the latest look. */
+  /** Whether the clock of this machine agrees with the database, by the latest check. */
   isClockRight(): boolean;
   stop(): Promise<void>;
 }
@@ -32,8 +32,8 @@ const watchEveryMs = 5 * secondMs;
 const logEveryMs = minuteMs;
 
 /**
- * Starts with a look that ends before any work begins: at the first look after a boot of this
- * machine, the nodes are asked for their uptimes.
+ * Starts with a check that ends before any work begins. At the first check after a boot of this
+ * machine, the uptimes of the nodes are read.
  */
 export async function startSentinel(
   db: Db,
@@ -72,7 +72,7 @@ export async function startSentinel(
   };
 }
 
-/** Logs a new reason at once, the same one each minute, and its end. */
+/** Logs a new reason at once, the same reason each minute, and its end. */
 function createReporter(log: SentinelLog): (reading: ClockReading) => void {
   const elapsedMs = stopwatch();
   let last: { readonly about: string; readonly atMs: number } | undefined;

@@ -29,13 +29,13 @@ import { raiseAlarms } from '../../outbox/alarms.ts';
 //
 // A machine whose own clock contradicts the database, and that has no witness, stores nothing.
 //
-// While the time is trusted, each look advances the high-water mark, the witness of this machine and
-// those of the nodes. A suspicious time advances nothing.
+// While the time is trusted, each check advances the high-water mark, the witness of this machine
+// and those of the nodes. A suspect time advances nothing.
 
 export interface ClockEvidence {
-  /** Of a process that looks again and again. */
+  /** Only for a process that checks repeatedly. */
   readonly memory?: ClockMemory;
-  /** What the nodes showed right before. */
+  /** The uptimes of the nodes, read immediately before. */
   readonly votes?: readonly NodeVote[];
 }
 
@@ -43,8 +43,9 @@ export interface ClockEvidence {
 const establishedMs = minuteMs;
 
 /**
- * Looks at the clocks, and stores what follows. One process looks at a time; another one only reads.
- * @returns what was read, with the trust that follows
+ * Checks the clocks, and stores the result. One process checks at a time. Another process only
+ * reads.
+ * @returns the reading, with the trust that follows
  */
 export function watchClock(db: Db, evidence: ClockEvidence = {}): Promise<ClockReading> {
   return inTransaction(db, async (tx) => {
@@ -75,7 +76,7 @@ export function watchClock(db: Db, evidence: ClockEvidence = {}): Promise<ClockR
   });
 }
 
-/** Commits that this process saw, and that are not there. */
+/** Commits that this process read before, and that are missing now. */
 function detectCommitLoss(
   { beat, timeline, wasSynchronous }: ClockReading,
   memory: ClockMemory | undefined,
@@ -89,7 +90,7 @@ function detectCommitLoss(
   );
 }
 
-/** A machine with the same wrong time as the database is named, too. */
+/** If this machine has the same wrong time as the database, the reason names both clocks. */
 function nameBothClocks(suspicion: ClockSuspicion, { skewMs }: ClockReading): ClockSuspicion {
   if (suspicion.cause === 'commits_lost' || Math.abs(skewMs) > skewMaxMs) return suspicion;
   const both = `the clocks of the database and of ${thisMachine.name} are`;
@@ -105,13 +106,14 @@ async function canAdvanceMark(
   if (stored?.cause === 'commits_lost' || suspicion?.cause === 'commits_lost') return false;
   // A suspicion ends by a clock that was there when it began.
   if (suspicion === undefined) return stored === null || witness !== null;
-  // A machine that stood still as a whole contradicts a right time. The others agree with that time.
+  // A machine that was suspended contradicts a right time. The other machines agree with that time.
   return peersAgree(tx, now, suspicion.isBySteps);
 }
 
 /**
- * Another machine, or a node that a keeper has asked, has passed the same time as the database. A
- * clock that goes in steps agrees with each small step, so only a machine without steps counts then.
+ * True if another machine, or a node that a keeper probed, measured the same time as the database.
+ * A clock that moves in steps agrees with each small step. Then only a machine without steps
+ * counts.
  */
 async function peersAgree(tx: Tx, now: Instant, isBySteps = false): Promise<boolean> {
   const [from, to] = [isoTime(later(now, -peerAgeMaxMs)), isoTime(later(now, readDifferenceMaxMs))];
@@ -132,7 +134,7 @@ async function peersAgree(tx: Tx, now: Instant, isBySteps = false): Promise<bool
   return rows[0]?.agree ?? false;
 }
 
-/** Stores and alarms a suspicion. The clock that will end it gets its place, if it has none. */
+/** Stores and alarms a suspicion. Adds a witness that can end it, if there is none. */
 async function writeSuspicion(
   tx: Tx,
   { now, markAt, witness, uptimeMs }: ClockReading,
@@ -142,7 +144,7 @@ async function writeSuspicion(
   await sql`
     UPDATE perennial.clock_state SET suspect_cause = ${cause}, suspect_by_ms = ${Math.round(byMs)},
       suspect_reason = ${reason}, suspect_at = ${isoTime(now)}`.execute(tx);
-  // A machine that came just before may have come with the wrong time.
+  // A machine that arrived just before may have the wrong time.
   await sql`
     DELETE FROM perennial.clock_witness WHERE id NOT LIKE 'node:%' AND id <> ${thisMachine.id}
       AND uptime_ms - since_uptime_ms < ${establishedMs}`.execute(tx);
