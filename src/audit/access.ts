@@ -3,8 +3,8 @@ import { type Instant, isoTime } from '../kernel/instant.ts';
 import { defineCheck } from './check.ts';
 import { additionIsConfirmed, removalIsConfirmed } from './marks.ts';
 
-// Promises 4 and 5 as far as the books go: a credential lives exactly as long as its subscription
-// runs. What the nodes hold is theirs to say: `perennial audit --nodes`.
+// Promises 4 and 5 in the database: a credential is live exactly as long as its subscription runs.
+// `perennial audit --nodes` checks the users of the nodes.
 
 const runningHasACredential = defineCheck<{ customer_id: bigint; id: bigint; expires_at: Instant }>(
   {
@@ -18,7 +18,7 @@ const runningHasACredential = defineCheck<{ customer_id: bigint; id: bigint; exp
         WHERE k.subscription_id = s.id AND k.retired_at IS NULL)`,
     rows: ({ id }) => ({ subscription: [id] }),
     describe: ({ id, expires_at }) =>
-      `subscription ${id} runs until ${isoTime(expires_at)}, and nothing opens a node for it`,
+      `subscription ${id} runs until ${isoTime(expires_at)}, and has no live credential`,
   },
 );
 
@@ -41,15 +41,14 @@ const endedHasNoCredential = defineCheck<{
 });
 
 /**
- * As long as the guard or a quarantine may hold an end without that anybody looked (design,
- * fast-expiry-cleanup).
+ * A guard or a quarantine may hold an end this long without a person (design, fast-expiry-cleanup).
  */
 const heldMax = sql`interval '24 hours'`;
 
 const pastItsEndIsEnded = defineCheck<{ customer_id: bigint; id: bigint; expires_at: Instant }>({
   id: 'past-its-end-is-ended',
   promise: 5,
-  title: 'whoever is past the end by over 24 hours was renewed or ended',
+  title: 'a subscription over 24 hours past its end was renewed or ended',
   find: (now) => sql`
     SELECT s.customer_id, s.id, s.expires_at FROM perennial.subscription s
     WHERE s.state = 'active' AND s.expires_at < ${now} - ${heldMax}`,

@@ -10,17 +10,19 @@ import { auditChecks as allChecks } from './index.ts';
 import { type AuditScan, runScan } from './scan.ts';
 import { auditScans as allScans } from './scans.ts';
 
-// The proof that the books are right, on the live database: all checks on one snapshot, in a
-// transaction that can't write and takes no lock that anybody waits for. What commits meanwhile is
-// not seen, whole or in part. Every check asks the server for what is wrong, so nothing grows here.
+// The audit: runs all checks on one snapshot of the live database.
+//
+// The transaction cannot write, and takes no lock that another session waits for. Later commits are
+// not visible. Each check selects the violations on the server, so memory does not grow with the
+// data.
 
 export interface AuditOptions {
   readonly signal?: AbortSignal;
-  /** Told before each check. */
+  /** Called before each check. */
   readonly onCheck?: (check: AuditCheck, at: number, of: number) => void;
-  /** For tests; all by default. */
+  /** For tests. The default is all checks. */
   readonly checks?: readonly AuditCheck[];
-  /** For tests; all by default. Without them each check runs its own query. */
+  /** For tests. The default is all scans. Without scans each check runs its own query. */
   readonly scans?: readonly AuditScan[];
 }
 
@@ -31,32 +33,35 @@ export interface CheckReport {
   readonly violations: bigint;
   /** The first 20. */
   readonly sample: readonly Violation[];
-  /** With a scan that it shares with others, if it is the first of them. */
+  /** Includes the time of a shared scan, if this check is its first one. */
   readonly tookMs: number;
 }
 
 export interface AuditReport {
   /** No violation. */
   readonly ok: boolean;
-  /** The time of the books, read in the snapshot. */
+  /** The time of the database, read in the snapshot. */
   readonly now: Instant;
   readonly checks: readonly CheckReport[];
-  /** How many rows were looked at, by table. */
+  /** The number of rows that were read, by table. */
   readonly rowCounts: Readonly<Record<string, bigint>>;
-  /** Nodes that do not answer. No violation: their keepers make the changes that wait there. */
+  /**
+   * Nodes that do not answer. This is no violation: their keepers apply the pending changes later.
+   */
   readonly nodesDown: readonly NodeOutage[];
   readonly tookMs: number;
 }
 
 /**
- * Sort and hash tables of a check: with less, a book of a million goes through temporary files;
- * with much more, a small server that serves workers meanwhile would feel it.
+ * Memory of a check for sorts and hash tables. With less, a database of a million customers needs
+ * temporary files. With much more, a small server has too little left for its workers.
  */
 const workMem = '64MB';
 
 /**
- * Runs all checks. It holds one connection of `db` for as long as it takes (half a minute for
- * a million customers on a busy server), so give it a pool that is its own. @throws Fault `interrupted` when `signal` aborts
+ * Runs all checks. It holds one connection of `db` for its whole duration: half a minute for a
+ * million customers on a busy server. So the caller passes a separate pool. @throws Fault
+ * `interrupted` when `signal` aborts
  */
 export async function runAudit(db: Db, options: AuditOptions = {}): Promise<AuditReport> {
   const elapsedMs = stopwatch();
@@ -89,7 +94,7 @@ export async function runAudit(db: Db, options: AuditOptions = {}): Promise<Audi
       });
   } finally {
     interruption.forget();
-    // Whatever a statement said of the session that was ended under it, this is why.
+    // The session was ended under this statement, so its own error is not the reason.
     signal.throwIfAborted();
   }
 }
@@ -115,7 +120,7 @@ export function createInterruptedFault(): Fault {
   return new Fault('transient', 'interrupted', 'audit: interrupted before it had seen everything');
 }
 
-/** The signal of whoever asked, with a fault that a person can read as its reason. */
+/** The signal of the caller, with a fault as its reason that a person can read. */
 function linkSignal(outer: AbortSignal | undefined) {
   const controller = new AbortController();
   const abort = () => controller.abort(createInterruptedFault());
@@ -125,8 +130,8 @@ function linkSignal(outer: AbortSignal | undefined) {
 }
 
 /**
- * Ends the statement that runs, wherever it is, by ending its session: a cancellation that comes
- * a moment before its statement is lost. A server that can't be reached any more has ended it.
+ * Ends the active statement by ending its session, because a cancellation just before its statement
+ * is lost. An unreachable server has ended the session.
  */
 function terminateSession(db: Db, pid: number): void {
   const ignore = () => undefined;
@@ -134,8 +139,8 @@ function terminateSession(db: Db, pid: number): void {
 }
 
 /**
- * Settings for this transaction only, and the time of the books in its snapshot. A nested loop over
- * a whole book, planned from counts that are out of date, would take hours.
+ * Settings for this transaction only, and the time of the database in its snapshot. A nested loop
+ * over a whole table, planned from outdated counts, would take hours.
  */
 async function configureTransaction(
   tx: Tx,
@@ -160,7 +165,7 @@ async function countRows(tx: Tx): Promise<AuditReport['rowCounts']> {
   return rows[0] ?? {};
 }
 
-/** As the outside contract has it (design, external contract), with more beside. */
+/** The external contract of the audit (design, external contract), with further fields. */
 export function toAuditJson({ ok, now, checks, rowCounts, nodesDown, tookMs }: AuditReport) {
   return {
     ok,

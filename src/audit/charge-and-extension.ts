@@ -3,7 +3,7 @@ import { type Instant, isoTime } from '../kernel/instant.ts';
 import { moneyText } from '../kernel/money.ts';
 import { defineCheck, selectRetainedSince } from './check.ts';
 
-// Promise 3: debit, ledger entry, period, end and notice, together or not at all.
+// Promise 3: debit, ledger entry, period, end and notification are stored together or not at all.
 
 export const chargeKinds = sql`('purchase', 'renewal')`;
 
@@ -68,7 +68,7 @@ const chargeIsTheAmount = defineCheck<{
 }>({
   id: 'charge-is-the-amount',
   promise: 3,
-  title: 'what was charged is what the period says it cost',
+  title: 'the charged amount equals the price of the period',
   find: () => sql`
     SELECT p.customer_id, p.id, e.id AS entry_id, p.amount_minor AS amount,
       -e.amount_minor AS charged
@@ -92,7 +92,7 @@ const freeCostsNothing = defineCheck<{
 }>({
   id: 'free-costs-nothing',
   promise: 3,
-  title: 'what was given, tried or imported cost nothing and has no charge',
+  title: 'a granted, trial or imported period has no price and no charge',
   find: () => sql`
     SELECT p.customer_id, p.id, p.source, p.amount_minor AS amount, p.ledger_entry_id AS entry_id
     FROM perennial.period p

@@ -2,41 +2,41 @@ import { type RawBuilder, sql } from 'kysely';
 import type { Tx } from '../db/connect.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 
-/** Rows of the books by table, as an operator would look them up. */
+/** Ids of database rows by table, so that an operator can find the rows. */
 export type ViolationRows = Readonly<Record<string, readonly (bigint | string)[]>>;
 
-/** One violation: whose it is, which rows, and what is wrong with them. */
+/** One violation: the customer, the rows and a description. */
 export interface Violation {
-  /** The customer's Telegram id; null where there is no such customer. */
+  /** null: the customer does not exist. */
   readonly telegramId: bigint | null;
   readonly rows: ViolationRows;
   readonly sentence: string;
 }
 
-/** What a check came to: how many violations, and the first of them. */
+/** The result of a check: the number of violations, and the first of them. */
 export interface CheckFinding {
   readonly violations: bigint;
   readonly sample: readonly Violation[];
 }
 
 /**
- * Something that must hold of the books. It asks for the rows that break it, so that it costs no
- * memory however large the books are.
+ * A condition that the database must meet. A check selects the rows that violate it, so its memory
+ * does not grow with the data.
  */
 export interface AuditCheck {
-  /** Stable: alarms and scripts go by it. */
+  /** Stable, because alarms and scripts use it. */
   readonly id: string;
-  /** The promise of docs/design.md; null for a state that can't be. */
+  /** The promise of docs/design.md. null: an impossible state. */
   readonly promise: number | null;
-  /** What holds, as a sentence without its full stop. */
+  /** The condition as a sentence without its full stop. */
   readonly title: string;
   run(tx: Tx, now: Instant): Promise<CheckFinding>;
 }
 
-/** What each row of a check has beside the columns of its own. */
+/** Columns of each row of a check, beside its own columns. */
 interface ViolationCustomer {
   readonly telegramId: bigint | null;
-  /** The customer's, for amounts. */
+  /** The currency of the customer, for amounts. */
   readonly currency: string;
 }
 
@@ -45,24 +45,25 @@ interface CheckSpec<Row> {
   readonly promise: number | null;
   readonly title: string;
   /**
-   * A query for all violations. Its first column is `customer_id`, its second tells several of one
-   * customer apart. Whole tables are joined by hash: no work that grows faster than the books.
+   * A query for all violations. Its first column is `customer_id`. The second column distinguishes
+   * violations of one customer. Whole tables are joined by hash, so the work grows linearly with
+   * the data.
    */
   readonly find: (now: RawBuilder<Instant>) => RawBuilder<unknown>;
-  /** More columns, read for the sample only; `bad` is the violation. */
+  /** More columns, read for the sample only. `bad` is the violation. */
   readonly extraColumns?: RawBuilder<unknown>;
   readonly rows: (row: Row) => ViolationRows;
   readonly describe: (row: Row & ViolationCustomer) => string;
 }
 
-/** Rows of this kind were kept from this time on; retention deleted older ones. */
+/** Rows of this kind are complete from this time on. Retention deleted older rows. */
 export const selectRetainedSince = (kind: 'notices' | 'events') => sql`coalesce(
   (SELECT before FROM perennial.pruned WHERE kind = ${sql.lit(kind)}), '-infinity'::timestamptz)`;
 
-/** Enough to see a pattern; the count says how many there are. */
+/** Enough to show a pattern. The count states how many violations there are. */
 const sampleMax = 20;
 
-/** Makes a check of its SQL and its words. */
+/** Creates a check from its SQL and its texts. */
 export function defineCheck<Row>(spec: CheckSpec<Row>): AuditCheck {
   const { id, promise, title } = spec;
   return {
@@ -71,7 +72,7 @@ export function defineCheck<Row>(spec: CheckSpec<Row>): AuditCheck {
     title,
     async run(tx, now) {
       const extraColumns = spec.extraColumns === undefined ? sql`` : sql`, ${spec.extraColumns}`;
-      // The customer by a scalar subquery: looked up for the sample, never joined.
+      // A scalar subquery reads the customer for the sample only. A join would read all customers.
       const { rows } = await sql<Row & ViolationCustomer & { violations: bigint }>`
         WITH bad_all AS MATERIALIZED (${spec.find(sql`${isoTime(now)}::timestamptz`)})
         SELECT bad.*, (SELECT count(*) FROM bad_all) AS violations,

@@ -41,7 +41,9 @@ const balanceNotNegative = defineCheck<{
       : `the balance was ${moneyText(balance, currency)} after this entry`,
 });
 
-/** Each entry builds on the one before, hence on all before: the break is named, not what follows. */
+/**
+ * Each entry builds on the previous one, and so on all before. Only the first break is reported.
+ */
 const ledgerRunsOn = defineCheck<{
   customer_id: bigint;
   entry_id: bigint;
@@ -51,7 +53,7 @@ const ledgerRunsOn = defineCheck<{
 }>({
   id: 'ledger-runs-on',
   promise: 1,
-  title: 'each ledger entry builds on the balance that the one before left',
+  title: 'each ledger entry builds on the balance after the previous one',
   find: () => sql`
     SELECT customer_id, id AS entry_id, amount, after, before
     FROM (
@@ -61,14 +63,14 @@ const ledgerRunsOn = defineCheck<{
     WHERE after <> before + amount`,
   rows: (row) => ({ ledger_entry: [row.entry_id] }),
   describe: ({ amount, after, before, currency }) =>
-    `${moneyText(before, currency)} before and ${moneyText(amount, currency)} make ${moneyText(before + amount, currency)}, the entry says ${moneyText(after, currency)}`,
+    `${moneyText(before, currency)} before and ${moneyText(amount, currency)} make ${moneyText(before + amount, currency)}, the entry states ${moneyText(after, currency)}`,
 });
 
-/** Its key is (customer, id), so the database alone doesn't promise it; receipts go by the id. */
+/** The primary key is (customer, id), so it does not guarantee a unique id. Receipts use the id. */
 const ledgerIdOnce = defineCheck<{ customer_id: bigint; entry_id: bigint; other_id: bigint }>({
   id: 'ledger-id-once',
   promise: 1,
-  title: 'a ledger entry has its id to itself',
+  title: 'each ledger entry has its own id',
   find: () => sql`
     SELECT min(customer_id) AS customer_id, id AS entry_id, max(customer_id) AS other_id
     FROM perennial.ledger_entry GROUP BY id HAVING count(*) > 1`,
@@ -106,7 +108,10 @@ const claimNotNegative = defineCheck<{ customer_id: bigint; entry_id: bigint; cl
   describe: ({ claim, currency }) => `the claim was ${moneyText(claim, currency)} after this entry`,
 });
 
-/** A later entry of a payment continues the one before it: a chargeback there, a move to another. */
+/**
+ * A later entry of a payment continues the previous one: a chargeback there, a move to another
+ * customer.
+ */
 const paymentIsOne = defineCheck<{ customer_id: bigint; entry_id: bigint; payment_id: bigint }>({
   id: 'payment-is-one',
   promise: 1,

@@ -1,14 +1,16 @@
 import { type RawBuilder, sql } from 'kysely';
 import { defineCheck, selectRetainedSince } from './check.ts';
 
-// Promise 3, recomputed: the discount of a charge. Each change of a discount is an event with the
-// values before it. So the discount at a charge is the one before the next change, else the present
-// one. The ids of events give the order, because a wrong clock does not change them. The discount of
-// VIPs may be any that `discounts.vip_percent` ever was.
+// Promise 3, recomputed: the discount of a charge.
+//
+// Each change of a discount is an event with the previous values. So the discount at a charge is
+// the one before the next change, otherwise the present one. The ids of events give the order,
+// because a wrong clock does not change them. The discount of VIPs may be any previous value of
+// `discounts.vip_percent`.
 
 const isChange = sql`action = 'set' AND (detail ? 'vip' OR detail ? 'discountPercent')`;
 
-/** `after_id` and `until_id` are ids of events. An older program stored no values before. */
+/** `after_id` and `until_id` are ids of events. An older program stored no previous values. */
 const earlierDiscounts = sql`
   SELECT customer_id, id AS until_id, detail ? 'before' AS is_known,
     lag(id, 1, 0::bigint) OVER (PARTITION BY customer_id ORDER BY id) AS after_id,
@@ -16,7 +18,7 @@ const earlierDiscounts = sql`
     (detail->'before'->>'discount_percent')::int AS discount_percent
   FROM perennial.event WHERE ${isChange}`;
 
-/** The events of charges, of customers whose discount changed. */
+/** The events of charges, of customers with a changed discount. */
 const chargeEvents = sql`
   SELECT customer_id, detail->>'ledger_entry_id' AS entry_id, min(id) AS id
   FROM perennial.event

@@ -3,7 +3,7 @@ import { type Instant, isoTime } from '../kernel/instant.ts';
 import { defineCheck } from './check.ts';
 import { stepBackMax } from './times.ts';
 
-// Credentials, and rows of one customer that belong to another, in states that nothing leads to.
+// Credentials in impossible states, and rows of one customer that belong to another customer.
 
 const oneLiveCredential = defineCheck<{
   customer_id: bigint;
@@ -87,7 +87,7 @@ const periodInItsCurrency = defineCheck<{ customer_id: bigint; id: bigint; paid_
     WHERE p.currency <> c.currency`,
   rows: ({ id }) => ({ period: [id] }),
   describe: ({ id, paid_in, currency }) =>
-    `period ${id} is in ${paid_in}, the customer's books are in ${currency}`,
+    `period ${id} is in ${paid_in}, the currency of the customer is ${currency}`,
 });
 
 export const impossibleAccessChecks = [

@@ -3,7 +3,7 @@ import { type Instant, isoTime } from '../kernel/instant.ts';
 import { defineCheck } from './check.ts';
 import { stepBackMax } from './times.ts';
 
-// Subscriptions and trials in states that no command and no worker leads to.
+// Subscriptions and trials in states that no command and no worker creates.
 
 interface OfSubscription {
   readonly customer_id: bigint;
@@ -21,7 +21,7 @@ const activeHasAPeriod = defineCheck<OfSubscription>({
     WHERE s.state = 'active' AND NOT EXISTS (SELECT FROM perennial.period p
       WHERE p.subscription_id = s.id AND p.refunded_at IS NULL)`,
   rows: toRows,
-  describe: ({ id }) => `subscription ${id} is active, and nothing says until when`,
+  describe: ({ id }) => `subscription ${id} is active, and no live period defines its end`,
 });
 
 const expiredHasEnded = defineCheck<OfSubscription & { expires_at: Instant }>({
@@ -39,12 +39,13 @@ const expiredHasEnded = defineCheck<OfSubscription & { expires_at: Instant }>({
 const renewalIsTried = defineCheck<OfSubscription>({
   id: 'renewal-is-tried',
   promise: null,
-  title: 'an active subscription with auto-renew is not put off for ever',
+  title: 'an active subscription with auto-renewal has a next attempt',
   find: () => sql`
     SELECT customer_id, id FROM perennial.subscription
     WHERE kind = 'paid' AND state = 'active' AND auto_renew AND next_try_at = 'infinity'`,
   rows: toRows,
-  describe: ({ id }) => `subscription ${id} would never be renewed: its next try is at infinity`,
+  describe: ({ id }) =>
+    `subscription ${id} would never be renewed: its next attempt is at infinity`,
 });
 
 const nextPlanHasAPrice = defineCheck<OfSubscription & { plan: string; days: number }>({
@@ -95,7 +96,7 @@ const paidHasAPaidPeriod = defineCheck<OfSubscription>({
     WHERE s.kind = 'paid' AND NOT EXISTS (SELECT FROM perennial.period p
       WHERE p.subscription_id = s.id AND p.source <> 'trial')`,
   rows: toRows,
-  describe: ({ id }) => `subscription ${id} is a paid one that nobody bought, gave or imported`,
+  describe: ({ id }) => `subscription ${id} is paid, but was never bought, given or imported`,
 });
 
 const trialIsFree = defineCheck<OfSubscription & { period_id: bigint }>({
@@ -131,7 +132,7 @@ const oneTrial = defineCheck<{
 const trialIsNoted = defineCheck<{ customer_id: bigint; id: bigint }>({
   id: 'trial-is-noted',
   promise: null,
-  title: 'a customer who had a trial is known to have had it',
+  title: 'a customer with a trial has the time of its use',
   find: () => sql`
     SELECT c.id AS customer_id, min(p.id) AS id
     FROM perennial.period p JOIN perennial.customer c ON c.id = p.customer_id

@@ -12,14 +12,12 @@ import { paymentChecks } from './payments.ts';
 import { receiptChecks } from './receipts.ts';
 import { refundChecks } from './refunds.ts';
 import { rightsChecks } from './rights.ts';
-
 import { servedPartChecks, termChecks } from './terms.ts';
-
 import { chargeTimeChecks, soldTermChecks } from './terms-sold.ts';
 import { timeChecks } from './times.ts';
 import { isolationChecks, replicaChecks } from './workers.ts';
 
-/** Every check, in the order in which they are told. A new one is a line in its promise's file. */
+/** All checks, in the order of their report. A new check is a line in the file of its promise. */
 export const auditChecks: readonly AuditCheck[] = [
   ...conservationChecks,
   ...paymentChecks,
@@ -44,17 +42,17 @@ export const auditChecks: readonly AuditCheck[] = [
   ...installationChecks,
 ];
 
-/** What the promises are called; `null` are the states that can't be. */
+/** The titles of the promises. `null` are the impossible states. */
 export function formatPromiseTitle(promise: number | null): string {
   const title = promise === null ? undefined : promiseTitles[promise];
-  return title === undefined ? "States that can't be" : `Promise ${promise}: ${title}`;
+  return title === undefined ? 'Impossible states' : `Promise ${promise}: ${title}`;
 }
 
 const promiseTitles: Readonly<Record<number, string>> = {
   1: 'conservation',
-  2: 'one charge a period',
-  3: 'charge and extension, together or not at all',
-  4: 'nobody with the money or the right is cut off by us',
+  2: 'one charge per period',
+  3: 'charge and extension together',
+  4: 'no wrongful cut-off',
   5: 'no free access',
   6: 'no lost notification',
   7: 'no outdated notification',

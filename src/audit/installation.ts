@@ -68,7 +68,7 @@ const reviewEnds = defineCheck<WithoutCustomer & { id: bigint; ordered_at: Insta
     `price review ${id} was ordered at ${isoTime(ordered_at)}, and runs since then left it`,
 });
 
-/** Workers whose items are subscriptions. */
+/** Workers with subscriptions as their items. */
 const ofSubscriptions = sql`('auto-renewal', 'fast-expiry-cleanup', 'trial-notifications',
   'expiry-reminders')`;
 

@@ -2,16 +2,20 @@ import { type RawBuilder, sql } from 'kysely';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { defineCheck } from './check.ts';
 
-// Promises 4 and 5 on their way to the nodes: what a node may still have to be told is a mark, and
-// no mark is older than it may be. By when it was made: of an older wrong that a comparison has just
-// found, the mark is new, and it is on its way.
+// Promises 4 and 5 on the way to the nodes: a mark describes each pending change of a node, and no
+// mark is too old.
 //
-// A removal on a node that is up: 5 minutes. Its keeper is told within a second and tries every 4 s
-// at most while the node is at fault; a refusal that it doesn't know is tried three times by then.
-// An addition there: an hour. A node of a million users that was started is full after half of that
-// at 50 ms of distance, and everybody who is waiting has a mark all the while.
-// On a node that is down: a day. Nobody can be taken off there, nor connect; but whoever has a node
-// that doesn't come back should give it up. A node that nobody has ever reached has nobody of ours.
+// The age is that of the mark. If a comparison finds an older difference, its mark is new, and the
+// change is on its way.
+//
+// 1. A removal on a reachable node may take 5 min. Its keeper is notified within a second. While
+//    the node has faults, the keeper retries at least every 4 s. In this time it has tried an
+//    unknown refusal three times.
+// 2. An addition on a reachable node may take an hour. A restarted node with a million users is
+//    full after half of that at 50 ms of distance. All waiting users have a mark meanwhile.
+// 3. A change on an unreachable node may take a day. Its users can neither be removed nor connect.
+//    A node that does not come back should be removed.
+// 4. A node that was never reached has none of our users.
 
 interface Row {
   readonly customer_id: bigint;
@@ -22,7 +26,7 @@ interface Row {
   readonly up: boolean;
 }
 
-/** Its last probe was well, and is the last but some: they come every 2 s. */
+/** The last probe succeeded and is recent. Probes come every 2 s. */
 const isUp = (now: RawBuilder<Instant>) =>
   sql`n.failures = 0 AND n.last_seen_at > ${now} - interval '1 minute'`;
 
@@ -51,26 +55,24 @@ const selectOldMarks = (
 const toRows = ({ id, node }: Row) => ({ node: [node], subscription: [id] });
 
 const formatSince = ({ node, marked_at, last_error, up }: Row): string =>
-  `since ${isoTime(marked_at)}; node ${node} is ${up ? 'up' : 'down'}${last_error === null ? '' : `, and said last: ${last_error}`}`;
+  `since ${isoTime(marked_at)}; node ${node} is ${up ? 'reachable' : 'unreachable'}${last_error === null ? '' : `, its last error: ${last_error}`}`;
 
 export const additionIsConfirmed = defineCheck<Row>({
   id: 'addition-is-confirmed',
   promise: 4,
-  title:
-    'a node that is up has let in who may connect within an hour, one that is down within a day',
+  title: 'a reachable node has applied each addition within an hour, another one within a day',
   find: (now) => selectOldMarks(now, sql`NOT ${isRemoval}`, '1 hour'),
   rows: toRows,
   describe: (row) =>
-    `subscription ${row.id} is to be let in, and it isn't known to be, ${formatSince(row)}`,
+    `subscription ${row.id} has an addition that is not confirmed, ${formatSince(row)}`,
 });
 
 export const removalIsConfirmed = defineCheck<Row>({
   id: 'removal-is-confirmed',
   promise: 5,
-  title:
-    'a node that is up has confirmed each removal within 5 minutes, one that is down within a day',
+  title: 'a reachable node has confirmed each removal within 5 minutes, another one within a day',
   find: (now) => selectOldMarks(now, isRemoval, '5 minutes'),
   rows: toRows,
   describe: (row) =>
-    `subscription ${row.id} is to be shut out, and isn't known to be, ${formatSince(row)}`,
+    `subscription ${row.id} has a removal that is not confirmed, ${formatSince(row)}`,
 });

@@ -5,8 +5,10 @@ import { defineCheck, selectRetainedSince } from './check.ts';
 import { toIsoTimeSql } from './receipts.ts';
 import { stepBackMax } from './times.ts';
 
-// Promises 6 and 7 as far as the database shows: no cause lacks its notification, none waits while
-// its courier sends others, and none warned of an end that was past.
+// Promises 6 and 7 in the database: no notification is missing, stuck or outdated.
+//
+// Each cause has its notification. No notification waits while its courier sends others. No
+// reminder warned of a past end.
 
 interface Row {
   readonly customer_id: bigint | null;
@@ -16,7 +18,9 @@ interface Row {
 
 const toRows = ({ id }: Row) => ({ notification: [id] });
 
-/** A chargeback takes the refund of the unused part at once, so the customer gets no message of it. */
+/**
+ * A chargeback takes the refund of the unused part at once, so the customer gets no message of it.
+ */
 const wasChargedBack = sql`EXISTS (SELECT FROM perennial.event v
   CROSS JOIN LATERAL jsonb_array_elements_text(v.detail->'period_ids') AS ended (id)
   WHERE v.customer_id = p.customer_id AND v.action = 'charged_back' AND ended.id = p.id::text)`;
@@ -76,7 +80,7 @@ const waitMax = sql`interval '24 hours'`;
 export const isLongDue = (now: RawBuilder<Instant>) => sql`(
   n.state IN ('pending', 'uncertain') AND n.next_attempt_at < ${now} - ${waitMax})`;
 
-/** The last time at which each courier sent, by channel and by what may wait. */
+/** The last time at which each courier sent, by channel and by bulk. */
 const lastSent = sql`
   SELECT CASE channel WHEN 'log' THEN 'telegram' ELSE channel END AS channel, bulk,
     max(sent_at) AS at
@@ -98,7 +102,7 @@ const pendingIsSent = defineCheck<Row & { due_at: Instant; sent_at: Instant }>({
     `the ${kind} of notification ${id} is due since ${isoTime(due_at)}; its courier sent another one at ${isoTime(sent_at)}`,
 });
 
-/** Each period is longer than its last reminder is ahead of the end, which is 6 hours at most. */
+/** Each period is longer than the lead of its last reminder, which is 6 hours at most. */
 export const hasNoReminder = (now: RawBuilder<Instant>) => sql`(s.state = 'active'
   AND s.remind_at IS NULL AND s.expires_at > ${now} + interval '6 hours' + ${stepBackMax})`;
 
@@ -114,7 +118,7 @@ const reminderIsPlanned = defineCheck<{ customer_id: bigint; id: bigint; expires
     `subscription ${id} ends at ${isoTime(expires_at)}, and no reminder of it is planned`,
 });
 
-/** The last time at which a worker or a courier was at work. */
+/** The last time at which a worker or a courier was active. */
 export const lastWork = sql`(SELECT max(at) FROM (
   SELECT max(started_at) AS at FROM perennial.worker_run
   UNION ALL SELECT max(passed_at) FROM perennial.worker_state
@@ -124,7 +128,7 @@ export const lastWork = sql`(SELECT max(at) FROM (
 const sendingEnds = defineCheck<Row & { since: Instant }>({
   id: 'sending-ends',
   promise: 6,
-  title: 'a send that began has ended, or was given up',
+  title: 'a send that began has ended, or was abandoned',
   find: (now) => sql`
     SELECT n.customer_id, n.id, n.kind, n.sending_since AS since FROM perennial.notification n
     WHERE n.state = 'sending' AND (n.sending_since < ${now} - ${waitMax}

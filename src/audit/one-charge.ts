@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { defineCheck } from './check.ts';
 
-// Promise 2: one charge a period. Asked of the rows, whatever constraints there are.
+// Promise 2: one charge per period, checked on the rows and independent of constraints.
 
 const onePeriodAStart = defineCheck<{
   customer_id: bigint;
@@ -24,7 +24,7 @@ const onePeriodAStart = defineCheck<{
   describe: (row) => `${row.count} live periods start at ${isoTime(row.starts_at)}`,
 });
 
-/** Those that start together are the check's above; GROUPS leaves them out of the frame. */
+/** Periods with the same start belong to the check above. GROUPS excludes them from the frame. */
 const noOverlap = defineCheck<{
   customer_id: bigint;
   id: bigint;

@@ -16,7 +16,7 @@ const paymentOnce = defineCheck<{
 }>({
   id: 'payment-once',
   promise: 1,
-  title: 'a payment is credited once, in whatever spelling of its provider',
+  title: 'a payment is credited once, in any spelling of its provider',
   find: () => sql`
     WITH shared AS MATERIALIZED (
       SELECT ${reference} AS reference FROM perennial.ledger_entry e
@@ -63,7 +63,8 @@ const eventHasItsEntry = defineCheck<{ customer_id: bigint; id: bigint; entry_id
       AND NOT EXISTS (SELECT FROM perennial.ledger_entry e
         WHERE e.customer_id = v.customer_id AND e.id::text = v.detail->>'ledger_entry_id')`,
   rows: ({ id }) => ({ event: [id] }),
-  describe: ({ id, entry_id }) => `event ${id} names ledger entry ${entry_id}, which is not there`,
+  describe: ({ id, entry_id }) =>
+    `event ${id} names ledger entry ${entry_id}, which does not exist`,
 });
 
 export const paymentChecks = [paymentOnce, entryIsInTheTimeline, eventHasItsEntry];

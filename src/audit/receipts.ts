@@ -3,8 +3,9 @@ import type { Instant } from '../kernel/instant.ts';
 import { isCurrency, minorDigits, moneyText } from '../kernel/money.ts';
 import { defineCheck } from './check.ts';
 
-// Promises 3 and 6: a receipt states what was charged, and it is not dropped. Amounts and times are
-// compared as texts in the form in which they are stored, so no wrong text fails the audit.
+// Promises 3 and 6: a receipt states the charged amount, and is not dropped.
+//
+// Amounts and times are compared as texts in their stored form, so no wrong text fails the audit.
 
 /** Currencies by their digits after the point, without the many that have two. */
 function listCurrencies(digits: number): string {
@@ -70,7 +71,9 @@ const receiptIsOfItsCharge = defineCheck<{
     `${moneyText(charged, currency)} were charged; the receipt states ${amount} ${paid_in} from ${starts_at} to ${ends_at}`,
 });
 
-/** Only a person or their age drops them: the money moved (`notifications/relevance.ts`). */
+/**
+ * Only a person or their age drops them, because the money moved (`notifications/relevance.ts`).
+ */
 export const isDropped = (now: RawBuilder<Instant>) => sql`(n.kind IN ('receipt', 'refund')
   AND n.state = 'suppressed'
   AND coalesce(n.reason, '') NOT IN ('cancelled', 'cancelled, may have arrived')

@@ -2,8 +2,10 @@ import { type RawBuilder, sql } from 'kysely';
 import { moneyText } from '../kernel/money.ts';
 import { defineCheck } from './check.ts';
 
-// Promise 3, the way back: money and period are given up together. A change of plan may give back
-// several periods; a period whose unused part is worth nothing is refunded without an entry.
+// Promise 3, backwards: a refund returns the money and ends the period together.
+//
+// A change of plan may refund several periods. If the unused part of a period is worth nothing, the
+// period is refunded without an entry.
 
 const refundHasItsPeriod = defineCheck<{ customer_id: bigint; entry_id: bigint; amount: bigint }>({
   id: 'refund-has-its-period',
@@ -16,7 +18,7 @@ const refundHasItsPeriod = defineCheck<{ customer_id: bigint; entry_id: bigint; 
       AND NOT EXISTS (SELECT FROM perennial.period p WHERE p.refund_entry_id = e.id)`,
   rows: (row) => ({ ledger_entry: [row.entry_id] }),
   describe: ({ amount, currency }) =>
-    `${moneyText(amount, currency)} went back, but no period was given up for it`,
+    `${moneyText(amount, currency)} went back, but no period was refunded by it`,
 });
 
 const refundedHasItsRefund = defineCheck<{

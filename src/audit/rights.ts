@@ -2,8 +2,9 @@ import { sql } from 'kysely';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { defineCheck, selectRetainedSince } from './check.ts';
 
-// Promise 5, rights that an operator gives or takes: each has its event in the timeline. Customers
-// who are older than the oldest kept event are left out.
+// Promise 5: each right that an operator gives or takes has its event in the timeline.
+//
+// Customers who are older than the oldest kept event are excluded.
 
 interface OfSubscription {
   readonly customer_id: bigint;

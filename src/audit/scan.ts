@@ -3,16 +3,17 @@ import type { Tx } from '../db/connect.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 
 /**
- * One pass over joined tables that rules out many checks at once. In a database without violations
- * this is all that these checks cost: only a check that the scan suspects is asked by its own
- * query, which counts the violations and reads the sample.
+ * One pass over joined tables that rules out many checks at once. A database without violations
+ * costs only the scans. A suspected check runs its own query, which counts the violations and reads
+ * the sample.
  */
 export interface AuditScan {
-  /** A FROM clause. Tables are joined by hash, and without a constraint that is trusted. */
+  /** A FROM clause. Tables are joined by hash, and without reliance on a constraint. */
   readonly from: (now: RawBuilder<Instant>) => RawBuilder<unknown>;
   /**
-   * By the id of a check: SQL of an aggregate that is true if any row may break it. It may suspect
-   * too much, which costs time. It never misses a row that the check's own query finds.
+   * By the id of a check: SQL of an aggregate that is true if any row may violate the check. A
+   * false suspicion costs time only. The aggregate never misses a row that the query of the check
+   * finds.
    */
   readonly suspects: (now: RawBuilder<Instant>) => Readonly<Record<string, RawBuilder<unknown>>>;
 }

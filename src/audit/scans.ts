@@ -18,10 +18,14 @@ import { isOtherInForce, isUnplanned } from './terms.ts';
 import { datedPrices, isEarly, isOtherLength, isOtherPrice, replacedSince } from './terms-sold.ts';
 import { selectWrongTables, stepBackMax } from './times.ts';
 
-// The scans, each named by the rows that it reads. For each planted corruption, the scans and the
-// queries of the checks are compared (test/integration/audit/scans.test.ts).
+// The scans, each named by the rows that it reads.
+//
+// For each planted corruption, a test compares the scans with the queries of the checks
+// (`test/integration/audit/scans.test.ts`).
 
-/** Customers with all their entries. An entry is broken if it does not build on the one before. */
+/**
+ * Customers with all their entries. An entry is broken if it does not build on the previous one.
+ */
 const ledgers: AuditScan = {
   from: () => sql`perennial.customer c FULL JOIN (
     SELECT customer_id, sum(amount_minor) AS amount, sum(claim_minor) AS claim,
@@ -54,7 +58,7 @@ const timeline: AuditScan = {
   }),
 };
 
-/** Charges with their periods, receipts and discounts, and the times of the price that was charged. */
+/** Charges with their periods, receipts and discounts, and the times of the charged price. */
 const charges: AuditScan = {
   from: () => sql`
     (SELECT * FROM perennial.ledger_entry WHERE kind IN ${chargeKinds}) e
@@ -113,8 +117,8 @@ const periods: AuditScan = {
 };
 
 /**
- * Subscriptions with all their periods and credentials. If no live period begins before the end of
- * the one before it, then no two of them overlap.
+ * Subscriptions with all their periods and credentials. If each live period begins at or after the
+ * end of the previous one, no two of them overlap.
  */
 const subscriptions: AuditScan = {
   from: () => sql`perennial.subscription s
@@ -166,7 +170,7 @@ const notifications: AuditScan = {
   }),
 };
 
-/** One row for each table that has times which cannot be as they are. */
+/** One row for each table with impossible times. */
 const times: AuditScan = {
   from: (now) => sql`(${sql.join(selectWrongTables(now), sql` UNION ALL `)}) t`,
   suspects: () => ({

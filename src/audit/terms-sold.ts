@@ -4,9 +4,10 @@ import { moneyText } from '../kernel/money.ts';
 import { defineCheck } from './check.ts';
 import { isExplained, stepBackMax } from './times.ts';
 
-// Promises 2 and 3, recomputed: what a charged period cost, how long it is, and where it starts.
-// `list_minor`, `discount_percent` and `period_days` are null in rows of older programs. Those are
-// compared with the price list alone.
+// Promises 2 and 3, recomputed: the price, the length and the start of a charged period.
+//
+// `list_minor`, `discount_percent` and `period_days` are null in rows of older programs. Such rows
+// are compared with the price list alone.
 
 interface OfPeriod {
   readonly customer_id: bigint;
@@ -40,7 +41,7 @@ const amountIsItsPrice = defineCheck<
       : `period ${id} cost ${moneyText(amount, currency)}; its list price is ${moneyText(list, currency)}, less ${percent}%${cap === null ? '' : `, at most ${moneyText(cap, currency)}`}`,
 });
 
-/** The length that a charged period was sold with. */
+/** The length with which a charged period was sold. */
 const days = sql`coalesce(p.period_days * interval '24 hours', p.ends_at - p.starts_at)`;
 
 /** The prices with the time at which another one replaces each. */
@@ -49,7 +50,9 @@ export const datedPrices = sql`
     lead(valid_from) OVER (PARTITION BY plan, currency, period_days ORDER BY valid_from) AS until
   FROM perennial.plan_price`;
 
-/** A price that was replaced before was not in force any more. A charge of a wrong time is left out. */
+/**
+ * A price that was replaced before was no longer in force. Charges of a wrong time are excluded.
+ */
 export const replacedSince = sql`CASE WHEN ${sql.raw(isExplained('e.created_at'))}
   THEN '-infinity' ELSE e.created_at - ${stepBackMax} END`;
 

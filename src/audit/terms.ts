@@ -2,8 +2,9 @@ import { type RawBuilder, sql } from 'kysely';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { defineCheck } from './check.ts';
 
-// The terms of a subscription are those of the period in force (`subscription/rules/terms.ts`). Rows from
-// before the terms were stored are left out.
+// The terms of a subscription are those of the period in force (`subscription/rules/terms.ts`).
+//
+// Rows from before the terms were stored are excluded.
 
 interface OfPeriod {
   readonly customer_id: bigint;
@@ -26,7 +27,7 @@ export const isOtherInForce = (now: RawBuilder<Instant>) => sql`(s.state = 'acti
   AND p.refunded_at IS NULL AND p.part_of IS NULL
   AND p.starts_at <= ${now} - ${changeDelayMax} AND p.ends_at > ${now} AND ${isStored} AND ${differs})`;
 
-/** True if the coming period `p` has other terms than `s`, and no change is planned by its start. */
+/** True if the coming period `p` has other terms than `s`, without a planned change at its start. */
 export const isUnplanned = (now: RawBuilder<Instant>) => sql`(s.state = 'active'
   AND p.refunded_at IS NULL AND p.starts_at > ${now} AND ${isStored} AND ${differs}
   AND (s.changes_at IS NULL OR s.changes_at > p.starts_at))`;

@@ -3,8 +3,10 @@ import { pastColumns, repairedColumns, waitingColumns } from '../db/time-columns
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { defineCheck } from './check.ts';
 
-// Times that lie further ahead of now than they can, by the table that the repair after a step back
-// of the clock uses (`db/time-columns.ts`). Each check reads a table once, whatever its columns.
+// Times that are further ahead of now than possible, by the table of the repair
+// (`db/time-columns.ts`).
+//
+// Each check reads a table once, for all of its columns.
 
 /** A step back of the clock within the tolerance of the time sentinel is no violation. */
 export const stepBackMax = sql`interval '1 minute'`;
@@ -51,7 +53,7 @@ interface Row {
   readonly at: Instant;
 }
 
-/** All wrong times of these columns. `unnest` runs for the rows with a wrong time only. */
+/** All wrong times of these columns. `unnest` runs only for the rows with a wrong time. */
 function selectWrongTimes(
   columns: readonly Column[],
   now: RawBuilder<Instant>,
@@ -78,8 +80,8 @@ function selectWrongTimes(
 const toRows = ({ place, id }: Row) => ({ [place]: [id] });
 
 /**
- * Times that the repair leaves as they are keep a time of a clock that ran ahead. The repair after
- * its step back recorded until when it was ahead (`runs/clock/repair.ts`).
+ * The repair leaves some times of a clock that ran ahead. It recorded until when the clock was
+ * ahead (`runs/clock/repair.ts`).
  */
 export const isExplained = (time: string): string => `${time} <= (
   SELECT max((v.detail->>'was_ahead_until')::timestamptz) FROM perennial.event v
@@ -117,7 +119,7 @@ const pastIsPast = defineCheck<Row>({
 });
 
 /**
- * Beside the horizon: a horizon that a setting made shorter, or a gateway that asked for a longer
+ * Tolerance beyond the horizon: a setting made the horizon shorter, or a gateway asked for a longer
  * pause.
  */
 const toSlack = (place: string): string => (place === 'courier.rests_until' ? '30 days' : '1 day');
@@ -145,7 +147,7 @@ const waitTimes: readonly Column[] = [
   remindAt,
 ];
 
-/** For each table, whether any of its rows breaks `past-is-past` or `wait-has-its-horizon`. */
+/** For each table, whether any of its rows violates `past-is-past` or `wait-has-its-horizon`. */
 export function selectWrongTables(now: RawBuilder<Instant>): RawBuilder<unknown>[] {
   const byTable = Object.entries(
     Object.groupBy([...pastTimes, ...waitTimes], ({ table }) => table),

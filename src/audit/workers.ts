@@ -4,8 +4,10 @@ import { defineCheck } from './check.ts';
 import { lastWork } from './notifications.ts';
 import { stepBackMax } from './times.ts';
 
-// Promises 9 and 10 as far as the database shows: items in quarantine are retried, runs end and
-// leave a record, workers run, and fences are those that the sequences issued.
+// Promises 9 and 10 in the database: quarantine, runs and fences.
+//
+// Items in quarantine are retried. Runs end and leave a record. Workers run. The sequences issued
+// all epochs and versions.
 
 const quarantineIsRetried = defineCheck<{
   customer_id: null;
@@ -63,7 +65,7 @@ const endedAfterItsStart = defineCheck<Run & { finished_at: Instant }>({
     `run ${id} of ${worker} ended at ${isoTime(finished_at)} and began at ${isoTime(started_at)}`,
 });
 
-/** Workers whose runs write events, and so have a record. */
+/** Workers with events, and so with a record of each run. */
 const recording = sql`('auto-renewal', 'fast-expiry-cleanup')`;
 
 const workIsRecorded = defineCheck<{ customer_id: null; worker: string; at: Instant }>({

@@ -99,7 +99,7 @@ test('what stands in the books is text in each format, whatever it is', () => {
   expect(formatAuditText(report)).toBe(`Promise 1: conservation
   ✓ this holds
 
-States that can't be
+Impossible states
   ✗ this does not: 22 violations (odd)
       no customer, period 1 and 2: <script>alert("it's")</script> | & *
       and 21 more
