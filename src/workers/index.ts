@@ -13,18 +13,18 @@ import { raiseAlarmsWorker } from './raise-alarms/worker.ts';
 import { reconcileXrayState } from './reconcile-xray-state/worker.ts';
 import { trialNotifications } from './trial-notifications/worker.ts';
 
-/** A worker as those see it who only start it. */
+/** A worker for its callers, which only run or preview it. */
 export interface Worker {
   readonly name: string;
-  /** How often it runs unless the configuration says otherwise. */
+  /** The interval, unless the configuration sets another one. */
   readonly everyMs: number;
-  /** When something becomes due by itself, for one that is woken then. */
+  /** For a worker that is woken when something becomes due by itself. */
   readonly nextDue?: SubscriptionWorker<unknown, unknown>['nextDue'];
   run(context: RunContext): Promise<RunRow>;
   preview(context: WorkerPreviewContext, report: (preview: Preview) => void): Promise<void>;
 }
 
-/** `url`: for a worker that needs a connection of its own to compare. */
+/** `url` is for a worker that compares on a separate connection. */
 export interface WorkerPreviewContext extends PreviewContext {
   readonly url: string;
 }
@@ -39,7 +39,7 @@ function toWorker<Facts, Outcome>(worker: SubscriptionWorker<Facts, Outcome>): W
   };
 }
 
-/** Every worker that goes by a timetable. A new one is a folder and a line. */
+/** The workers with a schedule. A new worker is a folder and a line here. */
 export const workers: readonly Worker[] = [
   toWorker(autoRenewal),
   toWorker(fastExpiryCleanup),
@@ -49,7 +49,7 @@ export const workers: readonly Worker[] = [
   raiseAlarmsWorker,
 ];
 
-/** Those that somebody may run: also the one that a service runs for as long as it lives. */
+/** The workers that a person may run. This adds the worker that a service runs all the time. */
 export const createRunnableWorkers = (delivery: () => Delivery): readonly Worker[] => [
   ...workers,
   deliverNotifications(delivery),

@@ -10,15 +10,17 @@ import { type DueItemRow, isAfterCursor, isNotQuarantined, toDueItem } from '../
 import { releaseQuarantined } from '../runs/quarantine.ts';
 import type { BatchResult, DuePass } from '../runs/worker.ts';
 
-// What the two workers share that remind: they go by `remind_at`, which says when there is
-// something to look at, and is never later than what it stands for. Whoever writes an end sets it
-// (`subscription/`); a look sets when the next one is. Null: nothing more until the end changes.
+// The common part of the two workers that remind.
+//
+// `remind_at` is the time of the next check, and never later than the reminder that it stands for.
+// Each command that writes an end sets it (`subscription/`). A check sets the next time. Null: no
+// check until the end changes.
 
 /**
- * Running ones of a kind whose `remind_at` has come, in its order. Reads `subscription_reminding`
- * up to now, so a page costs its own rows and those of the other kind that are due. One that is
- * past its end and waits there (for a guard, for the next minute) is left as it is: a clock that
- * jumped, and came back, must not have used up anybody's reminders.
+ * Running subscriptions of a kind with a due `remind_at`, in its order. Reads
+ * `subscription_reminding` up to now, so a page costs its own rows and the due rows of the other
+ * kind. A subscription past its end that still waits there (for a guard, or for the next minute) is
+ * left as it is. So a clock that jumps ahead and back uses up no reminders.
  */
 export const createReminderPass =
   (kind: SubscriptionKind): DuePass =>
@@ -33,10 +35,10 @@ export const createReminderPass =
     return rows.map(toDueItem);
   };
 
-/** What a batch of looks comes to. */
+/** The result of a batch of checks. */
 export interface ReminderBatch {
   readonly notices: readonly NewNotice[];
-  /** Each that was looked at, and when to look again. */
+  /** The next check of each subscription of the batch. */
   readonly updates: readonly RemindAtUpdate[];
 }
 
@@ -45,7 +47,7 @@ export interface RemindAtUpdate {
   readonly nextAt: Instant | null;
 }
 
-/** Writes a batch: the notices, and when each is looked at again. */
+/** Writes a batch: the notifications, and the times of the next checks. */
 export async function writeReminders(
   tx: Tx,
   worker: string,
@@ -53,7 +55,7 @@ export async function writeReminders(
   now: Instant,
 ): Promise<Pick<BatchResult, 'changed' | 'counts'>> {
   let enqueued = 0n;
-  // What refers to a subscription comes before it is changed, see `renew`.
+  // Rows that refer to a subscription are written before it is changed, see `renewSubscriptions`.
   await sendPipelined([
     async () => {
       enqueued = await enqueueNotifications(tx, notices, now);

@@ -4,8 +4,9 @@ import { type DueItemRow, isAfterCursor, isNotQuarantined, toDueItem } from '../
 import type { DuePass } from '../../runs/worker.ts';
 
 /**
- * Never tried for this period, in the order of their end. Unlocked: it only says where to look.
- * Reads `subscription_due`, which holds what is due and what will be, so a page costs its own rows.
+ * Due rows without an attempt for this period, in the order of their end. The rows are not locked,
+ * so they only name candidates. Reads `subscription_due`, which contains due and future rows, so a
+ * page costs its own rows.
  */
 export const findDueRenewals: DuePass = async (tx, { now, settings }, { after, max, skip }) => {
   const { rows } = await sql<DueItemRow>`
@@ -19,7 +20,7 @@ export const findDueRenewals: DuePass = async (tx, { now, settings }, { after, m
   return rows.map(toDueItem);
 };
 
-/** Tried, short of money, and to be tried again now. Reads `subscription_retry`. */
+/** Rows whose balance was too low and whose next attempt is due. Reads `subscription_retry`. */
 export const findRenewalRetries: DuePass = async (tx, { now }, { after, max, skip }) => {
   const { rows } = await sql<DueItemRow>`
     SELECT s.id AS "subscriptionId", s.customer_id AS "customerId", s.next_try_at AS at

@@ -24,8 +24,10 @@ import {
 } from '../../subscription/store/renewal-facts.ts';
 import { findDueRenewals, findRenewalRetries } from './store.ts';
 
-// Renews what is due from the balance. When and how much: `subscription/rules/renewal.ts`. Needs no
-// node: a renewal keeps the credential, so nothing changes for whoever is connected.
+// auto-renewal renews due subscriptions from the balance.
+//
+// `subscription/rules/renewal.ts` decides when and for how much. A renewal keeps the credential, so
+// it needs no node and no connected user notices it.
 
 type Decision = RenewalDecision | HeldCharge;
 type Outcome = DecidedItem<SubscriptionRenewalFacts, Decision>;
@@ -33,7 +35,8 @@ type Outcome = DecidedItem<SubscriptionRenewalFacts, Decision>;
 export const autoRenewal: SubscriptionWorker<SubscriptionRenewalFacts, Outcome> = {
   name: 'auto-renewal',
   everyMs: 10 * minuteMs,
-  // What was tried before ends before what comes due now: a customer's money goes by their order.
+  // An attempt of earlier ends before a new due row ends. So a balance is spent in the order of
+  // ends.
   passes: [findRenewalRetries, findDueRenewals],
   pipelined: true,
   read: readRenewalFacts,
@@ -92,8 +95,8 @@ export const autoRenewal: SubscriptionWorker<SubscriptionRenewalFacts, Outcome> 
       short.flatMap(toLowBalanceNotices),
       batch.now,
     );
-    // What the rule could decide is in no trouble any more, also where the answer was to wait: in
-    // quarantine it would stay connected past its end.
+    // A decision takes the item out of quarantine, also if the decision is to wait. In quarantine
+    // the subscription would stay connected past its end.
     const decided = [...renewals, ...short.map((row) => row.facts), ...givenUp];
     await releaseQuarantined(
       tx,
@@ -112,7 +115,7 @@ export const autoRenewal: SubscriptionWorker<SubscriptionRenewalFacts, Outcome> 
         ...(held > 0 ? { held } : {}),
         ...(late > 0 ? { [batch.confirmed ? 'confirmed' : lateChargesKey]: late } : {}),
       },
-      // What was renewed days late may have to be renewed once more.
+      // A subscription that was renewed days late may be due again.
       dueAgain: renewals.some((row) => row.endsAt <= later(batch.now, batch.settings.windowMs)),
     };
   },
@@ -128,7 +131,9 @@ function toQuarantinedItem(facts: SubscriptionRenewalFacts): QuarantinedItem {
   };
 }
 
-/** Told once a period: the key names the end that can't be paid for. An ended one was told. */
+/**
+ * One notification per period: the key names the end that cannot be paid for. An ended one has it.
+ */
 function toLowBalanceNotices(row: {
   readonly facts: SubscriptionRenewalFacts;
   readonly priceMinor: bigint;
@@ -144,7 +149,7 @@ function toLowBalanceNotices(row: {
       dedupeKey: `low_balance:${facts.subscriptionId}:${facts.expiresAt}`,
       params: {
         price: majorUnits(row.priceMinor, facts.currency),
-        // As the run saw it, what earlier ones took gone already; put right when it is sent.
+        // By the balance after the earlier subscriptions of this run. Corrected when it is sent.
         missing: majorUnits(row.missingMinor, facts.currency),
         others: null,
         currency: facts.currency,

@@ -8,14 +8,14 @@ import { readChoices } from '../../subscription/store/plan-choices.ts';
 import type { EndFacts } from './rule.ts';
 import { type PaidRow, readPaidRows } from './store.ts';
 
-/** What the rule reads of one subscription, and what its notice tells. */
+/** The input of the rule for one subscription, and the content of its notification. */
 export type ReminderFacts = Omit<PaidRow, keyof EndFacts> &
   EndFacts & {
-    /** What is on sale, if the subscription has no price any more. */
+    /** The plans on sale, if the subscription has no price any more. */
     readonly choices: readonly PlanChoice[];
   };
 
-/** Of one that isn't active any more; the rule says that it is not due. */
+/** For a subscription that is not active. The rule decides that it is not due. */
 const endedForecast: Forecast = { kind: 'ends' };
 
 export async function readReminderFacts(

@@ -4,7 +4,7 @@ import type { Forecast } from '../../subscription/rules/forecast.ts';
 import type { PriceChange, RenewalTerms } from '../../subscription/rules/price-cap.ts';
 import { decideEndReminder, type EndFacts } from './rule.ts';
 
-// A month that ends on 24 December at 12 h UTC; all times are hours before that.
+// A month that ends on 24 December at 12 h UTC. All times are hours before that.
 
 const end = instant(Date.UTC(2026, 11, 24, 12));
 const before = (hours: number): Instant => later(end, -hours * hourMs);
@@ -24,7 +24,7 @@ const paid = (more: Partial<EndFacts> = {}): EndFacts => ({
 const changeText = ({ priceMinor, newPriceMinor }: PriceChange): string =>
   `${priceMinor} → ${newPriceMinor}`;
 
-/** `ends_3d, then 24`; `wait 24`: look again 24 h before the end. */
+/** `ends_3d, then 24`; `wait 24`: the next check is 24 h before the end. */
 function describeAt(facts: EndFacts, hoursBefore: number): string {
   const decision = decideEndReminder(facts, before(hoursBefore));
   if (decision.do === 'nothing') return 'nothing';
@@ -87,7 +87,7 @@ test.each<[string, Partial<EndFacts>, number, string]>([
     'ends_3h, then no more',
   ],
   ['in the morning', {}, 3, 'ends_3h, then no more'],
-  // Who will be renewed.
+  // Renewals that will succeed.
   ['that can be paid', renewed(149_00n), 72, 'wait 24'],
   [
     'that can be paid, at the last',
@@ -169,7 +169,7 @@ test.each<[string, Partial<EndFacts>, number, string]>([
     24,
     '14900 → 19900, then 3',
   ],
-  // Periods that are shorter than a reminder is early.
+  // Periods that are shorter than the lead of a reminder.
   ['of a day', { runningDays: 1 }, 23, 'wait 3'],
   ['of a day, at 3 hours', { runningDays: 1 }, 3, 'ends_3h, then no more'],
   ['of a week', { runningDays: 7 }, 72, 'ends_3d, then 24'],

@@ -16,20 +16,19 @@ import { computePriceChange, type PriceChange } from '../../subscription/rules/p
 // The notifications before a paid subscription ends or renews (design, expiry-reminders).
 //
 // 1. A subscription that will not be renewed has reminders 3 days, 24 hours and 3 hours before its
-//    end: auto-renewal is off, or the balance will not cover the charge when the renewal is due. By
-//    then other subscriptions of the customer that end earlier may have taken their share.
+//    end. Either auto-renewal is off, or the balance will not cover the charge when the renewal is
+//    due. By then other subscriptions of the customer with earlier ends may have used the balance.
 // 2. A subscription with auto-renewal whose next plan and length have no price any more has a
-//    notification at the same times. It lists what the customer can choose instead.
-// 3. A price that the customer does not know yet is notified of from 3 days ahead, once for each new
-//    price; for periods of up to 3 days a period earlier. A raise that comes too late for the next
-//    renewal is notified of, too: it counts from the following period (`price-cap.ts`). A customer
-//    whose balance is too low is notified of the price first, and 2 hours later of the balance.
-// 4. A renewal that will succeed is notified of `notices.renewal_ahead` before the end. The first
-//    renewal of imported or granted time is notified of from 3 days ahead, also for short periods.
-//    A new price takes its place.
-//
-// What comes late is sent all the same; of several overdue reminders only the latest. From 23 to 9
-// o'clock everything waits for the morning, unless that is past the end.
+//    notification at the same times. It lists the plans that the customer can choose instead.
+// 3. A price that the customer does not know yet has one notification from 3 days ahead. For
+//    periods of up to 3 days it comes a period earlier. A raise that comes too late for the next
+//    renewal also has one, because it counts from the following period (`price-cap.ts`). If the
+//    balance is too low, the price is sent first, and the balance 2 hours later.
+// 4. A renewal that will succeed has a notification `notices.renewal_ahead` before the end. The
+//    first renewal of imported or granted time has one from 3 days ahead, also for short periods. A
+//    new price replaces it.
+// 5. A late notification is still sent. Of several overdue reminders only the latest is sent.
+// 6. From 23 to 9 o'clock all of them wait for the morning, unless the morning is past the end.
 
 export interface EndFacts {
   readonly kind: SubscriptionKind;
@@ -37,11 +36,11 @@ export interface EndFacts {
   readonly expiresAt: Instant;
   readonly remindAt: Instant | null;
   readonly timeZone: string;
-  /** How long the period is that ends. */
+  /** The length of the period that ends. */
   readonly runningDays: number;
-  /** What will become of it by the balance and the price when its renewal is due. */
+  /** The outcome of the renewal by the balance and the price when it is due. */
   readonly forecast: Forecast;
-  /** How long before its end a renewal is notified of; undefined: never. */
+  /** The lead of the notification before a renewal. undefined: none. */
   readonly aheadMs: number | undefined;
 }
 
@@ -49,25 +48,25 @@ export type EndDecision =
   | {
       readonly do: 'remind';
       readonly reminder: ReminderTime<EndReminder>;
-      /** A price that the customer has to know, too. */
+      /** A price that the customer does not know yet. */
       readonly change?: PriceChange | undefined;
       readonly nextAt: Instant | null;
     }
   | { readonly do: 'tell-price'; readonly change: PriceChange; readonly nextAt: Instant | null }
-  /** No price any more; `reminder` says which of the three it is. */
+  /** No price any more. `reminder` is the one of the three that is due. */
   | {
       readonly do: 'tell-withdrawn';
       readonly reminder: ReminderTime<EndReminder>;
       readonly nextAt: Instant | null;
     }
   | { readonly do: 'tell-renewal'; readonly chargeMinor: bigint; readonly nextAt: Instant | null }
-  /** Nothing to say now; look again then. */
+  /** Nothing to send now. The next check is at `nextAt`. */
   | { readonly do: 'wait'; readonly nextAt: Instant | null }
   | { readonly do: 'nothing' };
 
 type Due = Exclude<EndDecision, { do: 'nothing' }>;
 
-/** What is due, and when to look again. Total. */
+/** Decides what is due, and when the next check is. Total. */
 export function decideEndReminder(facts: EndFacts, now: Instant): EndDecision {
   const { kind, state, expiresAt, remindAt } = facts;
   if (kind !== 'paid' || state !== 'active' || expiresAt <= now) return { do: 'nothing' };
@@ -129,7 +128,7 @@ function isRenewalNoticeDue(facts: EndFacts, now: Instant): boolean {
   return aheadMs !== undefined && isInNoticeWindow(facts, now, aheadMs);
 }
 
-/** A short balance waits so long for the new price, so that both are not sent at once. */
+/** A short balance waits this long for the new price, so that both are not sent at once. */
 const priceFirstMs = 2 * reminderGapMs;
 
 function computePriceFirstUntil(

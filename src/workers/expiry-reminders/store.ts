@@ -18,14 +18,14 @@ export interface PaidRow {
   readonly remindAt: Instant | null;
   readonly runningPlan: string;
   readonly runningDays: number;
-  /** Of the period to come. */
+  /** The plan of the next period. */
   readonly plan: string;
   readonly periodDays: number;
 }
 
 /**
- * In a statement of its own after the customers were locked, so that what committed while we found
- * and locked is seen.
+ * A separate statement after the lock of the customers, so that it reads commits during the search
+ * and the lock.
  */
 export async function readPaidRows(
   tx: Tx,

@@ -12,8 +12,10 @@ import { createReminderPass, type RemindAtUpdate, writeReminders } from '../remi
 import { type ReminderFacts, readReminderFacts } from './facts.ts';
 import { decideEndReminder, type EndDecision } from './rule.ts';
 
-// Enqueues the notifications before a paid subscription ends or renews. Which and when: `rule.ts`.
-// Relevance is checked again when it is sent, because a payment may come in between.
+// expiry-reminders enqueues the notifications before a paid subscription ends or renews.
+//
+// `rule.ts` decides which and when. The relevance is checked again when a notification is sent,
+// because a payment may come in between.
 
 interface Outcome {
   readonly facts: ReminderFacts;
@@ -25,7 +27,7 @@ export const expiryReminders: SubscriptionWorker<ReminderFacts, Outcome> = {
   everyMs: 5 * minuteMs,
   passes: [createReminderPass('paid')],
   pipelined: true,
-  // What a command that changed prices could not finish.
+  // Finishes the price reviews of commands that changed prices.
   prepare: async (db, mustStop) => void (await runPriceReviews(db, { isOver: mustStop })),
   read: readReminderFacts,
   decide: (facts, { now }) =>
@@ -66,7 +68,7 @@ export const expiryReminders: SubscriptionWorker<ReminderFacts, Outcome> = {
   describe: ({ facts, decision }) => describe(facts, decision),
 };
 
-/** The key names the moment that it is due at: each is said once, whatever is looked at again. */
+/** The key contains the due time, so each reminder is enqueued once, also after repeated checks. */
 function toReminder(facts: ReminderFacts, { kind, at }: ReminderTime<EndReminder>): NewNotice {
   const { forecast, currency } = facts;
   return {
@@ -85,7 +87,7 @@ function toReminder(facts: ReminderFacts, { kind, at }: ReminderTime<EndReminder
   };
 }
 
-/** Once for each new price and the amount that it replaces. */
+/** One notification for each new price and the amount that it replaces. */
 function toPriceChangeNotice(
   facts: ReminderFacts,
   { priceMinor, newPriceMinor }: PriceChange,

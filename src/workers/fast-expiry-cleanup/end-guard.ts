@@ -10,16 +10,20 @@ import {
 import type { SubscriptionRenewalFacts } from '../../subscription/store/renewal-facts.ts';
 import { lockBlastGuard } from './store.ts';
 
-// The blast guard (`subscription/rules/hourly-limit.ts`, rules 1 and 2; matrix F8). A wrong clock or a
-// wrong import cuts off few customers before a person looks at it.
+// The blast guard (`subscription/rules/hourly-limit.ts`, rules 1 and 2; matrix F8).
+//
+// A wrong clock or a wrong import cuts off few customers before a person checks it.
 
-/** Held by the blast guard. Busy: another replica counts ends now; the next run sees to this one. */
+/**
+ * Held by the blast guard. Busy: another replica counts ends now, and the next run decides this
+ * one.
+ */
 export interface HeldEnd {
   readonly do: 'hold-end';
   readonly isBusy: boolean;
 }
 
-/** Replaces the ends that the blast guard holds. The earliest ends go first. */
+/** Replaces the ends that the blast guard holds. The earliest ends are admitted first. */
 export async function guardEnds<
   F extends SubscriptionRenewalFacts,
   D extends { readonly do: string },
@@ -38,14 +42,14 @@ export async function guardEnds<
   );
 }
 
-/** In `Moment.counted`. */
+/** Key of `BatchContext.cachedCounts`. */
 const activeKey = 'active, for the blast guard';
 const isFullKey = 'the blast guard holds';
 const previewedKey = 'ends of this preview';
 
 /**
- * How many of the wanted may end now; the guard's count is ours until the transaction ends. `busy`:
- * another replica is at a batch; these wait for the next run, and nobody need hear of it.
+ * The number of ends that may be made now. The lock keeps the count valid until the transaction
+ * ends. `busy`: another replica has the lock. These ends wait for the next run, without an alarm.
  */
 async function admitEnds(tx: Tx, wanted: number, batch: BatchContext): Promise<number | 'busy'> {
   const { now, cachedCounts, isPreview } = batch;
@@ -55,7 +59,7 @@ async function admitEnds(tx: Tx, wanted: number, batch: BatchContext): Promise<n
   const ended = before + (await readLastHourTotal(tx, ['fast-expiry-cleanup'], 'ended', now));
   let admitted = wanted;
   if (!isWithinFloor(endsFloor, wanted, ended)) {
-    // The active when the hour began.
+    // The number of active subscriptions when the hour began.
     const count = cachedCounts.get(activeKey) ?? (await readActiveCount(tx)) + ended;
     cachedCounts.set(activeKey, count);
     admitted = Math.min(wanted, computeAllowance(endsFloor, count, ended));

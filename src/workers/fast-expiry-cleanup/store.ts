@@ -6,7 +6,10 @@ import { type Instant, isoTime } from '../../kernel/instant.ts';
 import { type DueItemRow, isAfterCursor, isNotQuarantined, toDueItem } from '../../runs/keyset.ts';
 import type { DuePass, NextDue } from '../../runs/worker.ts';
 
-/** Whose end has come, in its order. Reads `subscription_ending`; a page costs its own rows. */
+/**
+ * Subscriptions past their end, in its order. Reads `subscription_ending`. A page costs its own
+ * rows.
+ */
 export const findEnded: DuePass = async (tx, { now }, { after, max, skip }) => {
   const { rows } = await sql<DueItemRow>`
     SELECT s.id AS "subscriptionId", s.customer_id AS "customerId", s.expires_at AS at
@@ -30,7 +33,7 @@ export const findTermsChanges: DuePass = async (tx, { now }, { after, max, skip 
 
 /**
  * The first change of terms or end later than `after`, or than now. Reads one row of each index, so
- * the cost does not grow. Subscriptions that ended before and are still active are left out.
+ * the cost does not grow. Subscriptions that ended before and are still active are excluded.
  */
 export async function readNextChange(db: Db, after: Instant | undefined): Promise<NextDue> {
   const { rows } = await sql<{ now: Instant; at: Instant | null }>`
@@ -48,7 +51,7 @@ export async function readNextChange(db: Db, after: Instant | undefined): Promis
   return { now, at: at ?? undefined };
 }
 
-/** The subscriptions of these whose renewal is in quarantine, as text. */
+/** The part of these subscriptions whose renewal is in quarantine, as text. */
 export async function readQuarantinedRenewals(
   tx: Tx,
   ids: readonly SubscriptionId[],
@@ -60,8 +63,8 @@ export async function readQuarantinedRenewals(
 }
 
 /**
- * One batch at a time over all replicas, so that the guard's count can't be overtaken. False where
- * another has it: that one sees to what is due. Freed with the transaction.
+ * One batch at a time over all replicas, so that the count of the guard stays valid. False if
+ * another batch holds the lock. That batch handles the due rows. Freed with the transaction.
  */
 export async function lockBlastGuard(tx: Tx): Promise<boolean> {
   const { rows } = await sql<{ taken: boolean }>`

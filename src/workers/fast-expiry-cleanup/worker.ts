@@ -25,9 +25,11 @@ import { changeTerms } from '../../subscription/store/terms-change.ts';
 import { guardEnds, type HeldEnd } from './end-guard.ts';
 import { findEnded, findTermsChanges, readNextChange, readQuarantinedRenewals } from './store.ts';
 
-// Puts the terms of a period into force that has begun (`subscription/rules/terms.ts`).
-// Ends what has expired, and renews what auto-renewal can still pay. Which: `subscription/rules/expiry.ts`.
-// The nodes hear of it by the marks that are written here; their keepers see to it.
+// fast-expiry-cleanup expires subscriptions past their end, or renews them from the balance.
+//
+// `subscription/rules/expiry.ts` decides. The worker also puts the terms of a period that has begun
+// into force (`subscription/rules/terms.ts`). It writes marks, and the keepers apply them to the
+// nodes.
 
 interface EndedFacts extends SubscriptionRenewalFacts {
   readonly isQuarantined: boolean;

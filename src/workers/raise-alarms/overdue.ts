@@ -9,23 +9,24 @@ import { readUndelivered, undeliveredWorker } from './undelivered.ts';
 
 // Items that are due and that a worker passes over. `undelivered.ts` has those of couriers.
 //
-// 1. An item was passed over if a run that began 5 minutes after the item became due went through
-//    everything, and the item is still due. A run skips an item if another session has locked a
-//    row of it: its customer, subscription, live credential, period or known price.
+// 1. An item was passed over if a complete run began 5 minutes after the item became due, and the
+//    item is still due. A run skips an item if another session has locked a row of it: its
+//    customer, subscription, live credential, period or known price.
 // 2. An item is also passed over while a transaction that is older than 5 minutes holds such a row.
-// 3. If for an hour no run has gone through everything, an item is overdue after an hour.
+// 3. If for an hour no run was complete, an item is overdue after an hour.
 // 4. A guard has its own alarm, and so has quarantine of the same worker. An end also waits for
-//    auto-renewal while that has the subscription in quarantine, until the grace and an hour are over.
+//    auto-renewal while the subscription is in its quarantine, until the grace and an hour are
+//    over.
 // 5. The alarm names the session that holds the row.
 
 /** A command holds a customer for milliseconds, and every worker runs again within this time. */
 const skippedMs = 5 * minuteMs;
 /** A backlog of a million takes minutes. */
 const backlogMs = 60 * minuteMs;
-/** The oldest items are enough to tell. */
+/** The oldest items are enough for an alarm. */
 const itemsMax = 1_000;
 
-/** The due items of each worker: its indexes, and the time at which each was due at the latest. */
+/** The due items of each worker: its indexes, and the latest time at which each item was due. */
 const dueQueries: Readonly<
   Record<string, (now: Instant, windowMs: number) => RawBuilder<unknown>>
 > = {
@@ -83,11 +84,14 @@ export async function readOverdueAlarms(
 
 interface WorkerState {
   readonly passedAt: Instant | null;
-  /** Runs have begun for an hour, and none has gone through everything. */
+  /** Runs have begun for an hour, and none was complete. */
   readonly isBehind: boolean;
 }
 
-/** What was due before this is overdue; null: nothing is. A run of the future says nothing. */
+/**
+ * Items that were due before this time are overdue. null: none is. A run of the future does not
+ * count.
+ */
 function toDueBefore({ passedAt, isBehind }: WorkerState, now: Instant): string | null {
   if (isBehind) return isoTime(later(now, -backlogMs));
   return passedAt === null || passedAt > now ? null : isoTime(later(passedAt, -skippedMs));
@@ -108,21 +112,23 @@ interface OverdueRow {
 interface PassedOverQuery {
   readonly worker: string;
   readonly due: RawBuilder<unknown>;
-  /** What was due before is overdue; null: nothing is. */
+  /** Items that were due before this time are overdue. null: none is. */
   readonly before: string | null;
   readonly now: Instant;
-  /** Default: the session that holds the customers. */
+  /** The default names the session that holds the customers. */
   readonly cause?: string | undefined;
 }
 
-/** Whether the row `q` of quarantine is the reason why this worker leaves the item `due`. */
+/** True if the row `q` of quarantine is the reason why this worker leaves the item `due`. */
 const isQuarantineReason = (worker: string, now: Instant) =>
   worker === 'fast-expiry-cleanup'
     ? sql`(q.worker = ${worker} OR q.worker = 'auto-renewal'
         AND due.due_at > ${isoTime(later(now, -graceMs - backlogMs))}::timestamptz)`
     : sql`q.worker = ${worker}`;
 
-/** The locker of a row stands in `xmax`; its transaction is open while it holds its own id's lock. */
+/**
+ * `xmax` has the locker of a row. Its transaction is open while it holds the lock on its id.
+ */
 const holders = sql`
   SELECT l.transactionid AS xid, a.pid, a.application_name, a.state, ${transactionAgeSql('a')} AS age_s
   FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid

@@ -1,13 +1,13 @@
 import { minuteMs, secondMs } from '../../kernel/instant.ts';
 import type { Alarm } from '../../outbox/alarms.ts';
 
-// Workers that do not run, as the watchdog of a process sees them.
+// Workers that do not run, as the watchdog of a process detects them.
 //
 // 1. A worker is silent if no run of it has begun anywhere for 3 times its interval.
-// 2. Time is that of the process, which only moves forward: what a clock says does not matter. So
-//    nothing is said before the process has watched for that long.
+// 2. Time is that of the process, which only moves forward. No clock affects it. So the process
+//    reports nothing before it has watched for that long.
 
-/** What the database says of a worker. */
+/** The runs of a worker in the database. */
 export interface WorkerRuns {
   readonly worker: string;
   readonly runs: bigint;
@@ -18,7 +18,7 @@ export interface WatchedWorker {
   readonly everyMs: number;
 }
 
-/** A worker whose interval is a second must not be reported because of a slow machine. */
+/** A worker with an interval of a second must not be reported because of a slow machine. */
 const silentMinMs = 30 * secondMs;
 
 interface LastRuns {
@@ -34,7 +34,7 @@ export class SilenceDetector {
     this.#workers = workers;
   }
 
-  /** @param elapsedMs of a clock that only moves forward */
+  /** @param elapsedMs by a monotonic clock */
   check(progress: readonly WorkerRuns[], elapsedMs: number): Alarm[] {
     const byWorker = new Map(progress.map((one) => [one.worker, one]));
     return this.#workers.flatMap(({ name, everyMs }) => {

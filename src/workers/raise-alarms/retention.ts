@@ -6,17 +6,17 @@ import { readSettings } from '../../subscription/store/settings.ts';
 
 // Deletes history that is older than `retention:`, in short transactions.
 //
-// 1. Notices that are settled: sent, suppressed, failed, or uncertain and never tried again. The
-//    price of a renewal stays until the end that the message named: its key prevents a second
-//    message. `known_price` has the amount.
+// 1. Settled notifications: sent, suppressed, failed, or uncertain and never tried again. The price
+//    of a renewal stays until the end that the message named: its key prevents a second message.
+//    `known_price` has the amount.
 // 2. Events. A trigger of the table allows these rows only.
 // 3. Money, periods, subscriptions and customers stay.
-// 4. `pruned` says up to which time something may be gone, in the same transaction. The audit reads
+// 4. The same transaction writes to `pruned` up to which time rows may be missing. The audit reads
 //    it.
-// 5. A process walks over the notices by id, and restarts once a day. So rows that stay are read
-//    once a day.
+// 5. A process walks over the notifications by id, and restarts once a day. So rows that stay are
+//    read once a day.
 
-/** A batch takes some 50 ms, and holds no lock that a command waits for. */
+/** A batch takes about 50 ms, and holds no lock that a command waits for. */
 const batchMax = 2_000;
 
 export interface PruneCounts {
@@ -31,13 +31,13 @@ export interface PruneLimits {
   readonly batchMax?: number;
 }
 
-/** What a batch did: rows that it looked at, and rows that it deleted. */
+/** The result of a batch: rows that were read, and rows that were deleted. */
 interface PruneBatch {
   readonly seen: number;
   readonly deleted: number;
 }
 
-/** @param at the time by which age counts, see `readDeletionTime` */
+/** @param at the time from which age is counted, see `confirmDeletionTime` */
 export async function prune(db: Db, at: Instant, limits: PruneLimits): Promise<PruneCounts> {
   const notices = await deleteInBatches(db, at, limits, createNoticesBatch(getWalk(db, at)));
   const events = await deleteInBatches(db, at, limits, deleteEventsBatch);
@@ -66,7 +66,7 @@ async function deleteInBatches(
 
 interface NoticeWalk {
   readonly begunAt: Instant;
-  /** Everything that is old up to this id was looked at. */
+  /** Each old row up to this id was read. */
   after: bigint;
 }
 
@@ -81,7 +81,7 @@ function getWalk(db: Db, at: Instant): NoticeWalk {
   return walk;
 }
 
-/** By id, which follows the time of creation: the walk ends at the first notice that is young. */
+/** By id, which follows the time of creation. The walk ends at the first recent notification. */
 function createNoticesBatch(walk: NoticeWalk): DeleteBatch {
   return async (tx, settings, now, max) => {
     const before = isoTime(later(now, -settings.retention.noticesMs));
@@ -111,7 +111,7 @@ function createNoticesBatch(walk: NoticeWalk): DeleteBatch {
   };
 }
 
-/** By the index on their time, whatever the statistics of the table say. */
+/** By the index on their time, independently of the statistics of the table. */
 const deleteEventsBatch: DeleteBatch = async (tx, settings, now, max) => {
   const before = isoTime(later(now, -settings.retention.eventsMs));
   await sql`SET LOCAL enable_seqscan = off`.execute(tx);

@@ -2,38 +2,42 @@ import { unreachable } from '../../kernel/faults.ts';
 import type { Instant } from '../../kernel/instant.ts';
 import type { Alarm, AlarmKind, OpenAlarm } from '../../outbox/alarms.ts';
 
-// When the admins are woken, and when they hear that it is over.
+// When an alarm to the admins is raised, and when it is over.
 //
-// A worker has failed 3 times in a row: the first may be a database that was restarted. A node has
-// not confirmed a removal 5 minutes after the end: somebody may still connect who must not. Nothing
-// has gone out by a channel for 5 minutes: the other ones tell. What a guard holds, what is put into
-// quarantine and a clock that is off are told by whoever finds them; here they are called off.
-//
-// Over is what something says that came after it was told, and not what nobody speaks of any more:
-// a run that was well; one that went through all that is due, and left nothing to the guard nor to
-// another run; a quarantine that is empty. A service that stood still says nothing.
+// 1. A worker has failed 3 times in a row. A single failure may be a restart of the database.
+// 2. A node has not confirmed a removal 5 minutes after the end: a user without a right may still
+//    connect.
+// 3. A channel had no success for 5 minutes. The other channels send the alarm.
+// 4. The guards, quarantine and the clock check raise their own alarms, and this worker clears
+//    them.
+// 5. An alarm is over only by evidence that is newer than the alarm. The evidence is a successful
+//    run, an empty quarantine, or a complete run that left nothing to a guard or another run.
+//    Silence is no evidence: a service that was stopped clears nothing.
 
-/** What is so now. */
+/** The present facts. */
 export interface AlarmFacts {
-  /** Kinds of which another session's lock hides something: their open alarms stay. */
+  /** Kinds that a lock of another session hides. Their open alarms stay. */
   readonly unreadKinds: ReadonlySet<AlarmKind>;
-  /** Workers whose last runs all failed, nodes that wait too long, channels that are away. */
+  /** Workers whose last runs all failed, nodes that wait too long, and channels that fail. */
   readonly problems: readonly Alarm[];
-  /** Workers that have something in quarantine. */
+  /** Workers with items in quarantine. */
   readonly quarantinedWorkers: ReadonlySet<string>;
-  /** By worker, when its last run ended, if that was well. */
+  /** By worker: the end of its last run, if that succeeded. */
   readonly lastSuccessAt: ReadonlyMap<string, Instant>;
-  /** By worker, when the last run ended that says what its guard holds, if that is nothing. */
+  /** By worker: the end of the last run that reports the state of its guard, if nothing is held. */
   readonly lastUnheldAt: ReadonlyMap<string, Instant>;
-  /** Bots and mailboxes that took nothing lately, or wait. */
+  /** Bots and mailboxes without a recent success, or in a pause. */
   readonly failingChannels: ReadonlySet<string>;
-  /** Whoever compares a node calls its guard off; here only nodes that are gone are. */
+  /**
+   * A comparison of a node clears the alarm of its guard. This worker clears only those of removed
+   * nodes.
+   */
   readonly nodes: ReadonlySet<string>;
   /** Kinds of notifications that a gateway refused within a day. */
   readonly refusedKinds: ReadonlySet<string>;
   /**
-   * Machines of which a run was skipped lately, since their clock was off; `database` and `commits`
-   * while the time of the database is suspicious.
+   * Machines with a recent run that was skipped because of their clock. `database` and `commits`
+   * while the time of the database is suspect.
    */
   readonly skewedMachines: ReadonlySet<string>;
 }

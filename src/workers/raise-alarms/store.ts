@@ -16,27 +16,29 @@ import type { AlarmFacts } from './rule.ts';
 
 /** A worker that failed this often in a row. */
 const failuresMin = 3;
-/** A removal that no node confirmed for this long after the access ended. */
+/** A removal that a node has not confirmed for this long after the end of the access. */
 const unconfirmedMs = 5 * minuteMs;
 /** A keeper probes every 2 s, and the next replica takes a node over within 15 s. */
 const unkeptMs = 30 * secondMs;
-/** Sends and questions in a row that a gateway failed: the rests between them are five minutes. */
+/**
+ * Failed sends and checks of a gateway in a row. The pauses between them add up to five minutes.
+ */
 const channelFailuresMin = 12;
-/** What a gateway may tell us to wait before somebody is to know. */
+/** The longest pause that a gateway may require without an alarm. */
 const waitMaxMs = 5 * minuteMs;
-/** A courier that lives and has something to send leaves a record each minute. */
+/** A running courier with notifications to send leaves a record each minute. */
 const attemptWithinMs = 10 * minuteMs;
 /** The slowest worker tries, and is skipped, every 10 minutes. */
 const skippedWithinMs = 15 * minuteMs;
-/** `apply` and migrations lock tables for less. */
+/** `apply` and migrations lock tables for less time. */
 const lockedMs = minuteMs;
 
-/** A look at a table that another session has locked ends after this time. */
+/** A query on a table that another session has locked ends after this time. */
 const queryLockMs = 200;
 
 /**
- * Looks that do not depend on each other. A look that another session's lock stops leaves its kinds
- * of alarms as they are: `alarm_lock` names the session.
+ * Independent queries. If the lock of another session stops a query, its kinds of alarms stay as
+ * they are. `alarm_lock` names the session.
  */
 class AlarmQueries {
   readonly #tx: Tx;
@@ -46,7 +48,7 @@ class AlarmQueries {
     this.#tx = tx;
   }
 
-  /** @returns what it reads; undefined: not now */
+  /** @returns the result of the query; undefined: a lock stopped it */
   async read<T>(
     kinds: readonly AlarmKind[],
     query: (tx: Tx) => Promise<T>,
@@ -74,7 +76,10 @@ class AlarmQueries {
 
 type Query = ReturnType<typeof sql>;
 
-/** Part of a transaction. @returns undefined: another session has locked a row or a table of it */
+/**
+ * Runs a part of a transaction. @returns undefined: another session has locked a row or a table of
+ * it
+ */
 export async function runUnlessLocked<T>(
   tx: Tx,
   work: (tx: Tx) => Promise<T>,
@@ -92,7 +97,7 @@ export async function runUnlessLocked<T>(
   }
 }
 
-/** What is so now, each part by one statement over an index. */
+/** The present facts, each part by one statement over an index. */
 export async function readAlarmFacts(
   tx: Tx,
   now: Instant,
@@ -143,7 +148,9 @@ export async function readAlarmFacts(
   };
 }
 
-/** Tables that a session has kept locked against changes. Reads the catalogs, so it never waits. */
+/**
+ * Tables that a session has locked against changes for long. Reads the catalogs, so it never waits.
+ */
 export async function readLockedTables(
   tx: Tx,
   minMs: number = lockedMs,
@@ -187,8 +194,8 @@ const successfulRuns = (now: Instant) => sql`
   WHERE outcome NOT IN ('failed', 'lost')`;
 
 /**
- * What is held is said by a run that held something, or that went through all: not by one that
- * failed before, that found the guard taken, or whose time was up.
+ * Held items are reported by a run that held some, or by a complete run. A run that failed before,
+ * found the guard locked or had no time left does not count.
  */
 const unheldRuns = (now: Instant) => sql`
   SELECT worker, finished_at AS at FROM (
@@ -200,7 +207,10 @@ const unheldRuns = (now: Instant) => sql`
     ORDER BY worker, id DESC) last
   WHERE coalesce((detail->>'held')::bigint, 0) = 0`;
 
-/** A run whose process died counts as failed, one that a clock skipped as none. */
+/**
+ * A run of a dead process counts as failed. A run that was skipped because of a clock does not
+ * count.
+ */
 async function readFailingWorkers(tx: Tx, now: Instant): Promise<Alarm[]> {
   const { rows } = await sql<{
     worker: string;
@@ -223,7 +233,7 @@ async function readFailingWorkers(tx: Tx, now: Instant): Promise<Alarm[]> {
   }));
 }
 
-/** Removals are urgent marks; a node that is filled again has millions of others. */
+/** Removals are urgent marks. A node that is filled again has millions of other marks. */
 async function readLateRemovals(tx: Tx, now: Instant): Promise<Alarm[]> {
   const { rows } = await sql<{ node: string; waiting: bigint; oldest: Instant }>`
     SELECT n.id AS node, w.waiting, w.oldest
@@ -260,10 +270,10 @@ async function readNodesDown(tx: Tx, now: Instant): Promise<Alarm[]> {
 }
 
 /**
- * Writes the start of an outage for nodes that no keeper has reached for a while although none
- * failed: no replica keeps them. If the last answer is recent, the outage begins with it. Otherwise
- * nothing is known of the time in between, for example because the service was stopped, and the
- * outage begins now: the keepers of a service that has just started answer first.
+ * Writes the start of an outage for nodes that no replica keeps: no keeper reached them for a
+ * while, although none failed. If the last answer is recent, the outage begins with it. Otherwise
+ * the time in between is unknown, for example because the service was stopped, and the outage
+ * begins now. The keepers of a service that has just started probe first.
  */
 export async function writeUnkeptNodes(tx: Tx, now: Instant): Promise<void> {
   await sql`
@@ -275,7 +285,7 @@ export async function writeUnkeptNodes(tx: Tx, now: Instant): Promise<void> {
       FOR NO KEY UPDATE SKIP LOCKED)`.execute(tx);
 }
 
-/** Of a bot or mailbox that is no longer in use the books know too, but no run tries it. */
+/** The database also has bots and mailboxes that are no longer in use. No run tries them. */
 async function readFailingChannels(tx: Tx, now: Instant): Promise<Alarm[]> {
   const { rows } = await sql<{ channel: string; error: string }>`
     SELECT c.id AS channel, coalesce(c.last_error, 'no answer') AS error FROM perennial.courier c

@@ -10,17 +10,20 @@ import { adminChannel, defaultChannel } from '../../outbox/outbox.ts';
 
 // Notifications that are due and that no courier examines.
 //
-// 1. A channel is not served if no courier has looked at what is due there for 10 minutes. Then each
-//    notification that has been due for 10 minutes is overdue.
-// 2. A courier that looks has passed a notification over if a walk that began 5 minutes after it
-//    became due went through everything, and the notification is still due.
+// 1. A channel is not served if no courier has examined its due notifications for 10 minutes. Then
+//    each notification that has been due for 10 minutes is overdue.
+// 2. A courier has passed a notification over if a complete walk began 5 minutes after it became
+//    due, and the notification is still due.
 // 3. A pause of the account has its own alarm. A postponed notification is not due.
-// 4. A look after a pause of the service says nothing: its couriers look first. A database in which
-//    no service ever ran says nothing either.
+// 4. A check after a pause of the service reports nothing, because its couriers examine first. A
+//    database in which no service ever ran reports nothing either.
 
 export const undeliveredWorker = 'deliver-notifications';
 
-/** A courier looks each second, and the next replica takes a channel over within 15 s. */
+/**
+ * A courier examines its channel each second, and the next replica takes a channel over within 15
+ * s.
+ */
 const unservedMs = 10 * minuteMs;
 /** A command holds a customer for milliseconds. */
 const skippedMs = 5 * minuteMs;
@@ -38,14 +41,14 @@ interface ChannelState {
 }
 
 export interface UndeliveredNotices {
-  /** The notifications that are overdue, as `id`, `customer_id` and `due_at`. */
+  /** The overdue notifications, as `id`, `customer_id` and `due_at`. */
   readonly due: RawBuilder<unknown>;
-  /** Why nothing looks at them; undefined: a courier passes them over. */
+  /** The reason why no courier examines them. undefined: a courier passes them over. */
   readonly cause: string | undefined;
 }
 
 /**
- * @param isPreview the look of a person, which is no sign of a service that runs
+ * @param isPreview the check of a person, which does not show that a service runs
  * @returns undefined: nothing can be overdue
  */
 export async function readUndelivered(
@@ -91,7 +94,7 @@ function describeCause({ channel, lookedAt, pid, application, state, ageS }: Cha
   return `no courier serves the channel "${channel}"${since}${holder}`;
 }
 
-/** The last look was so recent that couriers of the same service ran meanwhile. */
+/** The last check was so recent that couriers of the same service ran meanwhile. */
 const hasRecentPass = (now: Instant) => sql<boolean>`EXISTS (
   SELECT FROM perennial.worker_state
   WHERE worker = 'raise-alarms' AND passed_at > ${isoTime(later(now, -unservedMs))})`;
@@ -104,7 +107,7 @@ async function wereCouriersRunning(tx: Tx, now: Instant, isPreview: boolean): Pr
   return rows[0]?.is === true;
 }
 
-/** The channels with something that is due or was due, by a walk from one to the next. */
+/** The channels with notifications that are or were due, by a walk from one channel to the next. */
 async function readChannels(tx: Tx): Promise<ChannelState[]> {
   const next = (after: RawBuilder<unknown>) => sql`
     (SELECT n.channel FROM perennial.notification n
@@ -130,7 +133,10 @@ async function readChannels(tx: Tx): Promise<ChannelState[]> {
   return rows;
 }
 
-/** The oldest that were due before `before`. A courier of a newer version knows the other kinds. */
+/**
+ * The oldest notifications that were due before `before`. A courier of a newer version serves the
+ * other kinds.
+ */
 const dueNotices = (channel: string, before: Instant): RawBuilder<unknown> =>
   sql.join(
     [false, true].map(

@@ -12,15 +12,15 @@ import { updateAlarms } from './worker.ts';
 
 // The watchdog: raises and clears alarms without the queue and without the pool.
 //
-// It has a connection and a timer of its own, on each replica. The lock of the alarms and the open
-// alarms themselves see to it that replicas do not repeat each other.
+// Each replica has one, with its own connection and timer. The alarm lock and the open alarms
+// prevent duplicates between replicas.
 
 export interface WatchdogOptions {
   readonly url: string;
   readonly workers: readonly WatchedWorker[];
   readonly onError: (error: unknown) => void;
   readonly everyMs?: number;
-  /** For tests: a clock that only moves forward. */
+  /** For tests: a monotonic clock. */
   readonly elapsedMs?: () => number;
 }
 
@@ -30,7 +30,7 @@ export interface Watchdog {
 
 /** A third of the shortest silence that is reported. */
 const defaultEveryMs = 10 * secondMs;
-/** A look reads some indexes. It must end also if the server is busy. */
+/** A check reads some indexes. It must also end if the server is busy. */
 const limits: SessionLimits = {
   statementMs: 10 * secondMs,
   lockMs: 5 * secondMs,
@@ -67,7 +67,7 @@ export function startWatchdog(options: WatchdogOptions): Watchdog {
   };
 }
 
-/** One look. @param elapsedMs of the process */
+/** One check. @param elapsedMs of the process */
 export async function checkAlarms(
   db: Db,
   silenceDetector: SilenceDetector,
@@ -84,7 +84,7 @@ export async function checkAlarms(
 }
 
 /**
- * An alarm is a row of `notification`. Its foreign keys need `customer` and `subscription`, so while
+ * An alarm is a row of `notification`. Its foreign keys need `customer` and `subscription`. While
  * one of these tables is locked as a whole, only the log names the session.
  */
 async function toNotStoredFault(db: Db, error: unknown): Promise<unknown> {

@@ -20,8 +20,9 @@ import { prune } from './retention.ts';
 import { filterResolved } from './rule.ts';
 import { readAlarmFacts, runUnlessLocked, writeUnkeptNodes } from './store.ts';
 
-// Looks once a minute at what the books say of ourselves, and owes the admins what is new in it, and
-// what is over. One transaction that reads and writes a few rows.
+// raise-alarms reads the state of the service once a minute, raises new alarms and clears old ones.
+//
+// Each check is one transaction that reads and writes a few rows.
 
 const workerName = 'raise-alarms';
 
@@ -38,8 +39,9 @@ async function readAlarmState(tx: Tx, now: Instant, isPreview = false): Promise<
 }
 
 /**
- * One look: raises what is new, and clears what is over. Replicas and the watchdog take turns.
- * @param extraAlarms what the caller found
+ * One check: raises new alarms, and clears those that are over. The alarm lock serializes replicas
+ * and the watchdog.
+ * @param extraAlarms found by the caller
  */
 export async function updateAlarms(
   tx: Tx,
@@ -55,7 +57,7 @@ export async function updateAlarms(
   return { raised, over: Number(await clearAlarms(tx, resolved, now)) };
 }
 
-/** Of the budget of a run, what deletions by age get. */
+/** The part of a run's budget for deletions by age. */
 const pruneShare = 0.5;
 
 function run(context: RunContext): Promise<RunRow> {
@@ -71,7 +73,7 @@ function run(context: RunContext): Promise<RunRow> {
   });
 }
 
-/** Deletes what is older than `retention:`. What is left is for the next run. */
+/** Deletes history that is older than `retention:`. The next run continues. */
 async function pruneHistory(context: RunContext, id: RunId): Promise<void> {
   const { db, signal, budgetMs, elapsedMs } = context;
   const mayContinue = () => elapsedMs() < budgetMs * pruneShare;

@@ -10,16 +10,19 @@ import {
   readConflicts,
 } from './stray-store.ts';
 
-// Somebody else's name that carries the UUID of a customer: whoever removes it takes the customer's
-// access too, and for as long as both are there the node knows one of the two only. Taking it over
-// means that the foreign name goes and ours is put in its place. Never by itself: a person names
-// the names, or all, of one comparison that is made for this.
+// The adoption of foreign names that carry the UUID of a customer.
+//
+// 1. The removal of such a name also removes the access of the customer. While both names are
+//    present, the node uses one of the two only (docs/xray-facts.md, "Users").
+// 2. An adoption removes the foreign name and adds ours.
+// 3. Only a person orders it: for given names, or for all names, of one comparison made for this
+//    purpose.
 
 export interface AdoptionRequest {
   readonly db: Db;
   readonly url: string;
   readonly node: string;
-  /** As they were told, in any case; undefined: all conflicts there. */
+  /** The names as the person gave them, in any case. undefined: all conflicts of the node. */
   readonly names: readonly string[] | undefined;
   readonly dryRun: boolean;
   readonly actor: string;
@@ -29,15 +32,15 @@ export interface AdoptionRequest {
 
 export interface AdoptionResult {
   readonly count: number;
-  /** The first few of them. */
+  /** The first adopted names. */
   readonly sample: readonly NameConflict[];
-  /** Conflicts on the node that were not meant. */
+  /** Conflicts on the node that were not named. */
   readonly left: number;
 }
 
 const sampleMax = 20;
 
-/** @throws Fault of the node; `no_conflict` names those that there are */
+/** @throws Fault of the node; `no_conflict` names the conflicts of the node */
 export async function adopt(
   adoption: AdoptionRequest,
   connect: ConnectNode,
@@ -64,7 +67,7 @@ export async function adopt(
   return result;
 }
 
-/** A name that is no conflict is nobody's business here. */
+/** Refuses a name that is no conflict. */
 async function requireConflicts(
   db: Db,
   node: string,

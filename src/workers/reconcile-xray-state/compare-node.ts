@@ -23,51 +23,58 @@ import {
 } from './store.ts';
 import { confirmUnknown } from './stray-store.ts';
 
-// One node: listed, compared, and marked where it differs. The order is the promise: the list first,
-// then the books, then marks (X1, X2).
+// The comparison of one node. The order is a guarantee: first the list, then the database, then
+// marks (X1, X2).
 
-/** How a node is reached; given by whoever puts the program together. */
+/** Connects to a node. */
 export type ConnectNode = (address: NodeAddress) => NodeApi;
 
-/** Told now and then how many entries of the node's lists are read. */
+/** Called from time to time with the number of entries that were read. */
 export type OnUsers = (users: number) => void;
 
 export interface ComparisonOptions {
   readonly signal: AbortSignal;
-  /** Compare only. */
+  /** Compares only. */
   readonly dryRun: boolean;
-  /** A person looked at what the guard holds, and at the names that the books don't know. */
+  /**
+   * A person confirmed the removals that the guard holds, and of names that are not in the
+   * database.
+   */
   readonly confirmed: boolean;
-  /** Who asks, for the timeline; of no matter where nothing is written. */
+  /** The actor in the timeline. Not used if nothing is written. */
   readonly actor: string;
   readonly onUsers?: OnUsers | undefined;
 }
 
 export interface Comparison extends DriftCounts {
   readonly node: string;
-  /** Entries of the node's lists, those of somebody else's among them. */
+  /** Entries of the node's lists, including foreign ones. */
   readonly users: number;
   /** New marks. */
   readonly newlyMarked: number;
-  /** Names that the books don't know, and that a person has let go with this comparison. */
+  /**
+   * Names that are not in the database, and whose removal a person confirmed in this comparison.
+   */
   readonly newlyConfirmed: number;
   /** Removals that the guard holds until they are confirmed. */
   readonly held: number;
   readonly sample: readonly Drift[];
 }
 
-/** How one node came out. */
+/** The result for one node. */
 export type ComparisonOutcome =
   | { readonly node: string; readonly is: 'compared'; readonly comparison: Comparison }
   | { readonly node: string; readonly is: 'failed'; readonly fault: Fault }
-  /** Another run is at it, or it was given up: nothing to be said of it. */
+  /** Another run compares the node, or the node was removed. */
   | { readonly node: string; readonly is: 'left'; readonly reason: string };
 
 const sampleMax = 20;
 /** Short transactions, so that keepers and commands never wait for long. */
 const chunkMax = 10_000;
 
-/** @throws Fault of the node, as `xray/port.ts` lists them; anything else is the database's */
+/**
+ * @throws Fault of the node, as `xray/port.ts` lists them; any other error is that of the database
+ */
 export async function reconcileNode(
   connection: SingleConnection,
   connect: ConnectNode,
@@ -80,7 +87,7 @@ export async function reconcileNode(
   const isTooMany = () => !options.confirmed && mustHoldRemovals(counted.toRemove, counted.ours);
   let held = 0;
   if (isTooMany()) {
-    // Many who ended since the list was read, and whose keeper was quick, look the same.
+    // Many users who expired after the list was read, and whose keeper was fast, look the same.
     await saveDrift(db);
     users = await listAndCompare(connection, connect, node, options);
     counted = await readDriftCounts(db);
@@ -88,7 +95,7 @@ export async function reconcileNode(
       held = counted.toRemove;
     }
   }
-  // So many others this time: the next comparison tells.
+  // This many new ones at once wait for the confirmation of the next comparison.
   const isDeferred = isTooMany();
   const comparison = {
     node: node.id,
@@ -108,7 +115,7 @@ export async function reconcileNode(
   };
 }
 
-/** Leaves `listed` and `drift` on the connection. @returns how many entries the lists have */
+/** Leaves `listed` and `drift` on the connection. @returns the number of entries in the lists */
 export async function listAndCompare(
   connection: SingleConnection,
   connect: ConnectNode,
@@ -124,7 +131,7 @@ export async function listAndCompare(
       const found = known.find((each) => each.tag === tag);
       return { hasFlow: found?.manages === true && found.protocol === 'vless' };
     });
-    // One that is gone, or has no users any more, has nobody of ours.
+    // A removed inbound, or one without users, has none of our users.
     const formerInbounds = node.formerInbounds.filter((tag) =>
       known.some((each) => each.tag === tag && each.manages),
     );
@@ -150,7 +157,7 @@ async function markAll(
   );
 }
 
-/** What a person said goes for the names of this comparison, and for no later one (X3). */
+/** A confirmation covers the names of this comparison, and never those of a later one (X3). */
 async function confirmAll(
   { db }: SingleConnection,
   { id, bootAt }: ListedNode,
@@ -161,7 +168,7 @@ async function confirmAll(
   );
 }
 
-/** Over all of `drift`, in transactions of their own. @returns the sum of what each wrote */
+/** Walks all of `drift`, in one transaction per chunk. @returns the sum of the written rows */
 export async function inChunks(
   db: SingleConnection['db'],
   write: (tx: Tx, now: Instant, after: number, upTo: number) => Promise<number>,
@@ -176,7 +183,7 @@ export async function inChunks(
   return written;
 }
 
-/** While its keeper marks everybody after a start of the node, those who miss are on their way. */
+/** While its keeper marks all credentials after a restart, missing users are on their way. */
 function mustMark(
   kind: DriftKind,
   { held, seeding }: { held: boolean; seeding: boolean },
@@ -203,7 +210,7 @@ async function raiseGuardAlarm(
   });
 }
 
-/** Costs one look at the alarms where there is none. */
+/** Costs one read of the alarms if there is none. */
 async function clearGuardAlarm({ db }: SingleConnection, node: string): Promise<void> {
   await inTransaction(db, async (tx) => {
     await lockAlarms(tx);
@@ -214,7 +221,9 @@ async function clearGuardAlarm({ db }: SingleConnection, node: string): Promise<
   });
 }
 
-/** What went wrong is the node's, or on the way to it; nothing that the database did is a Fault yet. */
+/**
+ * True if the node or its connection failed. An error of the database is no Fault at this point.
+ */
 export function isComparisonFault(error: unknown): error is Fault {
   return error instanceof Fault;
 }

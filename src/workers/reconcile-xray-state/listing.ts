@@ -4,16 +4,20 @@ import type { SingleConnection } from '../../db/single-connection.ts';
 import type { ListedUser, NodeApi } from '../../xray/port.ts';
 import { tryParseUserName } from '../../xray/user-names.ts';
 
-// What a node holds, into a temporary table while its answer comes: what is held is little, whatever
-// the number of users. Each COPY is of what is here, so that no statement waits for a network; while
-// the server works on one, the next is gathered.
+// Reads the users of a node into a temporary table while the answer arrives.
+//
+// Memory does not grow with the number of users. Each COPY has complete data, so no statement waits
+// for a network. While the server processes one COPY, the next one is gathered.
 
-/** Held before they are copied: 6,000 users or so. */
+/** The size of a COPY: about 6,000 users. */
 const copyMaxBytes = 512 * 1_024;
 
 const special = /[\0\\\t\n\r]/;
 
-/** A backslash and the characters that end a value or a line; text has no NUL in PostgreSQL. */
+/**
+ * Escapes backslashes and the characters that end a value or a line. A text in PostgreSQL has no
+ * NUL.
+ */
 function escapeCopyText(text: string): string {
   if (!special.test(text)) return text;
   return text
@@ -27,7 +31,7 @@ function escapeCopyText(text: string): string {
 const nullText = '\\N';
 
 function formatLine(inbound: number, { name, id, flow }: ListedUser, installation: string): string {
-  // Nearly all are ours, with their own UUID: that was looked at when the answer was read.
+  // Nearly all users are ours with their own UUID. The reader of the answer checked that already.
   const ours =
     id !== undefined && name === `${installation}-${id}`
       ? id
@@ -38,7 +42,7 @@ function formatLine(inbound: number, { name, id, flow }: ListedUser, installatio
 
 export interface Listing {
   readonly inbounds: readonly string[];
-  /** Nobody of ours is to be there any more: only ours are listed, behind `inbounds`. */
+  /** These must have none of our users. Only our users are listed, after those of `inbounds`. */
   readonly formerInbounds?: readonly string[];
   readonly installation: string;
   readonly signal: AbortSignal;
@@ -46,8 +50,9 @@ export interface Listing {
 }
 
 /**
- * Lists these inbounds into `listed`, numbered by their place.
- * @returns how many users that were; @throws Fault of the node
+ * Lists these inbounds into `listed`, numbered by their position.
+ * @returns the number of users
+ * @throws Fault of the node
  */
 export async function listInto(
   { client }: SingleConnection,
@@ -57,7 +62,7 @@ export async function listInto(
   let users = 0;
   let [lines, bytes] = [[] as string[], 0];
   let copying: Promise<unknown> = Promise.resolve();
-  /** When the one before is through. @throws what became of that one */
+  /** Waits for the previous COPY. @throws the fault of the previous COPY */
   const copy = async (): Promise<void> => {
     const text = lines.join('');
     [lines, bytes] = [[], 0];

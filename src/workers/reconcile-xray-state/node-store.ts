@@ -4,19 +4,19 @@ import { type Instant, isoTime } from '../../kernel/instant.ts';
 import type { NodeTls } from '../../xray/grpc/connect.ts';
 import type { ComparisonState } from './rule.ts';
 
-// The nodes, and how their last comparison went.
+// The nodes, and the results of their last comparisons.
 
 export interface ListedNode extends ComparisonState {
   readonly id: string;
   readonly api: string;
   readonly tls: NodeTls;
   readonly inbounds: readonly string[];
-  /** Nobody of ours is to be there any more. */
+  /** Inbounds that must have none of our users. */
   readonly formerInbounds: readonly string[];
   readonly installation: string;
-  /** The life of it that its keeper saw last. */
+  /** The boot that the keeper of the node saw last. */
   readonly bootAt: Instant | null;
-  /** Its keeper is marking everybody after a start of the node. */
+  /** The keeper is marking all credentials after a restart of the node. */
   readonly seeding: boolean;
 }
 
@@ -31,7 +31,7 @@ export async function readNodes(db: Db): Promise<ListedNode[]> {
   return rows;
 }
 
-/** @returns undefined: it is gone */
+/** @returns undefined: the node was removed */
 export async function readComparisonState(
   db: Db | Tx,
   node: string,
@@ -43,7 +43,7 @@ export async function readComparisonState(
   return rows[0];
 }
 
-/** @returns false: it is gone */
+/** @returns false: the node was removed */
 export async function writeComparisonState(
   tx: Tx,
   node: string,

@@ -17,7 +17,7 @@ export interface NodePreviewContext extends PreviewContext {
   readonly url: string;
 }
 
-/** Where every node differs from the books now, due or not; nothing is marked or written down. */
+/** Compares every node with the database, due or not. Nothing is marked or stored. */
 export async function previewNodes(
   { db, url, batchMax, signal }: NodePreviewContext,
   connect: ConnectNode,
@@ -50,7 +50,7 @@ export interface ComparisonContext extends Pick<NodePreviewContext, 'db' | 'url'
   readonly onUsers?: OnUsers;
 }
 
-/** How these nodes differ from the books now, with a sample; nothing is marked or written down. */
+/** Compares these nodes with the database, with a sample. Nothing is marked or stored. */
 export async function compareNodes(
   { db, url, signal, onUsers }: ComparisonContext,
   connect: ConnectNode,
@@ -72,20 +72,20 @@ export async function compareNodes(
   return outcomes;
 }
 
-/** Who it is about, and what differs. A UUID that opens nodes is not said. */
+/** Names the user and the difference. A UUID that opens nodes is never printed. */
 export function describeDrift(drift: Drift): string {
   const owner = `customer ${drift.telegramId}, subscription ${drift.subscriptionId}`;
-  const marked = drift.marked ? ' (is marked already)' : '';
-  const confirmed = drift.marked ? ' (is on its way out)' : '';
+  const marked = drift.marked ? ' (already marked)' : '';
+  const confirmed = drift.marked ? ' (removal pending)' : '';
   switch (drift.kind) {
     case 'missing':
-      return `${owner}: may connect, and isn't on each inbound${marked}`;
+      return `${owner}: may connect, but is not on each inbound${marked}`;
     case 'unwanted':
-      return `${owner}: may not connect here any more, and is there${marked}`;
+      return `${owner}: may not connect here, but is there${marked}`;
     case 'different':
       return `${owner}: is there with another UUID or flow${marked}`;
     case 'unknown':
-      return `${drift.name}: has our name, and the books don't know it${confirmed}`;
+      return `${drift.name}: has our name, but is not in the database${confirmed}`;
     case 'conflict':
       return `"${drift.name}" has the UUID of ${owner}${confirmed}`;
     default:

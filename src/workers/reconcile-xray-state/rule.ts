@@ -1,66 +1,72 @@
 import { type Instant, later, minuteMs } from '../../kernel/instant.ts';
 
-// When a node is compared with the books, and what becomes of each difference (design,
+// When a node is compared with the database, and what each difference causes (design,
 // reconcile-xray-state).
 //
-// Nothing is ever added or removed here: a mark says that the node may differ from the books about
-// one credential, and its keeper looks at both again before it does anything. So a mark too many
-// costs a call, and what the keeper did meanwhile is not undone.
+// 1. A node is due 10 minutes after its last good comparison, and at once after a failed one.
+// 2. Three failures in a row open the breaker for 10 minutes. Then one trial follows.
+// 3. Nothing is added or removed here. A mark states that the node may differ for one credential.
+//    Its keeper reads both again before a call. So an unneeded mark costs one call, and a change of
+//    the keeper is never undone.
 
-/** How a node differs from the books about one user. */
+/** The difference between a node and the database for one user. */
 export const driftKinds = ['missing', 'unwanted', 'different', 'unknown', 'conflict'] as const;
 export type DriftKind = (typeof driftKinds)[number];
 
 /**
- * mark: its keeper makes it right. guard: as well, unless there are too many at once. confirm: only
- * if a person says so of those that are found now. report: a person has to look.
+ * - `mark`: the keeper corrects it.
+ * - `guard`: the keeper corrects it, unless there are too many at once.
+ * - `confirm`: the keeper removes it if a person confirms the present ones.
+ * - `report`: a person has to act.
  */
 export type Treatment = 'mark' | 'guard' | 'confirm' | 'report';
 
 export function toTreatment(kind: DriftKind): Treatment {
   switch (kind) {
-    // May connect here, and isn't on each of the node's inbounds.
+    // The user may connect here, but is not on each of the node's inbounds.
     case 'missing':
       return 'mark';
-    // Has our name, and another UUID or flow than the books say: an add would leave it so.
+    // The user has our name, but another UUID or flow than in the database. An add would not change
+    // it.
     case 'different':
       return 'mark';
-    // The books know it, and it may not connect here: retired, or of a plan that opens other nodes.
+    // The database has the user, but access here is not allowed: the credential is retired, or its
+    // plan opens other nodes.
     case 'unwanted':
       return 'guard';
-    // Has our name, and the books have never heard of it. Books that were restored from a backup,
-    // or the wrong database, would cut off everybody.
+    // The user has our name, but is not in the database. An automatic removal would cut off
+    // everyone after a restore, or with a wrong database.
     case 'unknown':
       return 'confirm';
-    // Another name carries the UUID of a credential of ours: removing either takes both off
-    // (docs/xray-facts.md, "Users"). `node adopt` takes it over.
+    // Another name carries the UUID of one of our credentials. The removal of either name removes
+    // both (docs/xray-facts.md, "Users"). `node adopt` resolves it.
     case 'conflict':
       return 'report';
   }
 }
 
-/** What may go without a question: a small operator's hour. */
+/** Removals up to this number need no confirmation: an hour of a small operator. */
 const unguardedMax = 100;
 
-/** Whether so many removals at once, of so many users of ours there, are to be looked at first. */
+/** True if this many removals, of this many of our users, need a confirmation. */
 export function mustHoldRemovals(unwanted: number, ours: number): boolean {
   return unwanted > Math.max(unguardedMax, Math.floor(ours / 10));
 }
 
-/** After a comparison that went well. */
+/** The pause after a good comparison. */
 const compareEveryMs = 10 * minuteMs;
-/** The breaker opens at the third failure in a row, for so long; then comes one trial. */
+/** The breaker opens at the third failure in a row. */
 const failuresMax = 3;
 const openMs = 10 * minuteMs;
 
-/** What the books have of the comparisons of a node; every replica goes by the same. */
+/** The stored state of a node's comparisons. Every replica uses the same state. */
 export interface ComparisonState {
   readonly reconciledAt: Instant | null;
   readonly failures: number;
   readonly openUntil: Instant | null;
 }
 
-/** due · trial: the breaker is half open · open: the breaker holds it · not_yet */
+/** due; trial: the breaker is half open; open: the breaker holds the node; not_yet. */
 export type DueState = 'due' | 'trial' | 'open' | 'not_yet';
 
 export function dueStateOf(
@@ -68,7 +74,7 @@ export function dueStateOf(
   now: Instant,
 ): DueState {
   if (openUntil !== null) return openUntil > now ? 'open' : 'trial';
-  // One that failed is tried again at the next tick.
+  // A failed comparison is repeated at the next run.
   if (failures > 0 || reconciledAt === null) return 'due';
   return later(reconciledAt, compareEveryMs) <= now ? 'due' : 'not_yet';
 }

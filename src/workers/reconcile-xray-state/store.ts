@@ -7,11 +7,13 @@ import type { CredentialId, SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
 import type { DriftKind } from './rule.ts';
 
-// A node's list against the books, in PostgreSQL: two temporary tables of one connection, `listed`
-// (what the node holds) and `drift` (where it differs). The books are read by one statement that
-// begins after the list is complete: all live credentials, of one moment later than the list (X1).
+// The comparison of a node's list with the database, in PostgreSQL.
+//
+// Two temporary tables of one connection: `listed` has the users of the node, and `drift` has the
+// differences. One statement reads all live credentials. It begins after the list is complete, so
+// the database is always newer than the list (X1).
 
-/** One comparison of a node at a time, over all replicas; freed with the connection. */
+/** One comparison of a node at a time, over all replicas. The lock is freed with the connection. */
 export async function lockComparison(db: Db, node: string): Promise<boolean> {
   const { rows } = await sql<{ taken: boolean }>`
     SELECT pg_try_advisory_lock(hashtext('perennial.reconcile'), hashtext(${node})) AS taken`.execute(
@@ -21,8 +23,8 @@ export async function lockComparison(db: Db, node: string): Promise<boolean> {
 }
 
 /**
- * `ours` is the credential in a name of this installation's; such a name is not stored, since it
- * says nothing more, and a million of them are 50 MB to send, to write and to read again.
+ * `ours` is the credential in a name of this installation. Such a name is not stored, because it
+ * has no further content: a million of them are 50 MB to send, write and read again.
  */
 export async function createListedTable(db: Db): Promise<void> {
   await sql`DROP TABLE IF EXISTS listed`.execute(db);
@@ -33,28 +35,28 @@ export async function createListedTable(db: Db): Promise<void> {
 
 export interface ComparisonInput {
   readonly node: string;
-  /** Before the node was asked. Who was issued later need not be there yet (X2). */
+  /** Before the node was listed. A credential that was issued later may be missing (X2). */
   readonly startedAt: Instant;
-  /** By the place that `listed` has it by: whether its users have a flow. Former ones come after. */
+  /** By the position in `listed`: whether its users have a flow. Former inbounds follow. */
   readonly inbounds: readonly { readonly hasFlow: boolean }[];
 }
 
-/** The flow of the customers' links as the node has to know it; NULL: one that no node knows. */
+/** The flow of the customers' links as the node needs it. NULL: a flow that no node accepts. */
 const linkFlow = sql`CASE coalesce(n.link->>'flow', '')
   WHEN '' THEN '' WHEN 'xtls-rprx-vision' THEN 'xtls-rprx-vision'
   WHEN 'xtls-rprx-vision-udp443' THEN 'xtls-rprx-vision' END`;
 
-/** For one comparison: two hashes of a million UUIDs find room in it, and it is given back. */
+/** For one comparison: two hashes of a million UUIDs fit into it. It is freed afterwards. */
 const workMemory = '64MB';
 
-/** Fills `drift`, which has a row for each user about whom the node and the books differ. */
+/** Fills `drift` with a row for each user that differs between the node and the database. */
 export async function writeDrift(
   db: Db,
   { node, startedAt, inbounds }: ComparisonInput,
 ): Promise<void> {
   const withFlow = inbounds.flatMap(({ hasFlow }, at) => (hasFlow ? [at] : []));
   await sql`SET work_mem = ${sql.lit(workMemory)}`.execute(db);
-  // Without statistics PostgreSQL would look up each credential by index.
+  // Without statistics PostgreSQL would read each credential by index.
   await sql`SET enable_nestloop = off`.execute(db);
   await sql`ANALYZE listed`.execute(db);
   await sql`DROP TABLE IF EXISTS drift`.execute(db);
@@ -118,13 +120,13 @@ export async function writeDrift(
 
 export interface DriftCounts {
   readonly kinds: Readonly<Record<DriftKind, number>>;
-  /** Of those, the ones whose mark, or confirmation, was there already. */
+  /** The part that already had a mark or a confirmation. */
   readonly marked: number;
-  /** Unwanted ones without a mark. */
+  /** Unwanted users without a mark. */
   readonly toRemove: number;
-  /** Names of ours on the node. */
+  /** Our names on the node. */
   readonly ours: number;
-  /** Names of somebody else's. */
+  /** Foreign names on the node. */
   readonly foreign: number;
 }
 
@@ -132,7 +134,7 @@ export async function readDriftCounts(db: Db): Promise<DriftCounts> {
   const { rows } = await sql<{ kind: DriftKind; all: bigint; marked: bigint }>`
     SELECT kind, count(*) AS all, count(*) FILTER (WHERE marked) AS marked
     FROM drift GROUP BY kind`.execute(db);
-  // A name is on one inbound once; only over several do the same ones have to be told apart.
+  // A name is on one inbound only once. Only a name on several inbounds must be counted once.
   const { rows: names } = await sql<{ ours: bigint; foreign: bigint }>`
     SELECT CASE WHEN severally THEN (SELECT count(DISTINCT ours) FROM listed)
         ELSE (SELECT count(ours) FROM listed) END AS ours,
@@ -156,7 +158,10 @@ export async function readDriftCounts(db: Db): Promise<DriftCounts> {
   };
 }
 
-/** Remembers what isn't marked, for `keepRepeated` after the next comparison. @returns how many */
+/**
+ * Stores the unmarked differences, for `deleteUnrepeated` after the next comparison. @returns their
+ * count
+ */
 export async function saveDrift(db: Db): Promise<number> {
   await sql`DROP TABLE IF EXISTS drift_before`.execute(db);
   await sql`
@@ -172,7 +177,7 @@ export async function saveDrift(db: Db): Promise<number> {
 const repeated = sql`EXISTS (SELECT FROM drift_before b WHERE b.kind = d.kind
   AND b.credential = coalesce(d.credential_id::text, '') AND b.name = coalesce(d.name, ''))`;
 
-/** How many of a kind that aren't marked the comparison before found too. */
+/** The number of unmarked differences of a kind that the previous comparison also found. */
 export async function readRepeatedCount(db: Db, kind: DriftKind): Promise<number> {
   await sql`ANALYZE drift_before`.execute(db);
   const { rows } = await sql<{ count: bigint }>`
@@ -182,7 +187,7 @@ export async function readRepeatedCount(db: Db, kind: DriftKind): Promise<number
   return Number(rows[0]?.count ?? 0n);
 }
 
-/** Leaves in `drift` what the comparison before found too, and isn't marked now either. */
+/** Keeps in `drift` only unmarked differences that the previous comparison also found. */
 export async function deleteUnrepeated(db: Db, withoutMissing: boolean): Promise<void> {
   await sql`ANALYZE drift_before`.execute(db);
   await sql`
@@ -194,9 +199,9 @@ export interface Drift {
   readonly n: bigint;
   readonly kind: DriftKind;
   readonly marked: boolean;
-  /** As the node has it; null where it isn't there at all. */
+  /** The name on the node. null: the user is not on the node. */
   readonly name: string | null;
-  /** null: the books don't know the credential. */
+  /** null: the database does not have the credential. */
   readonly credentialId: CredentialId | null;
   readonly subscriptionId: SubscriptionId | null;
   readonly telegramId: bigint | null;
@@ -208,7 +213,7 @@ const withOwner = (from: RawBuilder<unknown>): RawBuilder<Drift> => sql<Drift>`
   FROM (${from}) d LEFT JOIN perennial.credential c ON c.id = d.credential_id
   LEFT JOIN perennial.customer u ON u.id = c.customer_id ORDER BY d.n`;
 
-/** The first few of each kind. */
+/** The first differences of each kind. */
 export async function readDriftSample(db: Db, maxPerKind: number): Promise<Drift[]> {
   const each = sql`
     SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY kind ORDER BY n) AS place FROM drift) p
@@ -216,7 +221,7 @@ export async function readDriftSample(db: Db, maxPerKind: number): Promise<Drift
   return (await withOwner(each).execute(db)).rows;
 }
 
-/** A page of all of them. */
+/** A page of all differences. */
 export async function readDriftPage(db: Db, after: bigint, max: number): Promise<Drift[]> {
   const page = sql`SELECT * FROM drift WHERE n > ${after} ORDER BY n LIMIT ${max}`;
   return (await withOwner(page).execute(db)).rows;
@@ -229,9 +234,9 @@ export interface DriftMarking {
 }
 
 /**
- * Marks the drift of these kinds with a number in `(after, upTo]`. Removals are urgent, as every
- * new removal is. What was marked meanwhile stays as it is: its keeper reads the books when he
- * comes to it. A node that was forgotten meanwhile has no marks.
+ * Marks the differences of these kinds with a number in `(after, upTo]`. Removals are urgent, as
+ * each new removal is. An existing mark stays, because its keeper reads the database before it
+ * acts. A removed node has no marks.
  */
 export async function markDrift(
   tx: Tx,

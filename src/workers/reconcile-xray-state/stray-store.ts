@@ -5,19 +5,20 @@ import type { CredentialId, CustomerId, SubscriptionId } from '../../kernel/ids.
 import { type Instant, isoTime } from '../../kernel/instant.ts';
 import { recordEvents, toSubscriptionSubject } from '../../subscription/store/events.ts';
 
-// What a person says of names on a node that no mark can be about. It is written for those names
-// that this comparison found, in the life of the node in which it found them, and never else (X3);
-// the node's keeper works it off.
+// Confirmed removals of names that no mark can describe (`stray`).
+//
+// A confirmation covers only the names that this comparison found, and only the boot in which it
+// found them (X3). The keeper of the node removes them.
 
 export interface ConfirmationContext {
   readonly node: string;
-  /** The life of the node before it was asked; one that began since has other users. */
+  /** The boot of the node before it was listed. A later boot has other users. */
   readonly bootAt: Instant | null;
   readonly actor: string;
   readonly now: Instant;
 }
 
-/** Writes a confirmation for what `drift` has of these rows. Once more is a new one. */
+/** Writes a confirmation for these rows of `drift`. A repeated confirmation counts as new. */
 const insertConfirmations = (
   { node, bootAt, now }: ConfirmationContext,
   rows: ReturnType<typeof sql>,
@@ -34,7 +35,9 @@ const insertConfirmations = (
     confirmed_at = excluded.confirmed_at
   RETURNING name, shared`;
 
-/** Names of ours that the books don't know, with a number in `(after, upTo]`. @returns how many */
+/**
+ * Our names that the database does not have, with a number in `(after, upTo]`. @returns their count
+ */
 export async function confirmUnknown(
   tx: Tx,
   confirming: ConfirmationContext,
@@ -51,7 +54,7 @@ export async function confirmUnknown(
   return confirmed.length;
 }
 
-/** A name of somebody else's that carries the UUID of a customer. */
+/** A foreign name with the UUID of a customer. */
 export interface NameConflict {
   readonly name: string;
   readonly subscriptionId: SubscriptionId;
@@ -59,21 +62,21 @@ export interface NameConflict {
 }
 
 /**
- * VMess lists users without a name too, and a name with U+FFFD was changed when it was read
- * (`foreignName`): the node has no such name, so no call can remove it.
+ * VMess also lists users without a name. A name with U+FFFD was changed when it was read
+ * (`foreignName`), so no call can remove it. Neither can be adopted.
  */
 const isAdoptable = (names: readonly string[] | undefined) => sql`d.kind = 'conflict'
   AND d.name <> '' AND strpos(d.name, ${'\u{fffd}'}) = 0
   AND (d.name = ANY (${names ?? []}::text[]) OR ${names === undefined})`;
 
-/** How many names there are to adopt. */
+/** The number of names that can be adopted. */
 export async function readConflictCount(db: Db, names: readonly string[] | undefined) {
   const { rows } = await sql<{ names: bigint }>`
     SELECT count(DISTINCT d.name) AS names FROM drift d WHERE ${isAdoptable(names)}`.execute(db);
   return Number(rows[0]?.names ?? 0n);
 }
 
-/** The first conflicts on the node that was compared, by name; `names`: only of these. */
+/** The first conflicts on the compared node, by name. `names`: only these. */
 export async function readConflicts(
   db: Db,
   names: readonly string[] | undefined,
@@ -90,8 +93,8 @@ export async function readConflicts(
 }
 
 /**
- * Has these conflicts taken over, of those with a number in `(after, upTo]`: the foreign name goes,
- * ours is put in its place. @returns how many
+ * Adopts these conflicts with a number in `(after, upTo]`: the foreign name is removed, and ours
+ * replaces it. @returns their count
  */
 export async function adoptConflicts(
   tx: Tx,

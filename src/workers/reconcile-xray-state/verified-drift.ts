@@ -13,12 +13,13 @@ import {
   saveDrift,
 } from './store.ts';
 
-// Where nodes differ from the books for certain, for the audit. What is marked is on its way, and
-// how old its mark is, is another question. While a service works a single comparison may be wrong
-// about one whom the keeper added or removed, and confirmed, between the list and the books: so what
-// one finds counts if a second one finds it again.
+// Verified differences between nodes and the database, for the audit.
+//
+// A mark is a pending change, and another check covers its age. While a service works, one
+// comparison may be wrong about a user whom the keeper changed between the list and the database.
+// So only differences that a second comparison confirms count.
 
-/** Nodes at once, as in a comparison that marks. */
+/** As in a comparison that marks. */
 const nodesAtOnceMax = 4;
 
 export type VerifiedDrift =
@@ -30,7 +31,7 @@ export type VerifiedDrift =
       readonly sample: readonly Drift[];
     };
 
-/** Each node, in the order of their ids; nothing is marked or written down. */
+/** Compares all nodes, in the order of their ids. Nothing is marked or stored. */
 export async function readVerifiedDrift(
   context: ComparisonContext,
   connect: ConnectNode,
@@ -55,7 +56,7 @@ async function readNodeDrift(
   try {
     let users = await compareOnce();
     if ((await saveDrift(connection.db)) > 0) users = await compareOnce();
-    // One that was started and is being filled again has its marks still to come.
+    // A restarted node that is being filled gets its marks later.
     const current = (await readNodes(db)).find(({ id }) => id === node.id);
     await deleteUnrepeated(connection.db, node.seeding || current?.seeding !== false);
     const { kinds } = await readDriftCounts(connection.db);

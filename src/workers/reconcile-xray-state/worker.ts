@@ -32,23 +32,24 @@ import { type NodePreviewContext, previewNodes } from './preview.ts';
 import { dueStateOf, toStateAfterFailure, toStateAfterSuccess } from './rule.ts';
 import { lockComparison } from './store.ts';
 
-// Compares each node that is due with the books, a few at a time. A node that fails is that node's
-// failure alone: it is written down, counted, and the others go on. The database failing is the
-// run's.
+// reconcile-xray-state compares each due node with the database, a few nodes at a time.
+//
+// A fault of a node is written down and counted, and the other nodes continue. A fault of the
+// database fails the run.
 
 export const reconcileWorkerName = 'reconcile-xray-state';
-/** A tick: which nodes are due is stored with each of them. */
+/** The interval of the runs. Each node stores when it is due. */
 export const reconcileEveryMs = minuteMs;
 
-/** Nodes at once: one that hangs holds up a quarter of them, and memory has four answers. */
+/** A node that hangs delays a quarter of the nodes, and memory holds four lists. */
 const nodesAtOnceMax = 4;
 
 export interface ReconcileContext extends RunContext {
-  /** Only this node, whether it is due or not: somebody asks. `'all'`: each, likewise. */
+  /** Only this node, also if it is not due. `'all'`: each node. */
   readonly nodeFilter?: string;
   readonly onNode?: (outcome: ComparisonOutcome) => void;
   readonly onUsers?: OnUsers;
-  /** Who asks, for the timeline; the worker itself unless somebody is said. */
+  /** The actor in the timeline. The default is the worker. */
   readonly actor?: string;
 }
 
@@ -65,7 +66,7 @@ class RunTotals {
     }
   }
 
-  /** As many as a person reads. */
+  /** Stores as many errors as a person reads. */
   addFailure(node: string, error: string): void {
     this.failed += 1;
     if (this.failed <= 20) this.errors[node] = error;
@@ -87,7 +88,7 @@ export function reconcile(context: ReconcileContext, connect: ConnectNode): Prom
 }
 
 /** The node was removed from the database meanwhile. */
-const goneReason = 'it is gone';
+const goneReason = 'the node was removed';
 
 async function runComparisons(
   context: ReconcileContext,
@@ -107,8 +108,8 @@ async function runComparisons(
 }
 
 /**
- * Marks what a change of plans or nodes still has to, where whoever made it was broken off.
- * @returns whether something is left of it
+ * Finishes `marking` jobs of a change of plans or nodes whose command was interrupted.
+ * @returns true if jobs are left
  */
 async function continueMarking(context: ReconcileContext, id: RunId): Promise<boolean> {
   for (;;) {
@@ -194,7 +195,7 @@ async function reconcileOne(
   } catch (error) {
     if (!isComparisonFault(error)) throw error;
     if (error.code === 'node_cancelled') {
-      return { node: node.id, is: 'left', reason: 'it was interrupted' };
+      return { node: node.id, is: 'left', reason: 'the comparison was interrupted' };
     }
     await inTransaction(db, async (tx) => {
       const before = (await readComparisonState(tx, node.id)) ?? node;
@@ -211,23 +212,26 @@ async function reconcileOne(
 
 type Db = RunContext['db'];
 
-/** Why it isn't this run's turn; undefined: it is, and nobody else's until the connection ends. */
+/**
+ * @returns the reason not to compare this node; undefined: the node is locked until the connection
+ *   ends
+ */
 async function lockDueNode(
   db: Db,
   node: ListedNode,
   isRequested: boolean,
 ): Promise<string | undefined> {
-  if (!(await lockComparison(db, node.id))) return 'another run is at it';
-  // What another replica wrote since these were read: of a trial there is one.
+  if (!(await lockComparison(db, node.id))) return 'another run compares the node';
+  // Another replica may have written since the nodes were read. Only one replica makes the trial.
   const stored = await readComparisonState(db, node.id);
   if (stored === undefined) return goneReason;
   const dueState = dueStateOf(stored, await readClock(db));
   return isRequested || dueState === 'due' || dueState === 'trial'
     ? undefined
-    : 'it is not due any more';
+    : 'the node is no longer due';
 }
 
-/** The worker, for nodes that are reached by `connect`. */
+/** The worker. `connect` reaches the nodes. */
 export function reconcileXrayState(connect: ConnectNode) {
   return {
     name: reconcileWorkerName,

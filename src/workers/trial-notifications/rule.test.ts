@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { dayMs, hourMs, type Instant, instant, later, minuteMs } from '../../kernel/instant.ts';
 import { decideTrialReminder, type TrialFacts } from './rule.ts';
 
-// A trial that began on 24 November at 9 h UTC; all times are hours from then.
+// A trial that began on 24 November at 9 h UTC. All times are hours from then.
 
 const start = instant(Date.UTC(2026, 10, 24, 9));
 const hour = (hours: number): Instant => later(start, hours * hourMs);
@@ -18,7 +18,7 @@ const trial = (more: Partial<TrialFacts> = {}): TrialFacts => ({
   ...more,
 });
 
-/** `trial_6h, then 48`; `wait 24`: look again at 24 h. */
+/** `trial_6h, then 48`; `wait 24`: the next check is at 24 h. */
 function describeAt(facts: TrialFacts, atHours: number): string {
   const decision = decideTrialReminder(facts, hour(atHours));
   if (decision.do === 'nothing') return 'nothing';
@@ -50,7 +50,7 @@ test.each<[string, Partial<TrialFacts>, number, string]>([
   ['before the morning', {}, 24 - msInHours, 'wait 24'],
   ['in the morning', {}, 24, 'trial_6h, then 48'],
   ['in the night where the customer lives', { timeZone: 'Asia/Tokyo' }, 6, 'wait 15'],
-  // The end is at 9 h, and so is the morning: nobody hears of an end that is there.
+  // The end is at 9 h, and so is the morning: a reminder of a present end is not sent.
   ['in the last night', { remindAt: hour(66) }, 66, 'trial_ending, then no more'],
   ['with a paid subscription', { hasPaid: true }, 6, 'wait 48'],
   ['with a paid one, at the last', { hasPaid: true, remindAt: hour(66) }, 66, 'wait no more'],
@@ -63,16 +63,16 @@ test.each<[string, Partial<TrialFacts>, number, string]>([
   expect(describeAt(trial(facts), atHours)).toBe(expected);
 });
 
-test('T4: whoever looks every 5 minutes and when told to says each of the three once', () => {
+test('T4: checks every 5 minutes, and at the planned times, enqueue each of the three reminders once', () => {
   for (const timeZone of ['UTC', 'Asia/Tokyo', 'America/New_York', 'Pacific/Kiritimati']) {
-    const heard: string[] = [];
+    const reminders: string[] = [];
     let remindAt: Instant | null = hour(6);
     for (let now = start; now < hour(73); now = later(now, 5 * minuteMs)) {
       const decision = decideTrialReminder(trial({ timeZone, remindAt }), now);
       if (decision.do === 'nothing') continue;
       remindAt = decision.nextAt;
-      if (decision.do === 'remind') heard.push(decision.reminder.kind);
+      if (decision.do === 'remind') reminders.push(decision.reminder.kind);
     }
-    expect(heard).toEqual(['trial_6h', 'trial_48h', 'trial_ending']);
+    expect(reminders).toEqual(['trial_6h', 'trial_48h', 'trial_ending']);
   }
 });

@@ -9,13 +9,14 @@ import {
   type TrialReminder,
 } from '../../outbox/reminder-schedule.ts';
 
-// What somebody on a trial hears, and when (design, trial-notifications).
+// The reminders of a trial (design, trial-notifications).
 //
-// Three things: 6 hours after the start, 48 hours after it, and 6 hours before the end. What comes
-// late, since we were down, is said all the same; of several that are overdue only the latest.
-// Nobody is woken for it: from 23 to 9 o'clock it waits for the morning, unless the trial is over
-// by then. Whoever has a running paid subscription is not asked to buy one. At the end there is
-// nothing to remind of any more: that it is over is told by who ends it.
+// 1. A trial has three reminders: 6 hours and 48 hours after its start, and 6 hours before its end.
+// 2. A late reminder is still sent. Of several overdue reminders only the latest is sent.
+// 3. From 23 to 9 o'clock a reminder waits for the morning, unless the trial is over by then.
+// 4. A running paid subscription suppresses the reminders.
+// 5. After the end there is no reminder. The command or worker that ends the trial notifies of the
+//    end.
 
 export interface TrialFacts {
   readonly kind: SubscriptionKind;
@@ -24,7 +25,7 @@ export interface TrialFacts {
   readonly expiresAt: Instant;
   readonly remindAt: Instant | null;
   readonly timeZone: string;
-  /** The customer has a paid subscription that runs. */
+  /** The customer has a running paid subscription. */
   readonly hasPaid: boolean;
 }
 
@@ -34,11 +35,11 @@ export type TrialDecision =
       readonly reminder: ReminderTime<TrialReminder>;
       readonly nextAt: Instant | null;
     }
-  /** Nothing to say now; look again then. */
+  /** Nothing to send now. The next check is at `nextAt`. */
   | { readonly do: 'wait'; readonly nextAt: Instant | null }
   | { readonly do: 'nothing' };
 
-/** What is due, and when to look again. Total. */
+/** Decides what is due, and when the next check is. Total. */
 export function decideTrialReminder(facts: TrialFacts, now: Instant): TrialDecision {
   const { kind, state, startedAt, expiresAt, remindAt } = facts;
   if (kind !== 'trial' || state !== 'active' || expiresAt <= now) return { do: 'nothing' };

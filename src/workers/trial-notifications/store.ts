@@ -5,7 +5,7 @@ import type { CustomerId, SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
 import type { TrialFacts } from './rule.ts';
 
-/** What the rule reads of one trial, and what its notice tells. */
+/** The input of the rule for one trial, and the content of its notification. */
 export interface TrialReminderFacts extends TrialFacts {
   readonly subscriptionId: SubscriptionId;
   readonly customerId: CustomerId;
@@ -15,8 +15,8 @@ export interface TrialReminderFacts extends TrialFacts {
 }
 
 /**
- * The facts of these trials, in a statement of its own after the customers were locked: a purchase
- * that committed while we found and locked is seen (matrix T1).
+ * The facts of these trials, in a separate statement after the lock of the customers. So it reads a
+ * purchase that committed during the search and the lock (matrix T1).
  */
 export async function readTrialFacts(
   tx: Tx,

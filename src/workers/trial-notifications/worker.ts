@@ -7,8 +7,10 @@ import { createReminderPass, type RemindAtUpdate, writeReminders } from '../remi
 import { decideTrialReminder, type TrialDecision } from './rule.ts';
 import { readTrialFacts, type TrialReminderFacts } from './store.ts';
 
-// Owes those on a trial what they are to hear. What and when: `rule.ts`. It is judged once more
-// when it is sent, for a purchase may come in between.
+// trial-notifications enqueues the reminders of a trial.
+//
+// `rule.ts` decides which and when. The relevance is checked again when a reminder is sent, because
+// a purchase may come in between.
 
 interface Outcome {
   readonly facts: TrialReminderFacts;
@@ -50,7 +52,7 @@ export const trialNotifications: SubscriptionWorker<TrialReminderFacts, Outcome>
   describe: ({ facts, decision }) => describe(facts, decision),
 };
 
-/** The key names the moment that it is due at: each is said once, whatever is looked at again. */
+/** The key contains the due time, so each reminder is enqueued once, also after repeated checks. */
 function toTrialNotice(
   facts: TrialReminderFacts,
   { kind, at }: ReminderTime<TrialReminder>,

@@ -98,7 +98,7 @@ test('a node that is forgotten while it is compared is nothing to be said of, an
     )(address);
   const run = await runComparison(database, { connect });
   expect(run).toMatchObject({ outcome: 'success', failed: 0n, detail: { nodes: 1, marked: 1 } });
-  expect(run.ends).toContainEqual({ node: 'a', is: 'left', reason: 'it is gone' });
+  expect(run.ends).toContainEqual({ node: 'a', is: 'left', reason: 'the node was removed' });
   // And between the comparison and the marks.
   await using connection = await openSingleConnection(database.url);
   const api = createFakeNode(async () => [])({ api: '' });

@@ -156,7 +156,7 @@ test('node reconcile --dry-run tells what differs and marks nothing; without it,
   await deleteMarks(database);
   const dry = await runNodeCommand(database, 'reconcile', 'a', '--dry-run');
   expect(dry.out).toContain(`missing: 1\n    customer 42, subscription ${id}: may connect`);
-  expect(dry.out).toContain(`perennial-${stray}: has our name, and the books don't know it`);
+  expect(dry.out).toContain(`perennial-${stray}: has our name, but is not in the database`);
   expect(await readMarks(database, 'a')).toEqual([]);
   const done = await runNodeCommand(database, 'reconcile');
   expect(done.out).toContain('marked now: 1');
