@@ -27,7 +27,7 @@ export const isOtherInForce = (now: RawBuilder<Instant>) => sql`(s.state = 'acti
   AND p.refunded_at IS NULL AND p.part_of IS NULL
   AND p.starts_at <= ${now} - ${changeDelayMax} AND p.ends_at > ${now} AND ${isStored} AND ${differs})`;
 
-/** True if the coming period `p` has other terms than `s`, without a planned change at its start. */
+/** True if the coming period `p` has other terms than `s`, and its start is no planned change. */
 export const isUnplanned = (now: RawBuilder<Instant>) => sql`(s.state = 'active'
   AND p.refunded_at IS NULL AND p.starts_at > ${now} AND ${isStored} AND ${differs}
   AND (s.changes_at IS NULL OR s.changes_at > p.starts_at))`;

@@ -7,7 +7,7 @@ import { type AuditScene, corrupt, createScenes, sceneTime } from '../../support
 import { corruptions } from './corruptions.ts';
 import { missingWorkers, workerCorruptions } from './worker-corruptions.ts';
 
-describe('what is wrong is named, and nothing else', () => {
+describe('the report names each corruption, and nothing else', () => {
   let scenes: readonly AuditScene[];
   let report: AuditReport;
   beforeAll(async () => {
@@ -39,7 +39,7 @@ describe('what is wrong is named, and nothing else', () => {
     if (one.rows !== undefined) expect(violation.rows).toEqual(one.rows(scene));
   });
 
-  test('nobody else is named, but who was mixed up with a victim', () => {
+  test('the report names no other customer, except those mixed up with a victim', () => {
     const victims = new Set(scenes.map(({ victim }) => victim.telegramId));
     const others = report.checks.flatMap(({ id, sample }) =>
       sample.filter(({ telegramId }) => !victims.has(telegramId ?? 0n)).map(() => id),
@@ -49,14 +49,14 @@ describe('what is wrong is named, and nothing else', () => {
   });
 });
 
-test('each check has something planted that it finds', () => {
+test('each check has a planted corruption that it finds', () => {
   const found = new Set(
     [...corruptions, ...workerCorruptions, missingWorkers].map(({ check }) => check),
   );
   expect(auditChecks.map(({ id }) => id).filter((id) => !found.has(id))).toEqual([]);
 });
 
-test('ids are unique, and what holds is said without a full stop', () => {
+test('ids are unique, and titles have no full stop', () => {
   expect(new Set(auditChecks.map(({ id }) => id)).size).toBe(auditChecks.length);
   for (const { id, title } of auditChecks) {
     expect(id).toMatch(/^[a-z]+(-[a-z]+)+$/);
@@ -64,7 +64,7 @@ test('ids are unique, and what holds is said without a full stop', () => {
   }
 });
 
-test('books of customers who only used commands are right, and what was looked at is said', async () => {
+test('a database of customers who only used commands is valid, and the report states what was read', async () => {
   const { database } = await createScenes(1);
   await using _ = database;
   const report = await runAudit(database.db);
@@ -93,7 +93,7 @@ test('of many violations the first 20 are shown, and all are counted', async () 
   expect(broken?.sample).toHaveLength(20);
 });
 
-test('what belongs to no customer is named, each once', async () => {
+test('corruptions that belong to no customer are named, each once', async () => {
   const { database } = await createScenes(1);
   await using _ = database;
   await corrupt(database.url, workerCorruptions.map(({ statements }) => statements).join(';'));
@@ -111,13 +111,13 @@ test('what belongs to no customer is named, each once', async () => {
 const formatRows = (rows: Violation['rows']) =>
   JSON.stringify(rows, (_, value) => (typeof value === 'bigint' ? `${value}` : value));
 
-/** Whether the sentence or the row of a violation is that one. */
+/** True if the sentence or the row of a violation contains this name. */
 const isNamed = (text: string, names: string): boolean => {
   const [table = '', ...row] = names.split(' ');
   return text.includes(names) || (text.includes(`"${table}"`) && text.includes(row.join(' ')));
 };
 
-test('a database in use without a worker for three days is wrong, and one never served is right', async () => {
+test('a database in use without a worker for three days is invalid, and one never served is valid', async () => {
   const { database } = await createScenes(1);
   await using _ = database;
   await corrupt(database.url, missingWorkers.statements);

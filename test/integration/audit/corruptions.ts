@@ -10,15 +10,15 @@ import { notificationCorruptions } from './notification-corruptions.ts';
 import { saleCorruptions } from './sale-corruptions.ts';
 import { timeCorruptions } from './time-corruptions.ts';
 
-// For each check, what breaks it and nothing else.
+// Corruptions for each check: each one violates this check and no other.
 
 export interface Corruption {
   readonly check: string;
   readonly what: string;
   readonly statements: (scene: AuditScene) => string;
-  /** Rows that the first violation names, where they are known beforehand. */
+  /** Rows that the first violation names, if they are known beforehand. */
   readonly rows?: (scene: AuditScene) => ViolationRows;
-  /** How many name the victim; 1 if not told. */
+  /** How many violations name the victim. The default is 1. */
   readonly violations?: number;
   /** Further checks that find it. */
   readonly also?: readonly string[];
@@ -92,7 +92,7 @@ const moneyCorruptions: readonly Corruption[] = [
   },
   {
     check: 'payment-is-one',
-    what: 'a payment that was moved, and left nobody',
+    what: 'a moved payment without a previous customer',
     also: ['entry-is-in-the-timeline'],
     statements: ({ victim, newEntry }) => `
       INSERT INTO ledger_entry (id, customer_id, amount_minor, balance_after_minor, kind,
@@ -158,7 +158,7 @@ const chargeCorruptions: readonly Corruption[] = [
   },
   {
     check: 'period-has-its-charge',
-    what: 'a renewal that nobody paid',
+    what: 'a renewal without a charge',
     statements: ({ victim }) => `
       ALTER TABLE period DROP CONSTRAINT IF EXISTS paid_has_its_charge;
       ${followingPeriodSql(victim, { source: "'renewal'" })}`,
@@ -366,7 +366,7 @@ const accessCorruptions: readonly Corruption[] = [
   },
   {
     check: 'past-its-end-is-ended',
-    what: 'one whose end was a day ago and more, and nobody ended it',
+    what: 'a subscription that is active a day after its end',
     also: ['receipt-is-of-its-charge', 'wait-has-its-horizon'],
     statements: ({ victim }) => `
       UPDATE subscription SET started_at = started_at - interval '31 days 1 ms',
@@ -431,7 +431,7 @@ const accessCorruptions: readonly Corruption[] = [
   },
   {
     check: 'period-in-its-currency',
-    what: 'a period in dollars on books in roubles',
+    what: 'a period in dollars of a customer in roubles',
     statements: ({ victim }) => `
       INSERT INTO plan_price SELECT plan, period_days, 'USD', valid_from, 14900 FROM plan_price
       WHERE plan = 'basic' AND period_days = 30 AND currency = 'RUB' ON CONFLICT DO NOTHING;

@@ -16,13 +16,13 @@ import { addCustomer, buyPlan, createCaller, createShopWithTrial } from '../../s
 
 const first = Date.parse('2026-11-24T10:00:00Z');
 
-/** Purchases under each price and discount that there ever was, an hour apart. */
+/** Purchases under each price and discount in history, an hour apart. */
 async function openHistory(): Promise<TestDatabase> {
-  const books = await createDatabase({ now: instant(first) });
-  const { db } = books;
-  await createShopWithTrial(books);
-  await addCustomer(books, 1n, { balanceMinor: 9_000_00n, discountPercent: 50 });
-  const set = (given: object) => setCustomer(createCaller(books), { telegramId: 1n, ...given });
+  const database = await createDatabase({ now: instant(first) });
+  const { db } = database;
+  await createShopWithTrial(database);
+  await addCustomer(database, 1n, { balanceMinor: 9_000_00n, discountPercent: 50 });
+  const set = (given: object) => setCustomer(createCaller(database), { telegramId: 1n, ...given });
   const price = (amountMinor: bigint | null) =>
     inTransaction(db, async (tx) => {
       const basic = { plan: 'basic', periodDays: 30, currency: 'RUB', amountMinor };
@@ -45,12 +45,12 @@ async function openHistory(): Promise<TestDatabase> {
     () => set({ vip: false, discountPercent: 10 }),
   ];
   for (const [n, change] of changes.entries()) {
-    await buyPlan(books, 1n, { isNew: true });
-    await books.setClock(new Date(first + (n + 1) * 3_600_000).toISOString());
+    await buyPlan(database, 1n, { isNew: true });
+    await database.setClock(new Date(first + (n + 1) * 3_600_000).toISOString());
     await change();
   }
-  await buyPlan(books, 1n, { isNew: true });
-  return books;
+  await buyPlan(database, 1n, { isNew: true });
+  return database;
 }
 
 const found = async ({ db }: TestDatabase) =>
@@ -66,9 +66,9 @@ const sold = async ({ db }: TestDatabase) => {
   return rows.map(({ text }) => text);
 };
 
-test('purchases under earlier prices and discounts are right', async () => {
-  await using books = await openHistory();
-  expect(await sold(books)).toEqual([
+test('purchases under earlier prices and discounts are valid', async () => {
+  await using database = await openHistory();
+  expect(await sold(database)).toEqual([
     '50% of 149',
     '50% of 199',
     '0% of 199',
@@ -79,7 +79,7 @@ test('purchases under earlier prices and discounts are right', async () => {
     '20% of 149',
     '10% of 149',
   ]);
-  expect(await found(books)).toEqual([]);
+  expect(await found(database)).toEqual([]);
 });
 
 const isOf = (place: number) => `id = (SELECT id FROM period ORDER BY id OFFSET ${place} LIMIT 1)`;
@@ -91,8 +91,8 @@ test.each([
   ['an earlier price', 'discount_percent = 20, list_minor = 19900', 7, 'price-was-on-sale 1'],
   ['a later price', 'discount_percent = 50, list_minor = 19900', 0, 'price-was-on-sale 1'],
 ])('a purchase with %s is a violation', async (_, terms, place, violation) => {
-  await using books = await openHistory();
-  await inTransaction(books.db, async (tx) => {
+  await using database = await openHistory();
+  await inTransaction(database.db, async (tx) => {
     await sql`SET LOCAL session_replication_role = replica`.execute(tx);
     await sql`SET LOCAL search_path = perennial`.execute(tx);
     await sql.raw(`UPDATE period SET ${terms} WHERE ${isOf(place)}`).execute(tx);
@@ -101,24 +101,24 @@ test.each([
       tx,
     );
   });
-  const checks = (await found(books)).filter((text) => /^(discount|price|amount-is)/.test(text));
+  const checks = (await found(database)).filter((text) => /^(discount|price|amount-is)/.test(text));
   expect(checks).toEqual([violation]);
 });
 
-test('each command that changes the switch of auto-renewal states it', async () => {
-  await using books = await createDatabase({ now: instant(first) });
-  await createShopWithTrial(books);
-  await addCustomer(books, 1n);
+test('each command that changes the switch of auto-renewal records it', async () => {
+  await using database = await createDatabase({ now: instant(first) });
+  await createShopWithTrial(database);
+  await addCustomer(database, 1n);
   const payment = { amountMinor: 149_00n, provider: 'cards', providerRef: 'p-1' };
-  await buyPlan(books, 1n, { payment });
-  const call = { ...createCaller(books), telegramId: 1n };
+  await buyPlan(database, 1n, { payment });
+  const call = { ...createCaller(database), telegramId: 1n };
   await applyChargeback(call, { ...payment, telegramId: 1n, dispute: 'd-1' });
-  await addCustomer(books, 2n, { balanceMinor: 500_00n });
-  const id = await buyPlan(books, 2n, { autoRenew: false });
-  await setAutoRenew(createCaller(books), { telegramId: 2n, subscriptionId: id, on: true });
-  await buyPlan(books, 2n, { subscriptionId: id, autoRenew: false });
-  await grant(createCaller(books), { telegramId: 2n, days: 3, newPlan: 'basic' });
-  expect(await found(books)).toEqual([]);
-  await sql`UPDATE perennial.subscription SET auto_renew = NOT auto_renew`.execute(books.db);
-  expect(await found(books)).toEqual(['switch-is-its-event 3']);
+  await addCustomer(database, 2n, { balanceMinor: 500_00n });
+  const id = await buyPlan(database, 2n, { autoRenew: false });
+  await setAutoRenew(createCaller(database), { telegramId: 2n, subscriptionId: id, on: true });
+  await buyPlan(database, 2n, { subscriptionId: id, autoRenew: false });
+  await grant(createCaller(database), { telegramId: 2n, days: 3, newPlan: 'basic' });
+  expect(await found(database)).toEqual([]);
+  await sql`UPDATE perennial.subscription SET auto_renew = NOT auto_renew`.execute(database.db);
+  expect(await found(database)).toEqual(['switch-is-its-event 3']);
 });

@@ -4,7 +4,7 @@ import { runAudit } from '../../../src/audit/audit.ts';
 import { additionIsConfirmed, removalIsConfirmed } from '../../../src/audit/marks.ts';
 import { type AuditScene, createScenes } from '../../support/corruption.ts';
 
-// How old a mark may be: both sides of each boundary.
+// The permitted age of a mark: both sides of each boundary.
 
 const up = "failures = 0, last_seen_at = perennial.clock() - interval '59 seconds'";
 const failing = 'failures = 1, last_seen_at = perennial.clock()';
@@ -21,7 +21,7 @@ const marks: [what: 'addition' | 'removal', node: string, state: string, mostMs:
   ['addition', 'was never reached', unseen, Number.POSITIVE_INFINITY],
 ];
 
-test('an unconfirmed addition or removal is a violation once it is older than its node may take', async () => {
+test('an unconfirmed addition or removal is a violation once it is older than the limit of its node', async () => {
   const { database, scenes } = await createScenes(1);
   await using _ = database;
   const { db } = database;

@@ -1,7 +1,7 @@
 import type { AuditScene } from '../../support/corruption.ts';
 import type { Corruption } from './corruptions.ts';
 
-// What became of notifications, with all else right.
+// Corruptions of notifications, in an otherwise valid database.
 
 const receiptUpdateSql =
   (set: string) =>

@@ -1,7 +1,7 @@
 import { type AuditScene, type CustomerIds, entrySql } from '../../support/corruption.ts';
 import type { Corruption } from './corruptions.ts';
 
-// What was sold otherwise than its terms, its payment or its time say, with a ledger that is right.
+// Sales that contradict their terms, their payment or their time, with a valid ledger.
 
 const renewalSql =
   (from: string, more: string) =>

@@ -8,9 +8,10 @@ import { inTransaction } from '../../../src/db/connect.ts';
 import { type AuditScene, corruptInTransaction, createScenes } from '../../support/corruption.ts';
 import { corruptions } from './corruptions.ts';
 
-// A scan rules checks out in one pass. It must suspect what the query of a check finds.
+// A scan rules checks out in one pass. It must suspect each violation that the query of a check
+// finds.
 
-/** Undoes what was planted. */
+/** Undoes the planted corruption. */
 class RollbackError extends Error {}
 
 test('the scans suspect each check that finds a planted corruption', async () => {

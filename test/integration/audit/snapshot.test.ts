@@ -18,7 +18,7 @@ const start = '2026-11-24T09:00:00Z';
 const addDays = (count: number) => later(parseInstant(start, 'start'), count * dayMs);
 const createCaller = ({ db }: TestDatabase) => ({ db, actor: 'test' });
 
-/** A check that finds nothing and does something between two others. */
+/** A check that finds nothing and runs an action between two other checks. */
 const createActingCheck = (work: () => Promise<void>): AuditCheck => ({
   id: 'meanwhile',
   promise: null,
@@ -32,7 +32,7 @@ const createActingCheck = (work: () => Promise<void>): AuditCheck => ({
 const readFindings = async (database: TestDatabase) =>
   (await runAudit(database.db)).checks.flatMap(({ id, sample }) => sample.map((one) => [id, one]));
 
-test('books are right after each command and run that there is', async () => {
+test('the database is valid after each command and run', async () => {
   await using database = await createDatabase({ now: start });
   await createShop(database);
   const call = createCaller(database);
@@ -46,7 +46,7 @@ test('books are right after each command and run that there is', async () => {
   await createSubscriber(database, 5n, 0n);
   await grant(call, { telegramId: 5n, days: 10, newPlan: 'plus' });
   await database.setClock(addDays(10));
-  await changePlan(call, { ...change, when: 'now' }); // gives back two periods
+  await changePlan(call, { ...change, when: 'now' }); // refunds two periods
   const { rows } = await sql<{ id: bigint }>`
     SELECT p.id FROM perennial.period p JOIN perennial.customer c ON c.id = p.customer_id
     WHERE c.telegram_id = 4`.execute(database.db);
@@ -78,7 +78,7 @@ async function readFirstSubscription({ db }: TestDatabase, telegramId: bigint) {
   return (rows[0] as (typeof rows)[number]).id;
 }
 
-test('renewals that commit between any two checks raise no alarm: all see one moment', async () => {
+test('renewals that commit between two checks are no violation: all checks read one snapshot', async () => {
   await using database = await createDatabase({ now: start });
   await createShop(database);
   await createSubscriber(database, 1n, 20_000_00n);
@@ -99,7 +99,7 @@ test('renewals that commit between any two checks raise no alarm: all see one mo
   expect((await runAudit(database.db)).rowCounts).toMatchObject({ period: BigInt(months) + 1n });
 });
 
-test('what goes wrong while an audit looks is found by the next one', async () => {
+test('a corruption during an audit is found by the next audit', async () => {
   await using database = await createDatabase({ now: start });
   await createShop(database);
   await createSubscriber(database, 1n, 0n);
@@ -124,7 +124,7 @@ test('an audit can write nothing', async () => {
   );
 });
 
-test('an audit that is interrupted ends on the server too, and says so', async () => {
+test('an interrupted audit ends on the server too, and reports the interruption', async () => {
   await using database = await createDatabase({ now: start });
   const endless = defineCheck<object>({
     id: 'takes-hours',

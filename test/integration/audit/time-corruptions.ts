@@ -1,7 +1,7 @@
 import type { AuditScene } from '../../support/corruption.ts';
 import type { Corruption } from './corruptions.ts';
 
-// Times that lie too far ahead, of rows of a customer.
+// Times that are too far ahead, in rows of a customer.
 
 const futureSql = "clock() + interval '61 seconds'";
 

@@ -1,4 +1,5 @@
-// What belongs to no customer: runs, quarantine, couriers, nodes, fences and their times.
+// Corruptions that belong to no customer: runs, quarantine, couriers, nodes, fences and their
+// times.
 
 export interface WorkCorruption {
   readonly check: string;
@@ -126,7 +127,7 @@ export const workerCorruptions: readonly WorkCorruption[] = [
   ),
 ];
 
-/** No worker for days. Apart from the others, whose runs are recent. */
+/** No worker for days. Separate from the others, which have recent runs. */
 export const missingWorkers: WorkCorruption = {
   check: 'workers-run',
   names: 'no worker has run since',

@@ -27,8 +27,9 @@ import {
   setPrice,
 } from '../../support/shop.ts';
 
-// A run of auto-renewal finds and reads a batch while it writes the one before. So that the two
-// do overlap, the first one's COMMIT is held here until the second one was found.
+// The pipelining of batches: auto-renewal finds and reads a batch while it writes the previous one.
+//
+// To make both overlap, the COMMIT of the first batch waits here until the second batch is found.
 
 const start = '2026-11-01T00:00:00Z';
 const dueAt = '2026-11-30T20:00:00Z';
@@ -51,7 +52,7 @@ async function createOverlappingDatabase(): Promise<TestDatabase> {
 }
 
 test.each([1, 2])(
-  'R11: what is found while its customer is in hand waits, and is paid before what ends later (batches of %s)',
+  'R11: an item whose customer is in the open batch waits, and is paid before later ends (batches of %s)',
   async (batchMax) => {
     await using database = await createOverlappingDatabase();
     await addCustomer(database, 1n, { balanceMinor: 745_00n });
@@ -72,20 +73,20 @@ test.each([1, 2])(
   },
 );
 
-/** Bought at that time, for a month. */
+/** Purchases a month at this time. */
 async function moveClock(database: TestDatabase, when: string) {
   await database.setClock(when);
   return buyPlan(database, 1n, { isNew: true });
 }
 
-test('R11: one that was renewed late and is due again comes before what was found meanwhile and ends later', async () => {
+test('R11: a late renewal that is due again is paid before items of the next page with later ends', async () => {
   await using database = await createOverlappingDatabase();
   await setPrice(database, 'mini', 1, 10_00n, 'RUB');
   await addCustomer(database, 1n, { balanceMinor: 318_00n });
   const month = await moveClock(database, '2026-11-01T01:30:00Z');
   await database.setClock('2026-11-29T01:00:00Z');
   const day = await buyPlan(database, 1n, { isNew: true, plan: 'mini', periodDays: 1 });
-  // Nothing ran since the day was over, and its next one ends before the month does.
+  // No worker ran after the end of the day, and its next period ends before the month.
   await database.setClock(dueAt);
   expect(await runAutoRenewal(database, { batchMax: 1 })).toMatchObject({ changed: 2n });
   expect(await readSubscription(database, day)).toMatchObject({
@@ -97,7 +98,7 @@ test('R11: one that was renewed late and is due again comes before what was foun
   expect(await findViolations(database.db)).toEqual([]);
 });
 
-test('P6: batches that are in hand at once are all counted', async () => {
+test('P6: batches that are open at once are all counted', async () => {
   await using database = await createOverlappingDatabase();
   await createSubscribers(database, {
     count: 45,
@@ -114,7 +115,7 @@ test('P6: batches that are in hand at once are all counted', async () => {
   expect(await findViolations(database.db)).toEqual([]);
 });
 
-test('P6: a run that fails lets the other batch in hand end first, and counts it', async () => {
+test('P6: a run that fails lets the other open batch end first, and counts it', async () => {
   const [locked, undone] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const clients: unknown[] = [];
   const writes = (text: string) => text.includes('INSERT INTO perennial.notification');
@@ -132,7 +133,7 @@ test('P6: a run that fails lets the other batch in hand end first, and counts it
         if (client === clients[0] && when === 'after' && text === 'rollback') undone.resolve();
         if (client === clients[1] && when === 'before' && writes(text)) {
           await undone.promise;
-          // Time enough for a run that waits for nobody to close its record.
+          // Enough time for a run that does not wait to close its record.
           for (let n = 0; n < 10; n += 1) await pool.query('SELECT');
         }
       }),
@@ -172,7 +173,7 @@ const countRenewals = async (): Promise<bigint> =>
 const all = process.env.CRASHES === 'all';
 
 test.each(['before', 'after'] as const)(
-  'R2 R15: a fault %s a statement with two batches in hand fails the run with nothing under way, and the next one does the rest',
+  'R2 R15: a fault %s a statement with two open batches fails the run with no open transaction, and the next run does the rest',
   async (when) => {
     for (const [at, text] of statements.entries()) {
       if (!all && at % 7 !== 3 && text !== 'commit') continue;
@@ -186,7 +187,7 @@ test.each(['before', 'after'] as const)(
       const { wasBroken, statements: sent, result } = await place.run(run, broken);
       const where = `${when} statement ${at + 1} by ${fault}: ${sent[at] ?? text}`;
       const done = (await countRenewals()) - earlier;
-      // The order of statements on two connections differs between runs, and their number may.
+      // The order of statements on two connections differs between runs, and so may their number.
       if (!wasBroken) expect(sent.length, where).toBeLessThanOrEqual(at);
       if (result.status === 'fulfilled') {
         const outcome = wasBroken ? 'failed' : 'success';
@@ -203,10 +204,10 @@ test.each(['before', 'after'] as const)(
 test.each([
   ['alone', 2],
   ['beside another run of the worker', 1],
-] as const)('a run %s has at most %i in hand', async (beside, most) => {
+] as const)('a run %s has at most %i open batches', async (beside, most) => {
   const open = new Set<unknown>();
   let seen = 0;
-  // A COMMIT waits until a second batch has its locks, where there is to be one.
+  // A COMMIT waits until a second batch has its locks, if there is one.
   const second = Promise.withResolvers<void>();
   const hook: StatementHook = async ({ sql: text, when, client }) => {
     if (when === 'after' && text.includes('SKIP LOCKED')) {

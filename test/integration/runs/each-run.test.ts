@@ -15,11 +15,12 @@ import {
   type WorkerRunOptions,
 } from '../../support/shop.ts';
 
-// What holds of every run over subscriptions, whichever worker's: its budget, its record, and that it
-// hides nothing. Everybody in the books can pay: before the end auto-renewal sees to it, after it expiry.
-// Or nobody can, or has more than a trial: they are reminded.
+// Guarantees of each run of every worker over subscriptions: its budget and its record.
+//
+// All customers can pay. auto-renewal renews them before the end, and expiry after it. In the tests
+// of reminders no customer can pay, or all have only a trial.
 
-/** Locks the customers of a batch. Jobs before the batches lock rows in other words. */
+/** Locks the customers of a batch. Jobs before the batches lock rows by other statements. */
 const batchLockSql = 'FOR NO KEY UPDATE SKIP LOCKED';
 
 const payers = { balanceMinor: 149_00n, writes: 'period', becomes: undefined } as const;
@@ -95,13 +96,13 @@ describe.each(kinds)('$worker', ({ worker, dueAt, counts, balanceMinor, writes, 
       .execute(db);
   };
 
-  test('P3: a run ends its batch in hand when its budget is spent; the next one does the rest', async () => {
+  test('P3: a run ends its open batch when its budget is spent; the next run does the rest', async () => {
     let batches = 0;
     const hook = ({ sql: text, when }: StatementEvent) => {
       if (when === 'before' && text.includes(batchLockSql)) batches += 1;
     };
     await using database = await crowded(100, { wrapPool: (pool) => hookPool(pool, hook) });
-    // Each batch takes 400 ms: the third is begun within the second, and ended after it.
+    // Each batch takes 400 ms. The third one begins within the second, and ends after it.
     const budget = { batchMax: 10, budgetMs: 1_000, elapsedMs: () => batches * 400 };
     expect(await run(database, budget)).toMatchObject({ outcome: 'partial', changed: 30n });
     const rest = { outcome: 'success', changed: 70n };
@@ -109,14 +110,14 @@ describe.each(kinds)('$worker', ({ worker, dueAt, counts, balanceMinor, writes, 
     expect(await findViolations(database.db)).toEqual([]);
   });
 
-  test('P3: a budget that is spent before the first batch changes nothing and says that work is left', async () => {
+  test('P3: a budget that is spent before the first batch changes nothing, and the record has `work_left`', async () => {
     await using database = await crowded(5);
     const spent = { budgetMs: 1_000, elapsedMs: () => 1_000 };
     expect(await run(database, spent)).toMatchObject({ outcome: 'partial', examined: 0n });
     expect(await run(database)).toMatchObject({ outcome: 'success', changed: 5n });
   });
 
-  test('P3: a run that is told to stop ends the batch in hand and starts no other', async () => {
+  test('P3: a run that has to stop ends its open batch and starts no other one', async () => {
     const stop = new AbortController();
     const hook = ({ sql: text }: StatementEvent) => {
       if (text.includes(batchLockSql)) stop.abort();
@@ -127,7 +128,7 @@ describe.each(kinds)('$worker', ({ worker, dueAt, counts, balanceMinor, writes, 
     expect(await findViolations(database.db)).toEqual([]);
   });
 
-  test('P6: a run that did something leaves one record with its times, outcome and counts', async () => {
+  test('P6: a run with changes leaves one record with its times, outcome and counts', async () => {
     await using database = await crowded(5);
     const row = await run(database, { batchMax: 2 });
     expect(row).toMatchObject({
@@ -146,7 +147,7 @@ describe.each(kinds)('$worker', ({ worker, dueAt, counts, balanceMinor, writes, 
     expect(await records(database)).toEqual([done]);
   });
 
-  test('P6: a run with nothing to do leaves no record', async () => {
+  test('P6: a run without due rows leaves no record', async () => {
     await using database = await crowded(0);
     expect(await run(database)).toMatchObject({ outcome: 'success', examined: 0n });
     expect(await records(database)).toEqual([]);
@@ -155,7 +156,7 @@ describe.each(kinds)('$worker', ({ worker, dueAt, counts, balanceMinor, writes, 
   test('P6: records are kept for 30 days, and so are the answers to idempotency keys', async () => {
     await using database = await crowded(5);
     const now = await readClock(database.db);
-    // Age counts by the time of a look that is an hour old.
+    // The age is compared with a time that was read an hour ago.
     const at = later(now, -hourMs);
     await database.setClock(at);
     await confirmDeletionTime(database.db);
@@ -181,7 +182,7 @@ describe.each(kinds)('$worker', ({ worker, dueAt, counts, balanceMinor, writes, 
     expect(rows).toEqual([{ runs: ['young'], keys: ['young'] }]);
   });
 
-  test('P6: a failed run is recorded with its cause and with what it had done before', async () => {
+  test('P6: a failed run is recorded with its cause and with its committed changes', async () => {
     let lost = 0;
     const hook = ({ sql: text, when }: StatementEvent) => {
       if (when !== 'before' || !text.includes(batchLockSql)) return;
@@ -200,7 +201,7 @@ describe.each(kinds)('$worker', ({ worker, dueAt, counts, balanceMinor, writes, 
     ]);
   });
 
-  test('P6: a run whose replica is gone is closed as lost by the next one, one that goes on is not', async () => {
+  test('P6: the next run closes the run of a dead replica as lost, and leaves an active one open', async () => {
     await using database = await crowded(3);
     const now = await readClock(database.db);
     const [gone, alive] = [openReplica(database.url), openReplica(database.url)];
@@ -208,7 +209,7 @@ describe.each(kinds)('$worker', ({ worker, dueAt, counts, balanceMinor, writes, 
       await startRun(database.db, await reserveRunId(database.db), worker, replica, now);
     }
     await gone.close();
-    // Its server process may take a moment to go after the connection was closed.
+    // Its server process may take a moment to exit after the connection was closed.
     const first = async () => {
       await run(database);
       return (await records(database))[0]?.outcome;
@@ -223,7 +224,7 @@ describe.each(kinds)('$worker', ({ worker, dueAt, counts, balanceMinor, writes, 
     ['INSERT INTO perennial.worker_run', 'after'],
     ['SET outcome = $1, finished_at', 'before'],
   ])(
-    'P6: a run whose record could not be closed (%s) is closed as lost by the next one, also while its replica lives',
+    'P6: a run whose record could not be closed (%s) is closed as lost by the next run of its replica',
     async (statement, when) => {
       let broken = false;
       const hook = (moment: StatementEvent) => {
@@ -241,7 +242,7 @@ describe.each(kinds)('$worker', ({ worker, dueAt, counts, balanceMinor, writes, 
     },
   );
 
-  test('P6: a clock that goes back during a run gives no record that ends before its start', async () => {
+  test('P6: if the clock goes back during a run, its record does not end before its start', async () => {
     const hook = async ({ sql: text, when }: StatementEvent) => {
       if (when === 'after' && text.includes(batchLockSql)) await back();
     };
@@ -252,7 +253,7 @@ describe.each(kinds)('$worker', ({ worker, dueAt, counts, balanceMinor, writes, 
     expect(row.finished_at).toBe(row.started_at);
   });
 
-  test('P7: an item that fails is counted, logged with its cause, put aside and alarmed', async () => {
+  test('P7: an item that fails is counted, logged with its cause, quarantined and alarmed', async () => {
     await using database = await crowded(10);
     await poison(database, 'NEW.subscription_id = 4');
     const problems: { message?: string; err?: Error; item?: string; items?: number }[] = [];
@@ -270,12 +271,12 @@ describe.each(kinds)('$worker', ({ worker, dueAt, counts, balanceMinor, writes, 
     expect(rows).toEqual([{ worker, item: '4', reason }]);
   });
 
-  test('P7: a fault of a whole batch that its halves do not have is logged all the same', async () => {
+  test('P7: a fault of a whole batch that its halves do not have is logged as well', async () => {
     let failed = false;
     const hook = ({ sql: text, when }: StatementEvent) => {
       if (failed || when !== 'before' || !text.includes(batchLockSql)) return;
       failed = true;
-      throw new Error('nobody knows why');
+      throw new Error('unknown cause');
     };
     await using database = await crowded(10, { wrapPool: (pool) => hookPool(pool, hook) });
     const problems: object[] = [];

@@ -5,10 +5,10 @@ import { findViolations } from '../../support/database-snapshot.ts';
 import { createResellerCustomer } from '../../support/reseller.ts';
 import { createShopWithTrial, createSubscribers, runWorker } from '../../support/shop.ts';
 
-// How long a batch keeps everybody else in its process from a turn. Counted in processor time of
-// this thread, not by the clock on the wall: on a busy machine that stands still for other reasons.
+// The longest time for which a batch blocks its process. It is measured in processor time of this
+// thread, because a busy machine stops the wall clock's progress for other reasons.
 
-/** The longest stretch in which nothing else got a turn, while `work` goes on. */
+/** The longest time in which no other task ran while `work` was active. */
 async function measureLongestBlockMs(work: () => Promise<unknown>): Promise<number> {
   const spentUs = (): number => {
     const { user, system } = process.threadCpuUsage();
@@ -41,7 +41,7 @@ test.each([
   ['trial-notifications', '2026-11-30T18:00:00Z', 0n, makeTrials],
   ['expiry-reminders', '2026-11-30T12:00:00Z', 0n, makeAllDue],
 ])(
-  'P4: batches of 1,000 of %s keep others from their turn for less than 100 ms',
+  'P4: batches of 1,000 of %s block their process for less than 100 ms',
   async (worker, now, balanceMinor, isDue) => {
     await using database = await createDatabase({ now });
     await createShopWithTrial(database);
@@ -57,7 +57,7 @@ test.each([
   120_000,
 );
 
-test('P4: a courier, which takes one after the other, keeps others from their turn for less than 100 ms', async () => {
+test('P4: a courier, which sends one by one, blocks its process for less than 100 ms', async () => {
   await using database = await createDatabase({ now: '2026-11-30T12:00:00Z' });
   await createShopWithTrial(database);
   await createSubscribers(database, {
@@ -76,7 +76,7 @@ test('P4: a courier, which takes one after the other, keeps others from their tu
   expect(longestMs).toBeLessThan(100);
 }, 120_000);
 
-test('P4: reminders of a customer with 10,000 subscriptions keep others from their turn for less than 100 ms', async () => {
+test('P4: reminders of a customer with 10,000 subscriptions block the process for less than 100 ms', async () => {
   await using database = await createDatabase({ now: '2026-11-01T12:30:00Z' });
   await createResellerCustomer(database, 10_000, '2026-11-03T12:00:00Z');
   await sql`
@@ -94,7 +94,7 @@ test('P4: reminders of a customer with 10,000 subscriptions keep others from the
   expect(longestMs).toBeLessThan(100);
 }, 120_000);
 
-test('P4: work that gives nobody a turn is found out', async () => {
+test('P4: the measurement detects work that never yields', async () => {
   const untilUs = process.threadCpuUsage().user + 150_000;
   const longestMs = await measureLongestBlockMs(async () => {
     while (process.threadCpuUsage().user < untilUs);

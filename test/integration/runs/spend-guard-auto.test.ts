@@ -17,7 +17,7 @@ import {
 const start = '2026-11-01T00:00:00Z';
 const price = 149_00n;
 
-/** Ends from the start of December on, `together` of them in each second. */
+/** The ends begin at the start of December, with `together` of them in each second. */
 async function createOperator(more: Partial<SubscriberBatch> = {}): Promise<TestDatabase> {
   const database = await createDatabase({ now: start });
   await createShopWithTrial(database);
@@ -45,7 +45,7 @@ test.each([
   ['due for the first time', '2026-11-30T18:00:00Z'],
   ['within renewal.window', '2026-11-30T21:00:00Z'],
   ['ended less than an hour ago', '2026-12-01T00:59:59Z'],
-])('R18: 300 charges of one moment that are %s are all made', async (_, now) => {
+])('R18: 300 charges of one time that are %s are all made', async (_, now) => {
   await using database = await createOperator();
   await database.setClock(now);
   const run = await runWorker(database, 'auto-renewal');
@@ -62,14 +62,14 @@ test('R18: a clock that jumped charges at most 100 of 300 in an hour, by both wo
   await runWorker(database, 'auto-renewal');
   const alarms = ['alarm_money_guard 200'];
   expect(await readCounts(database)).toEqual({ active: 300, charges: 100, alarms });
-  // What expiry renews counts as well. After the hour the next part is released.
+  // Renewals by expiry count as well. After an hour the next part is admitted.
   await database.setClock('2026-12-11T01:00:01Z');
   await runWorker(database, 'fast-expiry-cleanup');
   await runWorker(database, 'auto-renewal');
   expect(await readCounts(database)).toMatchObject({ active: 300, charges: 200 });
 });
 
-test('R18: a tenth of the active is charged where that is more than 100', async () => {
+test('R18: a tenth of the active is charged if that is more than 100', async () => {
   await using database = await createOperator({ count: 1_300, together: 1_300 });
   await database.setClock('2026-12-11T00:00:00Z');
   const run = await runWorker(database, 'auto-renewal');
@@ -100,9 +100,9 @@ test('R18: runs that a wrong clock dated into the future use up the limit for an
   expect(await runWorker(database, 'auto-renewal')).toMatchObject({ changed: 100n });
 });
 
-test('R18: after a held charge nothing else of this customer is charged, told or ended', async () => {
+test('R18: after a held charge nothing else of this customer is charged, notified or ended', async () => {
   await using database = await createOperator({ together: 1 });
-  // The last in the crowd has another subscription, which ends later and would be expected.
+  // The last customer has another subscription that ends later and would expire.
   await sql`
     WITH again AS (
       INSERT INTO perennial.subscription (customer_id, kind, plan, period_days, state, started_at,

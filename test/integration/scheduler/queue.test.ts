@@ -7,13 +7,13 @@ import type { RunEnd, RunnableWorker } from '../../../src/scheduler/runnable-wor
 import { until } from '../../../testbed/until.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 
-// The queue alone, with workers that do nothing but say how they ended.
+// The queue alone, with workers that only return the end of a run.
 
 const wakeChannel = 'perennial_wake';
 
 type ReplicaOptions = Partial<QueueOptions> & Partial<Pick<RunnableWorker, 'everyMs' | 'nextDue'>>;
 
-/** A replica of one worker; each run waits until the test says how it ends. */
+/** A replica of one worker. Each run waits until the test decides how it ends. */
 class Replica implements AsyncDisposable {
   readonly messages: string[] = [];
   begun = 0;
@@ -84,7 +84,7 @@ async function readJobs(database: TestDatabase): Promise<{ state: string; slots:
 const notify = (database: TestDatabase, worker = 'auto-renewal') =>
   database.pool.query(`SELECT pg_notify('${wakeChannel}', '${worker}')`);
 
-test('a slot has one run, however many replicas ask for it', async () => {
+test('a slot has one run, for any number of replicas that request it', async () => {
   await using database = await createDatabase();
   await using one = await new Replica().open(database, { everyMs: secondMs });
   await using two = await new Replica().open(database, { everyMs: secondMs });
@@ -111,13 +111,13 @@ test('a wake-up starts a run within a second', async () => {
   await notify(database);
   await replica.reached(2);
   expect(performance.now() - notifiedAtMs).toBeLessThan(1_000);
-  await notify(database, 'somebody-else');
+  await notify(database, 'another-worker');
   await until('the other name', () =>
     replica.messages.includes('wake-up for a worker that is not here') ? true : undefined,
   );
 });
 
-test('what becomes due by itself starts a run at that moment, and two replicas make no more than two', async () => {
+test('work that becomes due by itself starts a run at that time, and two replicas cause at most two', async () => {
   await using database = await createDatabase();
   let due: Instant | undefined;
   const nextDue = async (after: Instant | undefined) => {
@@ -138,7 +138,7 @@ test('what becomes due by itself starts a run at that moment, and two replicas m
   await until('a run', () => (begun() > before ? true : undefined));
   const lateMs = (await readServerTime(database.db)) - due;
   expect(lateMs).toBeGreaterThanOrEqual(0);
-  // Within the 2 s in which it is looked for, where it came closer than that, and what a run takes.
+  // The 2 s of the poll, and the time of a run.
   expect(lateMs).toBeLessThan(4_000);
   await quiet();
   expect(begun()).toBeLessThanOrEqual(before + 2);
@@ -161,11 +161,11 @@ test('wake-ups during a run make one more run, not one each', async () => {
   await until('all done', async () =>
     (await readJobs(database)).every(({ state }) => state === 'completed') ? true : undefined,
   );
-  // The last wake-up may have come when the first of them was queued already: one more at most.
+  // The last wake-up may have come when the first one was queued already: one more at most.
   expect(replica.begun).toBeLessThanOrEqual(4);
 });
 
-test('two replicas never run one worker at once, and a run that left work has a successor', async () => {
+test('two replicas never run one worker at once, and a run with work left has a successor', async () => {
   await using database = await createDatabase();
   await using one = await new Replica().open(database);
   await using two = await new Replica().open(database);
@@ -183,7 +183,7 @@ test('two replicas never run one worker at once, and a run that left work has a 
   two.end = 'done';
 });
 
-test('after a failed run there is a pause, and what passes is tried again', async () => {
+test('a failed run is followed by a pause, and a transient failure is retried', async () => {
   await using database = await createDatabase();
   await using replica = await new Replica().open(database, { failurePauseMs: 400 });
   await replica.reached(1);
@@ -191,12 +191,12 @@ test('after a failed run there is a pause, and what passes is tried again', asyn
   const notifiedAtMs = performance.now();
   await notify(database);
   await replica.reached(4);
-  // Three pauses lie between the second and the fourth run and what follows.
+  // Three pauses lie between the second and the fourth run and the check.
   expect(performance.now() - notifiedAtMs).toBeGreaterThanOrEqual(2 * 400);
   replica.end = 'done';
 });
 
-test('a replica that is not fit leaves the work to the other one', async () => {
+test('an unfit replica leaves the work to the other one', async () => {
   await using database = await createDatabase();
   await using unfit = new Replica();
   unfit.end = 'unfit';
@@ -234,7 +234,7 @@ test('K8: a replica whose clock is wrong takes no run, and takes runs again when
   await off.reached(2, 10_000);
 });
 
-test('a stop aborts the run in hand and hands what is left to the other replica at once', async () => {
+test('a stop aborts the active run and hands the work that is left to the other replica at once', async () => {
   await using database = await createDatabase();
   const going = new Replica();
   going.held = true;
@@ -253,7 +253,7 @@ test('W3: after the database clock was a year ahead, claims and jobs of a dead p
   const first = await new Replica().open(database);
   await first.reached(1);
   await first[Symbol.asyncDispose]();
-  // As a process leaves them that was killed at the time that was wrong.
+  // The state that a crashed process leaves at a wrong time.
   await database.pool.query(`
     UPDATE perennial_queue.job SET state = 'active', completed_on = NULL,
       created_on = now() + interval '358 days', started_on = now() + interval '358 days',

@@ -77,7 +77,7 @@ test('K9: a retry, a quarantine, a comparison and a pause of a jump last no long
   await createSubscriber(database, 1n, 0n);
   await createSubscriber(database, 2n, 0n);
   await database.setClock('2026-11-30T20:00:00Z');
-  await runWorker(database, 'auto-renewal'); // short: tries again at 21:00
+  await runWorker(database, 'auto-renewal'); // short: the next attempt is at 21:00
   await sql`
     UPDATE perennial.node SET reconciled_at = perennial.clock(),
       reconcile_open_until = perennial.clock() + interval '10 min'`.execute(database.db);
@@ -142,7 +142,7 @@ test('K9: a price that was set in a jump counts after the step back; one for lat
   expect(await readValue(database, counts)).toBe(1);
 });
 
-test('K9: a row that a transaction holds is repaired by a later run, and holds up none', async () => {
+test('K9: a row that a transaction holds is repaired by a later run, and delays no other row', async () => {
   await using database = await createDatabase({ now: start });
   await createShopWithTrial(database);
   await createSubscriber(database, 1n, 0n);
@@ -225,7 +225,7 @@ test('K9: a payment of a jump ahead revives after the step back, as a payment of
   expect(await readValue(database, starts)).toBe(true);
 });
 
-test('K9: a payment of a jump does not revive what ended before the days of revival', async () => {
+test('K9: a payment of a jump does not revive subscriptions that ended before the days of revival', async () => {
   await using database = await createDatabase({ now: start });
   await createShopWithTrial(database);
   await createSubscriber(database, 1n, 0n);
@@ -238,7 +238,7 @@ test('K9: a payment of a jump does not revive what ended before the days of revi
   expect(await readValue(database, `SELECT state FROM perennial.subscription`)).toBe('expired');
 });
 
-test('K9: rows that never change keep the time of a jump, and the audit is right after the repair', async () => {
+test('K9: rows that never change keep the time of a jump, and the audit accepts them after the repair', async () => {
   await using database = await createDatabase({ now: start });
   await createShopWithTrial(database);
   await createSubscriber(database, 1n, 0n);
@@ -255,7 +255,7 @@ test('K9: rows that never change keep the time of a jump, and the audit is right
   expect(await wrong()).toBeGreaterThan(0n);
   await runWorker(database, 'raise-alarms');
   expect(await wrong()).toBe(0n);
-  // A later time than that of the jump has no such reason.
+  // A time later than that of the jump has no such reason.
   await corrupt(
     database.url,
     `UPDATE ledger_entry SET created_at = '2027-10-25T00:02:00Z'

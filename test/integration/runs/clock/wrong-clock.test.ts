@@ -32,8 +32,10 @@ import {
   runWorker,
 } from '../../../support/shop.ts';
 
-// A database whose clock jumps. The stored clock of a test is trusted, so these tests replace the
-// clock of the server, and compare with the real uptime of this machine.
+// A database whose clock jumps.
+//
+// The stored clock of a test is trusted. So these tests replace the clock of the server, and
+// compare it with the real uptime of this machine.
 
 const timedWorkers = [
   'auto-renewal',
@@ -42,7 +44,7 @@ const timedWorkers = [
   'expiry-reminders',
 ];
 
-/** Three customers: one pays, one does not, one has a trial; the clock was trusted just now. */
+/** Three customers: one pays, one does not pay, one has a trial. The clock was trusted just now. */
 async function createShopWithClock(): Promise<
   { database: TestDatabase; clock: FaultyClock } & AsyncDisposable
 > {
@@ -73,7 +75,7 @@ const readCause = async ({ db }: TestDatabase) => {
   return rows[0]?.cause;
 };
 
-/** The metrics of the sentinel: whether the time is suspect, and how many seconds it is off. */
+/** The metrics of the sentinel: whether the time is suspect, and by how many seconds. */
 async function readClockMetrics({ db }: TestDatabase): Promise<(number | undefined)[]> {
   const figures = await readMetrics(db);
   return ['suspect', 'offset_seconds'].map(
@@ -87,7 +89,7 @@ test.each([
   ['30 days', 30 * dayMs],
   ['358 days', 358 * dayMs],
 ])(
-  'K1: a clock that jumps ahead by %s charges, ends and reminds no one, and is alarmed',
+  'K1: a clock that jumps ahead by %s charges, expires and reminds no customer, and is alarmed',
   async (_, byMs) => {
     await using shop = await createShopWithClock();
     const { database, clock } = shop;
@@ -130,7 +132,7 @@ test('K1: a clock that steps back by 25 days is suspect until it is right again'
   await buyPlan(database, 1n);
 });
 
-test('K1: a batch whose own time is beyond the jump commits nothing, though its run began before', async () => {
+test('K1: a batch whose time is beyond the jump commits nothing, though its run began before', async () => {
   let armed = false;
   // The jump comes between the check at the start of the run and the clock of its first batch.
   const hook = async ({ sql: text, when }: { sql: string; when: string }) => {
@@ -215,27 +217,27 @@ test('K3: a wrong time that no clock contradicts deletes no key within its first
   }
   await database.setClock('2026-11-01T00:02:00Z');
   expect(await pay()).toEqual(first);
-  // By a time that lasts, the key is forgotten.
+  // By a time that lasts, the key is deleted.
   await database.setClock('2026-12-03T00:00:00Z');
   await confirmDeletionTime(database.db);
   await database.setClock('2026-12-03T01:00:00Z');
   expect(await confirmDeletionTime(database.db)).toBe(Date.parse('2026-12-03T00:00:00Z'));
 });
 
-/** The uptime of this machine and the clock of the database, both by hand. */
+/** The uptime of this machine and the clock of the database, both set by the test. */
 function virtualUptime({ clock }: { clock: FaultyClock }) {
   const real = thisMachine.uptimeMs.bind(thisMachine);
   let passedMs = 0;
   let offMs = 0;
   const spy = vi.spyOn(thisMachine, 'uptimeMs').mockImplementation(() => real() + passedMs);
   return {
-    /** So much time passes, and the clock of the database gains so much more. */
+    /** This much time passes, and the clock of the database gains this much more. */
     async pass(ms: number, gainMs: number): Promise<void> {
       passedMs += ms;
       offMs += gainMs;
       await clock.jump(passedMs + offMs);
     },
-    /** The clock of the database is right again. */
+    /** Corrects the clock of the database. */
     async correct(): Promise<void> {
       offMs = 0;
       await clock.jump(passedMs);
@@ -275,7 +277,7 @@ test.each([
   expect(await readCause(database)).toBeNull();
 });
 
-test('K4: machines that saw the same small steps do not outvote each other, and one without steps does', async () => {
+test('K4: machines with the same small steps do not outvote each other, and one without steps does', async () => {
   await using shop = await createShopWithClock();
   const { database } = shop;
   using time = virtualUptime(shop);
@@ -299,7 +301,7 @@ test('K4: machines that saw the same small steps do not outvote each other, and 
   expect(await readCause(database)).toBeNull();
 });
 
-test('K5: the acceptance of a suspicious time ends the wait and is in the timeline', async () => {
+test('K5: the acceptance of a suspect time ends the wait and is in the timeline', async () => {
   await using shop = await createShopWithClock();
   const { database, clock } = shop;
   await clock.jump(2 * hourMs);
@@ -328,7 +330,7 @@ test('K6: a replica that starts after a boot is not misled by a clock behind the
   expect((await runWorker(database, 'auto-renewal')).outcome).toBe('success');
 });
 
-test('K6: after a boot the uptime of a node that ran on shows a clock that is hours ahead', async () => {
+test('K6: after a boot the uptime of a node that kept running shows a clock that is hours ahead', async () => {
   await using shop = await createShopWithClock();
   const { database, clock } = shop;
   await sql`DELETE FROM perennial.clock_witness`.execute(database.db);
@@ -352,7 +354,7 @@ const checkClockNow = async ({ db }: TestDatabase) => {
   return rows[0]?.now as never;
 };
 
-/** A machine that was just started, with a clock 3 h ahead, and a node that was not restarted. */
+/** A machine that has just booted, with a clock 3 h ahead, and a node that was not restarted. */
 async function createBootedAhead({
   database,
   clock,
@@ -374,7 +376,7 @@ async function createBootedAhead({
   return { [Symbol.dispose]: () => node.stop() };
 }
 
-test('K6: a service that starts after a boot asks the nodes, and suspects the clock before any work', async () => {
+test('K6: a service that starts after a boot reads the uptimes of nodes, and suspects the clock before any work', async () => {
   await using shop = await createShopWithClock();
   const { database } = shop;
   using _ = await createBootedAhead(shop);
@@ -391,7 +393,7 @@ test('K6: a service that starts after a boot asks the nodes, and suspects the cl
   expect((await runWorker(database, 'auto-renewal')).outcome).toBe('skipped');
 });
 
-test('K6: a run by a command that comes first after a boot asks the nodes', async () => {
+test('K6: a run by a command that comes first after a boot reads the uptimes of nodes', async () => {
   await using shop = await createShopWithClock();
   const before = await readClockState(shop.database);
   using _ = await createBootedAhead(shop);
@@ -402,7 +404,7 @@ test('K6: a run by a command that comes first after a boot asks the nodes', asyn
   expect(await readClockState(shop.database)).toEqual(before);
 });
 
-test('K6: a command that comes first after a boot asks the nodes', async () => {
+test('K6: a command that comes first after a boot reads the uptimes of nodes', async () => {
   await using shop = await createShopWithClock();
   using _ = await createBootedAhead(shop);
   await watchAfterBoot(shop.database.db);
@@ -432,7 +434,7 @@ test('K6: without a witness, a machine whose own clock contradicts the database 
   await buyPlan(database, 1n);
 });
 
-test('K6: a machine that stood still is outvoted by one that agrees with the database', async () => {
+test('K6: a suspended machine is outvoted by one that agrees with the database', async () => {
   await using shop = await createShopWithClock();
   const { database, clock } = shop;
   await clock.jump(hourMs);
@@ -444,7 +446,7 @@ test('K6: a machine that stood still is outvoted by one that agrees with the dat
   expect((await runWorker(database, 'auto-renewal')).outcome).toBe('success');
 });
 
-test('K6: a machine that came with the wrong time does not make it right', async () => {
+test('K6: a machine that joined with the wrong time does not confirm it', async () => {
   await using shop = await createShopWithClock();
   const { database, clock } = shop;
   await clock.jump(hourMs);
@@ -459,14 +461,14 @@ test('K6: a machine that came with the wrong time does not make it right', async
   expect(rows).toEqual([{ id: thisMachine.id }]);
 });
 
-test('K7: a replica that saw commits which are lost stops every change until they are accepted', async () => {
+test('K7: a replica that read commits which are lost stops every change until they are accepted', async () => {
   await using shop = await createShopWithClock();
   const { database } = shop;
   const memory = { beat: -1n, timeline: null };
   await watchClock(database.db, { memory });
   await watchClock(database.db, { memory });
   expect(memory).toMatchObject({ timeline: 1 });
-  // A server that has only what was there two looks before.
+  // A server with the state of two checks ago.
   await sql`UPDATE perennial.clock_state SET beat = beat - 1`.execute(database.db);
   await watchClock(database.db, { memory });
   const lost = { code: 'commits_lost' };
@@ -475,7 +477,7 @@ test('K7: a replica that saw commits which are lost stops every change until the
   await expect(buyPlan(database, 1n)).rejects.toMatchObject(lost);
   expect((await runWorker(database, 'auto-renewal')).detail.code).toBe('commits_lost');
   expect(await readAlarms(database)).toEqual(['alarm_clock commits']);
-  // No clock ends it: a person has to compare the payments.
+  // No clock ends the suspicion: a person has to compare the payments.
   await watchClock(database.db, { memory });
   expect(await readCause(database)).toBe('commits_lost');
   await acceptClock(database.db, 'cli');
@@ -484,7 +486,7 @@ test('K7: a replica that saw commits which are lost stops every change until the
   expect((await runWorker(database, 'auto-renewal')).outcome).toBe('success');
 });
 
-test('K7: a server on another timeline stops every change, also of a process that just started', async () => {
+test('K7: a server on another timeline stops every change, also of a process that has just started', async () => {
   await using shop = await createShopWithClock();
   const { database } = shop;
   await sql`UPDATE perennial.clock_state SET timeline = 7`.execute(database.db);
