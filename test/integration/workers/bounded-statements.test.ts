@@ -23,10 +23,10 @@ afterAll(() => breakableDatabase[Symbol.asyncDispose]());
 test.each([
   ['auto-renewal', '2026-11-30T20:00:00Z', 9],
   ['fast-expiry-cleanup', '2026-12-05T00:00:00Z', 9],
-  // Find, lock, read, owe, look again; for the ends also the outlooks.
+  // Find, lock, read, enqueue, set the next check; for the ends also the forecasts.
   ['trial-notifications', '2026-11-30T18:00:00Z', 5],
   ['expiry-reminders', '2026-11-30T12:30:00Z', 6],
-  // Two looks, two pages, and of each notice: lock, facts, mark, settle.
+  // Two checks, two pages, and for each notification: lock, facts, mark, settle.
   ['deliver-notifications', '2026-11-30T20:00:00Z', 12],
 ])(
   'P2: each statement of a run of %s reads a page, or rows by their ids',

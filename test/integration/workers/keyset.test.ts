@@ -11,8 +11,10 @@ import { trialNotifications } from '../../../src/workers/trial-notifications/wor
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { createShopWithTrial, parseTime } from '../../support/shop.ts';
 
-// The walks of the workers over their due rows, page by page, while others insert, move and delete
-// rows between the pages. 20,000 rows; KEYSET_ROWS=100000 for as many as an operator may have due.
+// The walks of the workers over their due rows, page by page.
+//
+// Other sessions insert, move and delete rows between the pages. The default is 20,000 rows.
+// KEYSET_ROWS=100000 is the size of a large operator.
 
 const count = Number(process.env.KEYSET_ROWS || 20_000);
 const now = parseTime('2026-12-01T00:00:00Z');
@@ -27,8 +29,8 @@ const workerPasses: readonly DuePass[] = [
 let database: TestDatabase;
 
 /**
- * Subscriptions that are due for some walk: half of them have ended, a quarter each are trials and
- * paid ones to be reminded. Many are due at the same moment.
+ * Subscriptions that are due for some walk: half of them have ended, a quarter are trials, and a
+ * quarter are paid with a due reminder. Many are due at the same time.
  */
 async function insertDue(db: Db, rowCount: number): Promise<bigint[]> {
   const { rows } = await sql<{ id: bigint }>`
@@ -61,11 +63,11 @@ const page = (pass: DuePass, after: Cursor | undefined, max: number): Promise<Du
 
 interface Change {
   readonly what: 'insert' | 'move' | 'delete';
-  /** Which part of the rows, of 1,000. */
+  /** The share of the rows, of 1,000. */
   readonly of: number;
 }
 
-/** What others do between two pages. Adds the rows that it changed to `touched`. */
+/** The changes of other sessions between two pages. Adds the changed rows to `touched`. */
 async function applyChange({ what, of }: Change, touched: Set<bigint>): Promise<void> {
   if (what === 'insert') {
     for (const id of await insertDue(database.db, 5)) touched.add(id);
@@ -93,7 +95,7 @@ const changeLists = fc.array(
   { minLength: 1, maxLength: 20 },
 );
 
-test('P1: a walk ends, and sees each row that nobody touches once, whatever is inserted, moved and deleted meanwhile', async () => {
+test('P1: a walk ends, and reads each untouched row once, while others insert, move and delete rows', async () => {
   const walk = async (pass: DuePass, max: number, disturbances: readonly Change[]) => {
     const due = await page(pass, undefined, 1_000_000);
     const touched = new Set<bigint>();
@@ -106,7 +108,7 @@ test('P1: a walk ends, and sees each row that nobody touches once, whatever is i
       seen.push(...found.map(({ subscriptionId }) => subscriptionId));
       const change = disturbances[pages % disturbances.length];
       if (change !== undefined && pages < 20) await applyChange(change, touched);
-      // More pages than all rows could fill: it goes in circles.
+      // More pages than all rows could fill: the walk would be endless.
       expect(pages).toBeLessThan(((due.length + 200) / max) * 2 + 20);
     }
     const untouched = (ids: readonly bigint[]) => ids.filter((id) => !touched.has(id));
@@ -125,7 +127,7 @@ test('P1: a walk ends, and sees each row that nobody touches once, whatever is i
   await fc.assert(draws, { numRuns: 12, endOnFailure: true });
 }, 300_000);
 
-test('P1: pages of one walk over rows that all share one moment', async () => {
+test('P1: pages of one walk over rows with the same due time', async () => {
   await sql`
     UPDATE perennial.subscription SET expires_at = '2026-11-30T12:00:00Z', next_try_at = NULL
     WHERE id <= 50`.execute(database.db);

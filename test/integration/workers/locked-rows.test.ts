@@ -12,12 +12,12 @@ import { runRaiseAlarms } from '../../support/alarms.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { createShop, createSubscriber, readSubscription, runWorker } from '../../support/shop.ts';
 
-// A row of one item that a forgotten transaction holds. The item waits, and the others go on.
+// A row of one item that a forgotten transaction holds. The item waits, and the others continue.
 
 const start = parseInstant('2026-11-25T09:00:00Z', 'the test');
 const end = later(start, 30 * dayMs);
 
-/** Five customers whose month ends at `end`, and a session that holds what `statement` locks. */
+/** Five customers whose month ends at `end`, and a session that holds the lock of `statement`. */
 async function createHeldRow(
   leftMinor: bigint,
   statement: (id: SubscriptionId) => string,

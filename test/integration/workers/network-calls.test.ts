@@ -33,8 +33,8 @@ import { readSources } from '../../support/source-files.ts';
 import { rules } from '../../tidy/rules.ts';
 import { createGatewayWatch, type GatewayWatch } from './watched-gateway.ts';
 
-// Connections and the network: none is used after its release, none is held while somebody on the
-// network is asked, and no transaction is open then.
+// Connections and the network: no connection is used after its release, none is held during a
+// network call, and no transaction is open then.
 
 const createTenReminderCustomers = (database: TestDatabase) =>
   createReminderCustomers(database, 5n);
@@ -43,7 +43,7 @@ const createWatchedConnect =
   (watch: GatewayWatch) => (address: Parameters<typeof connectNode>[0]) =>
     watch.watchGateway(connectNode(address));
 
-test('F1 P5: keepers call their node with no connection held and no transaction open, whatever becomes of the calls', async () => {
+test('F1 P5: keepers call their node with no connection held and no transaction open, for each outcome of the calls', async () => {
   using node = await startNode();
   await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
   const out = createGatewayWatch(database);
@@ -54,7 +54,7 @@ test('F1 P5: keepers call their node with no connection held and no transaction 
     await expectSynced(database, node);
     await revoke(createCaller(database), { telegramId: 1n, subscriptionId, reason: 'test' });
     await untilSynced(database);
-    // It forgets everybody, refuses one, and breaks off the next call.
+    // The node drops all users, refuses one call, and breaks off the next call.
     let refusals = 0;
     node.conduct = ({ method }) => {
       if (method !== 'AlterInbound' || refusals === 2) return 'serve';
@@ -87,7 +87,7 @@ test('F1 P5: a comparison lists its node with no connection of the pool held and
   expect(out.calls).toMatchObject({ readInbounds: 2, listUsers: 1 });
 });
 
-test('F1 P5: a courier sends with no connection held and no transaction open, whatever becomes of the sends', async () => {
+test('F1 P5: a courier sends with no connection held and no transaction open, for each outcome of the sends', async () => {
   await using stage = await createStage({ now: '2026-11-24T12:00:00Z' });
   const { database, api } = stage;
   const out = createGatewayWatch(database);
@@ -98,7 +98,8 @@ test('F1 P5: a courier sends with no connection held and no transaction open, wh
   const { channels, ...delivery } = createDelivery(api);
   const watched = { ...delivery, channels: channels.map((one) => out.watchGateway(one)) };
   await runDelivery(stage, watched);
-  // The rest of them, and those whose answer was lost; now it asks first.
+  // The remaining notifications, and those with a lost answer. Now the courier checks `getMe`
+  // first.
   await database.setClock('2026-11-24T12:10:00Z');
   await sql`UPDATE perennial.courier SET failures = 2`.execute(database.db);
   await runDelivery(stage, watched);
@@ -128,7 +129,7 @@ test.each([
     await database.setClock(now);
     const problems: { code?: string }[] = [];
     const run = await runWorker(database, worker, { batchMax: 3, problems });
-    // The driver refuses a transaction's connection after its end: that would be another trouble.
+    // The driver refuses a transaction's connection after its end, which would be another problem.
     expect(new Set(problems.map(({ code }) => code))).toEqual(new Set(['pg_P0001']));
     expect(run).toMatchObject({ outcome: 'degraded', failed: 1n });
     expect(run.changed).toBeGreaterThan(2n);
@@ -137,7 +138,7 @@ test.each([
   },
 );
 
-test('F1: who uses a connection after its release, or holds one across the network, is found out', async () => {
+test('F1: a use of a connection after its release, or across the network, is detected', async () => {
   await using database = await createDatabase();
   const client = await database.pool.connect();
   await database.watch.duringCall('a call', () => new Promise((resolve) => setImmediate(resolve)));
@@ -173,9 +174,9 @@ test('P5: a gateway that is called inside a transaction fails, also on a connect
   expect(database.watch.violations.splice(0)).toHaveLength(2);
 });
 
-test('F1: what takes a transaction is given one, and not the pool', async () => {
+test('F1: a function with a transaction parameter gets a transaction, and never the pool', async () => {
   await using database = await createDatabase();
-  // @ts-expect-error a pool's connections are nobody's for longer than a statement
+  // @ts-expect-error a connection of the pool may be held only for a statement
   const tx: Tx = database.db;
   expect(tx.isTransaction).toBe(false);
 });

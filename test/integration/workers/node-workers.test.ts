@@ -26,8 +26,8 @@ import {
 import { startPerennial } from '../../support/perennial-process.ts';
 import { createCaller, createSubscriber, createSubscribers } from '../../support/shop.ts';
 
-// What holds of every worker, for those that have to do with nodes: comparisons, which run, and
-// keepers, which go on.
+// Guarantees of every worker, for the workers with nodes: comparisons, which are runs, and keepers,
+// which run all the time.
 
 const name = 'reconcile-xray-state';
 
@@ -38,7 +38,7 @@ const readRunRecords = async ({ db }: TestDatabase) =>
       WHERE worker = ${name} ORDER BY id`.execute(db)
   ).rows;
 
-test('P3: a comparison whose budget is spent leaves nodes to the next run, which compares those', async () => {
+test('P3: a comparison with a spent budget leaves nodes to the next run, which compares those', async () => {
   const nodes = await Promise.all(Array.from({ length: 6 }, () => startNode()));
   try {
     const database = await createShopWithNodes(
@@ -89,7 +89,7 @@ test('P6 P9: a comparison whose connection is cut fails, is recorded with its ca
   expect(run).toMatchObject({ outcome: 'failed', detail: { kind: 'transient' } });
   expect(problems).toMatchObject([{ message: 'run failed', err: expect.any(Error) }]);
   expect(await readRunRecords(database)).toMatchObject([{ outcome: 'failed' }]);
-  // It is no fault of the node's.
+  // The node has no fault.
   expect(await readNode(database, 'nl-1')).toMatchObject({ reconcile_failures: 0 });
   expect(await runComparison(database)).toMatchObject({
     outcome: 'success',
@@ -97,7 +97,7 @@ test('P6 P9: a comparison whose connection is cut fails, is recorded with its ca
   });
 });
 
-test('P6: a comparison of a replica that is gone is closed as lost by the next one', async () => {
+test('P6: a comparison of a dead replica is closed as lost by the next one', async () => {
   using node = await startNode();
   await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
   const gone = openReplica(database.url);
@@ -120,7 +120,7 @@ test('P6: a comparison of a replica that is gone is closed as lost by the next o
     .toBe('lost');
 });
 
-test('P7: a node that fails is counted, logged with its cause, said of the node, and due again', async () => {
+test('P7: a failed node is counted, logged with its cause, written to its row, and due again', async () => {
   await using database = await createShopWithNodes({ 'nl-1': { api: '127.0.0.1:1' } });
   const problems: { err?: Error }[] = [];
   const run = await runComparison(database, { problems });
@@ -136,7 +136,7 @@ test('P7: a node that fails is counted, logged with its cause, said of the node,
   expect((await runComparison(database)).failed).toBe(1n);
 });
 
-test('P7: a call of a keeper that fails is logged with its cause, said of the node, and made again', async () => {
+test('P7: a failed call of a keeper is logged with its cause, written to its row, and made again', async () => {
   using node = await startNode();
   await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
   await createSubscriber(database, 1n, 0n);
@@ -149,7 +149,10 @@ test('P7: a call of a keeper that fails is logged with its cause, said of the no
   const problems: { code?: string; err?: Error }[] = [];
   const warn = (fields: object) => void problems.push(fields);
   await using _ = startTestKeepers(database, { log: { ...silentLog, warn } });
-  await until('it is said', async () => (await readNode(database, 'nl-1')).last_error ?? undefined);
+  await until(
+    'an error is stored',
+    async () => (await readNode(database, 'nl-1')).last_error ?? undefined,
+  );
   await untilSynced(database);
   await expectSynced(database, node);
   const failed = problems.filter(({ code }) => code === 'node_garbage');
@@ -157,7 +160,7 @@ test('P7: a call of a keeper that fails is logged with its cause, said of the no
   expect(failed[0]?.err).toBeInstanceOf(Error);
 });
 
-/** A call to the node that nobody answers. */
+/** A call to the node without an answer. */
 async function hangCall(node: TestNode, method: string): Promise<() => Promise<void>> {
   let asked = false;
   node.conduct = (call) => {
@@ -168,7 +171,7 @@ async function hangCall(node: TestNode, method: string): Promise<() => Promise<v
   return () => until(`${method} under way`, () => (asked ? true : undefined)).then(() => undefined);
 }
 
-test('P8: a comparison that is told to stop gives its node up at once, and holds nothing against it', async () => {
+test('P8: a comparison that has to stop releases its node at once, and records no failure', async () => {
   using node = await startNode();
   await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
   const underWay = await hangCall(node, 'ListInbounds');
@@ -181,7 +184,7 @@ test('P8: a comparison that is told to stop gives its node up at once, and holds
 });
 
 test.each(['SIGTERM', 'SIGKILL'] as const)(
-  'P8: a service whose node hangs ends within 10 s of %s, and what it owed the node is for its successor',
+  'P8: a service whose node hangs ends within 10 s of %s, and its successor applies the pending marks',
   async (signal) => {
     using node = await startNode();
     await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
@@ -204,7 +207,7 @@ test.each(['SIGTERM', 'SIGKILL'] as const)(
   90_000,
 );
 
-test('P9: keepers whose connections are all cut go on by themselves', async () => {
+test('P9: keepers whose connections are all cut continue by themselves', async () => {
   using node = await startNode();
   await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
   const pool = openPool(database.url);
@@ -232,7 +235,7 @@ test('P9: keepers whose connections are all cut go on by themselves', async () =
   await db.destroy();
 });
 
-test('P1: a filling ends, and marks each once whom nobody touches, while others come and go', async () => {
+test('P1: a filling ends, and marks each untouched user once, while others come and leave', async () => {
   await using database = await createShopWithNodes(
     { 'nl-1': { api: '127.0.0.1:1' } },
     { now: '2026-11-01T00:00:00Z' },
@@ -253,7 +256,7 @@ test('P1: a filling ends, and marks each once whom nobody touches, while others 
   for (let done = false; !done; chunkCount += 1) {
     done = (await runChunk())?.done ?? false;
     await createSubscriber(database, BigInt(chunkCount + 1), 0n);
-    // Every thousandth goes: some that were marked, some that were not.
+    // Every thousandth leaves: some of them marked, some not.
     await sql`
       UPDATE perennial.credential SET retired_at = perennial.clock()
       WHERE subscription_id % 1000 = ${chunkCount} AND retired_at IS NULL`.execute(db);

@@ -14,9 +14,9 @@ import {
   runWorker,
 } from '../../support/shop.ts';
 
-// 72 hours in which nothing ran, in virtual time: before it and after it all workers tick every
-// other hour. Trials begin, and paid subscriptions of four days, every four hours and some minutes from
-// three days before it until it is over, in four zones.
+// An outage of 72 hours in virtual time. Before and after it all workers run every two hours.
+// Trials begin, and paid subscriptions of four days. They begin every four hours and some minutes,
+// from three days before the outage to its end, in four time zones.
 
 const begins = parseTime('2026-11-17T00:00:00Z');
 const outageFrom = parseTime('2026-11-20T00:00:00Z');
@@ -26,7 +26,7 @@ const tickMs = 2 * hourMs;
 const arrivalIntervalMs = 4 * hourMs + 7 * minuteMs;
 
 const zones = ['UTC', 'Europe/Moscow', 'Asia/Tokyo', 'America/New_York'];
-/** Hour of the day in which it is 9 in the morning there, and 23 in the evening, UTC. */
+/** The hours of the day, in UTC, at which it is 9 in the morning and 23 in the evening there. */
 const night: Readonly<Record<string, readonly [from: number, until: number]>> = {
   UTC: [23, 9],
   'Europe/Moscow': [20, 6],
@@ -60,7 +60,7 @@ async function runWorkers(now: Instant): Promise<void> {
   for (const name of names) await runWorker(database, name, { replica });
 }
 
-/** A trial, one that won't be renewed, and one that will. */
+/** A trial, a subscription that will not be renewed, and one that will. */
 async function createArrivals(place: number): Promise<void> {
   const zone = zones[place % zones.length] as string;
   const telegramIds = [3 * place + 1, 3 * place + 2, 3 * place + 3].map(BigInt) as [
@@ -116,14 +116,14 @@ const isNight = (zone: string, moment: Instant): boolean => {
   return from > until ? hour >= from || hour < until : hour >= from && hour < until;
 };
 
-/** The first tick from a moment on: there is none in the outage. */
+/** The first run from a time on. There is none in the outage. */
 function findRunTime(moment: number): Instant {
   let now = Math.ceil(moment / tickMs) * tickMs;
   while (now >= outageFrom && now < outageUntil) now += tickMs;
   return now as Instant;
 }
 
-/** The first tick at which it may be said; in the night only if the morning is past the end. */
+/** The first run that may send it. In the night only if the morning is past the end. */
 function computeSendTime({ zone, expiresAt }: OutageCustomer, due: Instant): Instant {
   for (let now = findRunTime(due); ; ) {
     let morning = now;
@@ -133,7 +133,10 @@ function computeSendTime({ zone, expiresAt }: OutageCustomer, due: Instant): Ins
   }
 }
 
-/** What somebody is to hear: those of the table that are not overtaken by the next or the end. */
+/**
+ * The expected notifications of a customer: those of the table that neither the next one nor the
+ * end replaces.
+ */
 function listExpected(one: OutageCustomer): string[] {
   const { startedAt, expiresAt, kind: what } = one;
   const table: readonly (readonly [string, Instant])[] =
@@ -159,40 +162,41 @@ const isReminder = ({ kind }: SentNotification) => /^(trial_(6h|48h|ending)|ends
 const listSentTo = (one: OutageCustomer) =>
   sent.filter((row) => row.subscriptionId === one.subscriptionId);
 
-test('T4: each reminder is said once, at the first tick that may, and none that was overtaken by the next one or by the end', () => {
+test('T4: each reminder is enqueued once, at the first permitted run, unless the next one or the end replaced it', () => {
   const some = customers.filter(({ kind }) => kind !== 'renewing');
   expect(some.length).toBeGreaterThan(60);
   const wrong = some.flatMap((one) => {
     const received = listSentTo(one)
       .filter(isReminder)
       .map((row) => `${row.kind} ${new Date(row.at).toISOString()}`);
-    // Who ended before the outage, in it and after it: each hears what the table says.
+    // Customers who expired before, during and after the outage each get the notifications of the
+    // table.
     const wanted = listExpected(one).filter(
       (line) => line.slice(-24) <= new Date(ends).toISOString(),
     );
     return JSON.stringify(received) === JSON.stringify(wanted)
       ? []
-      : [{ one, heard: received, ought: wanted }];
+      : [{ one, received, expected: wanted }];
   });
   expect(wrong).toEqual([]);
   const late = sent.filter(({ at: moment }) => moment === outageUntil).filter(isReminder);
   expect(late.length).toBeGreaterThan(5);
 });
 
-test('T4: after the outage nobody hears of more than one at once, or of an end that is there', () => {
+test('T4: after the outage no customer gets two notifications at once, or one about a present end', () => {
   for (const one of customers) {
     const received = listSentTo(one).filter(isReminder);
     const moments = received.map(({ at: moment }) => moment);
     expect(new Set(moments).size).toBe(moments.length);
     expect(received.filter((row) => row.at >= parseTime(row.until))).toEqual([]);
     for (const row of received.filter(({ at: moment }) => isNight(one.zone, moment))) {
-      // In the night only where the morning would be too late.
+      // In the night only if the morning would be too late.
       expect(parseTime(row.until) - row.at).toBeLessThanOrEqual(10 * hourMs);
     }
   }
 });
 
-test('T4 R7: no receipt is missing, and who has the money hears nothing but receipts', () => {
+test('T4 R7: no receipt is missing, and a customer with enough balance gets only receipts', () => {
   const renewing = customers.filter(({ kind }) => kind === 'renewing');
   for (const one of renewing) {
     const kinds = listSentTo(one).map(({ kind }) => kind);

@@ -5,8 +5,9 @@ import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { batchMax, collectStatements, findStatement } from '../../support/query-plans.ts';
 import { createShopWithTrial, parseTime } from '../../support/shop.ts';
 
-// The plans of the statements that remind, as they are sent by a run on books in which a wrong one
-// shows: 20,000 that are to be reminded, half of them trials, of whom `due` of each kind are now.
+// The plans of the statements that remind, as a run sends them. The database is large enough to
+// show a wrong plan: 20,000 subscriptions with reminders, half of them trials. `due` of each kind
+// are due now.
 
 const now = parseTime('2026-11-24T12:00:00Z');
 
@@ -16,7 +17,7 @@ async function createDueDatabase(due: number): Promise<TestDatabase> {
   await createShopWithTrial(database);
   await sql`
     INSERT INTO perennial.customer (telegram_id, currency, sub_token, created_at)
-    SELECT n, 'RUB', 'token-of-somebody-' || n, '2026-01-01Z'
+    SELECT n, 'RUB', 'token-of-customer-' || n, '2026-01-01Z'
     FROM generate_series(1, 20000) n`.execute(database.db);
   await sql`
     INSERT INTO perennial.subscription (customer_id, kind, plan, period_days, state, started_at,
@@ -63,7 +64,7 @@ test.each([
 );
 
 test.each(['trial-notifications', 'expiry-reminders'])(
-  'a tick of %s with nothing due reads a handful of pages and no table of customers',
+  'a run of %s with nothing due reads a handful of pages and no table of customers',
   async (worker) => {
     const database = await createDueDatabase(0);
     const explained = await explain(database.pool, await collectStatements(database, worker));

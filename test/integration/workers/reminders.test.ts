@@ -21,7 +21,7 @@ import {
   type WorkerRunOptions,
 } from '../../support/shop.ts';
 
-// The two workers that remind, on real books. What is said when: the tables of their rules.
+// The two workers that remind, on a real database. The tables of their rules define the times.
 
 const begin = parseTime('2026-11-24T09:00:00Z');
 const hour = (hours: number): Instant => later(begin, hours * hourMs);
@@ -39,7 +39,7 @@ async function createTrial(database: TestDatabase, telegramId: bigint): Promise<
   return BigInt(subscription_id) as SubscriptionId;
 }
 
-/** A run at a moment; what has been said so far, apart from receipts. */
+/** A run at a time. @returns the kinds so far, without receipts */
 async function runAndReadKinds(
   database: TestDatabase,
   worker: string,
@@ -70,26 +70,26 @@ async function readRemindAt({ db }: TestDatabase, id: SubscriptionId): Promise<n
   return row.remind_at === null ? null : (row.remind_at - begin) / hourMs;
 }
 
-test('T4: somebody on a trial hears the three, each once however often one looks', async () => {
+test('T4: a customer on a trial gets the three reminders, each once, for any number of checks', async () => {
   await using database = await createShopDatabase();
   const id = await createTrial(database, 1n);
   expect(await runTrials(database, hour(5))).toEqual([]);
   expect(await runTrials(database, hour(6))).toEqual(['trial_6h']);
   expect(await readRemindAt(database, id)).toBe(48);
   expect(await runTrials(database, hour(7))).toEqual(['trial_6h']);
-  // What was told stays told, also if somebody sets the time of the next look back.
+  // A reminder is not repeated, also if the time of the next check is set back.
   await sql`UPDATE perennial.subscription SET remind_at = ${'2026-11-24T09:00:00Z'}`.execute(
     database.db,
   );
   expect(await runTrials(database, hour(8))).toEqual(['trial_6h']);
   expect(await runTrials(database, hour(48))).toEqual(['trial_6h', 'trial_48h']);
-  // In the night, for the morning is past the end.
+  // In the night, because the morning is past the end.
   expect(await runTrials(database, hour(66))).toEqual(['trial_6h', 'trial_48h', 'trial_ending']);
   expect(await runTrials(database, hour(71.9))).toHaveLength(3);
   expect(await readRemindAt(database, id)).toBeNull();
 });
 
-test('T4: what is due in the night of the customer waits for the morning there', async () => {
+test('T4: a reminder that is due in the night of the customer waits for the morning there', async () => {
   await using database = await createShopDatabase();
   const id = await createTrial(database, 1n);
   await sql`UPDATE perennial.customer SET time_zone = 'Asia/Tokyo'`.execute(database.db);
@@ -99,7 +99,7 @@ test('T4: what is due in the night of the customer waits for the morning there',
   expect(await runTrials(database, hour(15))).toEqual(['trial_6h']);
 });
 
-test('T1: a purchase between the finding and the locking of a batch is seen: nobody is asked to buy what was bought', async () => {
+test('T1: a purchase between the finding and the locking of a batch counts: no reminder asks for it again', async () => {
   let meanwhile: (() => Promise<unknown>) | undefined;
   await using database = await createShopDatabase({
     wrapPool: (pool) =>
@@ -124,7 +124,7 @@ test('T1: a purchase between the finding and the locking of a batch is seen: nob
   expect(await runTrials(database, hour(67))).toEqual([]);
 });
 
-test('who will not be renewed hears of the end three times, who will be hears nothing', async () => {
+test('a subscription that will not be renewed has three reminders of its end, one that will has none', async () => {
   await using database = await createShopDatabase();
   await createSubscriber(database, 1n, 0n);
   await createSubscriber(database, 2n, 149_00n);
@@ -135,11 +135,11 @@ test('who will not be renewed hears of the end three times, who will be hears no
   expect(await runEndings(database, days(28))).toHaveLength(2);
   expect(await runEndings(database, days(29))).toHaveLength(4);
   expect(await readRemindAt(database, off)).toBe(24 * 30 - 3);
-  // The one with money is renewed, and is looked at again before the next end.
+  // The customer with enough balance is renewed, and checked again before the next end.
   await database.setClock(hour(24 * 30 - 5));
   await runWorker(database, 'auto-renewal');
-  const said = await runEndings(database, hour(24 * 30 - 3));
-  expect(said.filter((kind) => kind !== 'low_balance')).toEqual([
+  const kinds = await runEndings(database, hour(24 * 30 - 3));
+  expect(kinds.filter((kind) => kind !== 'low_balance')).toEqual([
     ...['ends_3d', 'ends_3d', 'ends_24h', 'ends_24h', 'ends_3h', 'ends_3h'],
   ]);
   const { rows } = await sql<{ customer: bigint; missing: string | null }>`
@@ -151,7 +151,7 @@ test('who will not be renewed hears of the end three times, who will be hears no
   ]);
 });
 
-test('money that another subscription will take before is not counted on', async () => {
+test('money that another subscription will take before does not count', async () => {
   await using database = await createShopDatabase();
   await createSubscriber(database, 1n, 149_00n);
   await addBalance(database, 1n, 149_00n);
@@ -164,13 +164,13 @@ test('money that another subscription will take before is not counted on', async
   expect(await runEndings(database, hour(24 * 29 + 1))).toEqual(['ends_3d']);
 });
 
-test('a price that will differ is told to who will be renewed, from three days ahead, once a price', async () => {
+test('a price that will differ is notified to renewing customers, from three days ahead, once per price', async () => {
   await using database = await createShopDatabase();
   await createSubscriber(database, 1n, 500_00n);
   // Has enough for the old price only, which counts until the message was sent.
   await createSubscriber(database, 2n, 149_00n);
   await setPrice(database, 'basic', 30, 159_00n, 'RUB', '2026-12-20T00:00:00Z');
-  // After the renewal is due: this one comes too late.
+  // After the renewal is due, so this one comes too late.
   await setPrice(database, 'basic', 30, 300_00n, 'RUB', '2026-12-24T04:00:00Z');
   expect(await runEndings(database, days(27))).toEqual(['price_change', 'price_change']);
   expect(await runEndings(database, days(29))).toEqual(['price_change', 'price_change']);
@@ -193,7 +193,7 @@ test('a price that will differ is told to who will be renewed, from three days a
   ]);
 });
 
-test('whoever sets an end sets when its reminders begin', async () => {
+test('each command that sets an end sets when its reminders begin', async () => {
   await using database = await createShopDatabase();
   const call = createCaller(database);
   const id = await createSubscriber(database, 1n, 149_00n);
@@ -208,7 +208,7 @@ test('whoever sets an end sets when its reminders begin', async () => {
   expect(await inDays()).toBe(27);
   await grant(call, { telegramId: 1n, days: 5 });
   expect(await inDays()).toBe(32);
-  // What would have been due before is not said: a day more than a minute before the end.
+  // A reminder that was due before is not sent: a day before the end, set by more than a minute.
   await database.setClock(hour(24 * 35 - 0.5));
   await grant(call, { telegramId: 1n, days: 1 });
   expect(await readRemindAt(database, id)).toBe(24 * 35);
@@ -222,7 +222,7 @@ test('whoever sets an end sets when its reminders begin', async () => {
   expect(await inDays()).toBe(63);
 });
 
-test('a clock that jumped ahead and came back has used up no reminder of those who were past their end', async () => {
+test('a clock that jumped ahead and back has used up no reminder of subscriptions past their end', async () => {
   await using database = await createShopDatabase();
   await createTrial(database, 1n);
   expect(await runTrials(database, days(300))).toEqual([]);
@@ -230,7 +230,7 @@ test('a clock that jumped ahead and came back has used up no reminder of those w
 });
 
 test.each(['trial-notifications', 'expiry-reminders'])(
-  'P7 P9: of a batch of %s one that fails is put aside, the others are told, and it is when it is mended',
+  'P7 P9: of a batch of %s a failed one is quarantined, the others are notified, and it is after the repair',
   async (worker) => {
     await using database = await createShopDatabase();
     for (let customer = 1n; customer <= 9n; customer += 1n) {
@@ -259,7 +259,7 @@ test.each(['trial-notifications', 'expiry-reminders'])(
   },
 );
 
-test('T4: runs at once say each reminder once', async () => {
+test('T4: runs at once enqueue each reminder once', async () => {
   await using database = await createShopDatabase();
   for (let customer = 1n; customer <= 40n; customer += 1n) await createTrial(database, customer);
   await database.setClock(hour(6));
@@ -268,7 +268,7 @@ test('T4: runs at once say each reminder once', async () => {
   );
   await runWorker(database, 'trial-notifications');
   const { rows } = await sql`
-    SELECT count(*)::int AS said, count(DISTINCT subscription_id)::int AS heard
+    SELECT count(*)::int AS notifications, count(DISTINCT subscription_id)::int AS subscriptions
     FROM perennial.notification WHERE kind = 'trial_6h'`.execute(database.db);
-  expect(rows).toEqual([{ said: 40, heard: 40 }]);
+  expect(rows).toEqual([{ notifications: 40, subscriptions: 40 }]);
 });

@@ -7,7 +7,7 @@ import { batchMax, collectStatements } from '../../support/query-plans.ts';
 import { createStockDatabases, hasStock } from '../../support/stock-database.ts';
 
 // The statements of a run on a PostgreSQL with default settings and without statistics, on 20,000
-// subscriptions. What they read follows from the batch also there, never from the tables.
+// subscriptions. There too, the pages that they read depend on the batch, never on the tables.
 
 const node = `
   INSERT INTO perennial.node (id, api, inbounds, groups, link)

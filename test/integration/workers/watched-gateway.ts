@@ -2,21 +2,22 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { ConnectionBuilder, TransactionBuilder } from 'kysely';
 import type { TestDatabase } from '../../support/database.ts';
 
-// Gateways for tests of promise 8: the real one, behind a watch that fails every call which is made
-// from inside a transaction, on the pool or on a connection of its own, and notes every one during
-// which a connection of the pool was held. For a node's API, and for whatever else is on a network
-// and has methods.
+// Gateways for tests of promise 8: the real gateway behind a watch.
+//
+// The watch fails every call inside a transaction, on the pool or on a separate connection. It also
+// records every call during which a connection of the pool was held. It works for the API of a
+// node, and for any other gateway with methods.
 
 export interface GatewayWatch {
-  /** The gateway, watched. What isn't asynchronous (`close`) is left alone. */
+  /** The gateway with a watch. Synchronous methods (`close`) are left alone. */
   watchGateway<T extends object>(gateway: T): T;
-  /** How often each method was called. */
+  /** The number of calls of each method. */
   readonly calls: Readonly<Record<string, number>>;
-  /** What was wrong, in words. */
+  /** A description of each violation. */
   readonly violations: readonly string[];
 }
 
-/** Set for whatever is done, at once or later, by work that was given a transaction or connection. */
+/** Set for all work, now or later, that was given a transaction or a connection. */
 const heldScope = new AsyncLocalStorage<string>();
 
 type Execute = (work: (held: unknown) => Promise<unknown>) => Promise<unknown>;
@@ -44,7 +45,7 @@ export function createGatewayWatch({ watch }: Pick<TestDatabase, 'watch'>): Gate
     throw new Error(violation);
   }
 
-  /** The network is asked for the first of its elements; the others are there already. */
+  /** The first element needs the network. The others are there already. */
   async function* watchElements<T>(what: string, all: AsyncIterable<T>): AsyncGenerator<T> {
     const elements = all[Symbol.asyncIterator]();
     let next = await watchCall(what, () => elements.next());

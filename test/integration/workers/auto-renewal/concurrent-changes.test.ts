@@ -17,8 +17,8 @@ import {
   type WorkerRunOptions,
 } from '../../../support/shop.ts';
 
-// Something is committed between the finding and the locking of a batch. The decision must see it:
-// it is made of facts that are read after the lock.
+// A change commits between the finding and the locking of a batch. The decision must include it,
+// because its facts are read after the lock.
 
 const dueAt = '2026-11-30T20:00:00Z';
 const end = '2026-12-01T00:00:00Z';
@@ -33,7 +33,9 @@ interface GapScene {
   ): ReturnType<typeof runAutoRenewal>;
 }
 
-/** A customer due now with `leftMinor`, and books whose runs can be held up in the gap. */
+/**
+ * A customer with `leftMinor` who is due now, and a database whose runs can be stopped in the gap.
+ */
 async function runInGap(leftMinor: bigint, work: (gap: GapScene) => Promise<void>): Promise<void> {
   let meanwhile: (() => Promise<unknown>) | undefined;
   const hook = async ({ sql, when }: { sql: string; when: string }) => {
@@ -62,7 +64,7 @@ async function runInGap(leftMinor: bigint, work: (gap: GapScene) => Promise<void
   expect(await findViolations(database.db)).toEqual([]);
 }
 
-test('R14: a top-up in the gap is seen: renewed, and nobody is told that money is missing', () =>
+test('R14: a top-up in the gap counts: the subscription is renewed, without a notification of missing money', () =>
   runInGap(0n, async ({ database, id, run }) => {
     const row = await run(() => addBalance(database, 1n, 149_00n));
     expect(row).toMatchObject({ outcome: 'success', changed: 1n });
@@ -70,7 +72,7 @@ test('R14: a top-up in the gap is seen: renewed, and nobody is told that money i
     expect(await readSubscription(database, id)).toMatchObject(wanted);
   }));
 
-test('R14: a purchase in the gap is seen: nothing is charged on top of it', () =>
+test('R14: a purchase in the gap counts: nothing is charged on top of it', () =>
   runInGap(447_00n, async ({ database, id, run }) => {
     const row = await run(() => buyPlan(database, 1n));
     expect(row).toMatchObject({ outcome: 'success', changed: 0n, failed: 0n });
@@ -83,7 +85,7 @@ test('R14: a purchase in the gap is seen: nothing is charged on top of it', () =
     expect(await readSubscription(database, id)).toMatchObject(wanted);
   }));
 
-test('R14: a purchase of something else in the gap is seen: what is left decides', () =>
+test('R14: a purchase of something else in the gap counts: the remaining balance decides', () =>
   runInGap(149_00n, async ({ database, id, run }) => {
     const row = await run(() => buyPlan(database, 1n, { isNew: true }));
     expect(row).toMatchObject({ outcome: 'success', changed: 0n, failed: 0n });
@@ -94,7 +96,7 @@ test('R14: a purchase of something else in the gap is seen: what is left decides
     });
   }));
 
-test('R14: a refund in the gap is seen: what was given back is not sold again', () =>
+test('R14: a refund in the gap counts: the refunded period is not sold again', () =>
   runInGap(149_00n, async ({ database, id, run }) => {
     const period = await database.db
       .selectFrom('perennial.period')
@@ -111,7 +113,7 @@ test('R14: a refund in the gap is seen: what was given back is not sold again', 
     });
   }));
 
-test('R14: a refund in the gap that leaves auto-renewal on is money that can be spent', () =>
+test('R14: a refund in the gap that leaves auto-renewal on can be spent', () =>
   runInGap(0n, async ({ database, id, run }) => {
     const other = await (async () => {
       await addBalance(database, 1n, 149_00n);
@@ -159,14 +161,14 @@ test('R14: a subscription that is revoked in the gap is not renewed', () =>
     });
   }));
 
-test('R14: another run in the gap renews it, and this one sees that', () =>
+test('R14: a renewal by another run in the gap counts', () =>
   runInGap(447_00n, async ({ database, id, run }) => {
     const row = await run(() => runAutoRenewal(database));
     expect(row).toMatchObject({ outcome: 'success', changed: 0n, failed: 0n });
     expect(await readSubscription(database, id)).toMatchObject({ balance: 298_00, charges: 2 });
   }));
 
-test('R14: a customer whom somebody holds in the gap is left out, without a wait, for the next run', () =>
+test('R14: a customer whom another session holds in the gap is left to the next run, without a wait', () =>
   runInGap(149_00n, async ({ database, id, run }) => {
     const holder = await database.pool.connect();
     const row = await run(async () => {

@@ -10,7 +10,7 @@ const dueAt = '2026-11-30T20:00:00Z';
 async function createCrowdedDatabase(count: number): Promise<TestDatabase> {
   const database = await createDatabase({ now: dueAt });
   await createShopWithTrial(database);
-  // Money for three months: a second charge would go through.
+  // Money for three months, so a second charge would succeed.
   await createSubscribers(database, {
     count,
     endsAt: '2026-12-01T00:00:00Z',
@@ -20,7 +20,7 @@ async function createCrowdedDatabase(count: number): Promise<TestDatabase> {
   return database;
 }
 
-/** How many renewals each subscription and each charge has. */
+/** The number of renewals of each subscription and of each charge. */
 async function readCharges(database: TestDatabase) {
   const { rows } = await sql<{ subscriptions: number; renewals: number; entries: number }>`
     SELECT (SELECT count(DISTINCT subscription_id)::int FROM perennial.period
@@ -59,7 +59,7 @@ test('R1: 8 runs at once in 3 processes over 1,000 due charge each period once',
   }
 }, 120_000);
 
-test('R1: two runs at once, however their statements fall, come to what one run comes to', async () => {
+test('R1: two runs at once have the result of one run, in any order of their statements', async () => {
   await using alone = await createCrowdedDatabase(40);
   await runAutoRenewal(alone);
   const wanted = await readDatabaseSnapshot(alone.db);
@@ -69,7 +69,7 @@ test('R1: two runs at once, however their statements fall, come to what one run 
       runAutoRenewal(database, { batchMax }),
       runAutoRenewal(database, { batchMax: batchMax + 3 }),
     ]);
-    // What one held when the other came by is left to the next run, at the latest.
+    // Customers whom another run held are left to the next run.
     await runAutoRenewal(database);
     expect(await readDatabaseSnapshot(database.db)).toEqual(wanted);
   }

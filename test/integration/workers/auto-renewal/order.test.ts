@@ -10,7 +10,7 @@ import {
   setPrice,
 } from '../../../support/shop.ts';
 
-test('R11: one that was short and became cheaper is paid before one that ends later', async () => {
+test('R11: a short subscription that became cheaper is paid before one that ends later', async () => {
   await using database = await createDatabase({ now: '2026-11-01T09:00:00Z' });
   const { db } = database;
   await createShopWithTrial(database);
@@ -20,7 +20,8 @@ test('R11: one that was short and became cheaper is paid before one that ends la
   const late = await buyPlan(database, 1n, { isNew: true, plan: 'mini' });
   await addBalance(database, 1n, 100_00n);
 
-  // Short of 149.00 at first; the hour passes, the price falls, and the later one comes due.
+  // Short of 149.00 at first. The hour passes, the price falls, and the later subscription becomes
+  // due.
   await database.setClock('2026-12-01T04:30:00Z');
   await runAutoRenewal(database);
   await setPrice(database, 'basic', 30, 100_00n, 'RUB', '2026-12-01T05:00:00Z');

@@ -18,7 +18,7 @@ import {
   start,
 } from '../../../support/terms-shop.ts';
 
-// Renewals pay one period ahead at most, and a purchase keeps what the customer set.
+// Renewals pay at most one period ahead, and a purchase keeps the switch of the customer.
 
 test.each([
   ['1d', 1, 99n],
@@ -48,7 +48,7 @@ test.each([
   },
 );
 
-test('B5: with a long window a renewal waits for the start of a period that is paid already', async () => {
+test('B5: with a long window a renewal waits for the start of a period that is already paid', async () => {
   const database = await createTermsShop();
   const rule = JSON.stringify({ window_ms: 15 * 86_400_000, retry_ms: 1, revive_ms: 1 });
   await sql`INSERT INTO perennial.setting VALUES ('renewal', ${rule}::jsonb)`.execute(database.db);
@@ -61,7 +61,7 @@ test('B5: with a long window a renewal waits for the start of a period that is p
 });
 
 test.each([true, false])(
-  'B6: a purchase that extends keeps the switch of the customer, whatever it names (%s)',
+  'B6: a purchase that extends keeps the switch of the customer, also if it names another value (%s)',
   async (named) => {
     const database = await createTermsShop();
     await createSubscriber(database, 1n, 500_00n);
@@ -71,7 +71,7 @@ test.each([true, false])(
   },
 );
 
-test('B6: a purchase that names no subscription asks which one of a trial and a paid one', async () => {
+test('B6: a purchase that names no subscription is asked to choose between a trial and a paid one', async () => {
   const database = await createTermsShop();
   await addCustomer(database, 1n, { balanceMinor: 1_000_00n });
   await startTrial(createCaller(database), { telegramId: 1n });

@@ -11,7 +11,7 @@ const worker = 'auto-renewal';
 
 test('a batch reaches its rows by index: its own and no others', async () => {
   const database = await createLargeDatabase({ subscriptions: 20_000, due: 1_000 });
-  // Asked again of the same books from before, so that what is due is due.
+  // Repeated with the database of an earlier time, so that the same rows are due.
   const before = await createLargeDatabase({ subscriptions: 20_000, due: 1_000 });
   const sent = await collectStatements(database, worker);
   const [due, retries, lock, facts, debit, extend, postpone] = (await explain(before.pool, [
@@ -38,7 +38,7 @@ test('a batch reaches its rows by index: its own and no others', async () => {
   expect(retries.reads).toEqual(['subscription_retry']);
   expect(retries.buffers).toBeLessThan(5);
   expect(lock.reads.toSorted()).toEqual(['customer_pkey', 'subscription_pkey']);
-  // `known_price` is empty here; a scan of it reads no page.
+  // `known_price` is empty here, so a scan of it reads no page.
   expect(facts.reads.filter((read) => !read.includes('known_price')).toSorted()).toEqual([
     'customer_pkey',
     'period_one_charge',
@@ -51,7 +51,7 @@ test('a batch reaches its rows by index: its own and no others', async () => {
   expect(postpone.reads).toEqual(['subscription_pkey']);
 });
 
-test('a tick with nothing due reads a handful of pages and no table of customers', async () => {
+test('a run with nothing due reads a handful of pages and no table of customers', async () => {
   const database = await createLargeDatabase({ subscriptions: 20_000, due: 0 });
   const explained = await explain(database.pool, await collectStatements(database, worker));
   const reads = explained.flatMap((one) => one.reads);

@@ -52,7 +52,7 @@ test('R12: one poisoned row in a batch of 1,000: 999 renewed, 1 in quarantine wi
     expect.objectContaining({ item: '613', code: 'pg_P0001', message: 'item put into quarantine' }),
   );
 
-  // It waits its time, and no run stumbles over it.
+  // The item waits for its retry, and no run fails because of it.
   expect(await runAutoRenewal(database)).toMatchObject({ outcome: 'success', examined: 0n });
   await sql`DROP TRIGGER refuse ON perennial.period`.execute(database.db);
   await database.setClock('2026-11-30T20:59:59.999Z');
@@ -89,7 +89,7 @@ test('R12: several poisoned rows are each isolated, also neighbours and the firs
   expect(rows.map(({ item }) => item)).toEqual(['1', '50', '51', '100']);
 }, 60_000);
 
-test('R12: when everybody fails it is not the items: the run fails, and no more than 50 are put aside', async () => {
+test('R12: when all items fail, the items are not the cause: the run fails, and at most 50 are quarantined', async () => {
   await using database = await createDatabase({ now: dueAt });
   await createShopWithTrial(database);
   await createSubscribers(database, {
@@ -115,7 +115,7 @@ test('R12: when everybody fails it is not the items: the run fails, and no more 
   expect(rows[0]?.n).toBeLessThanOrEqual(50);
 }, 60_000);
 
-test('R12: more poisoned rows than are put aside in a run hold up nobody behind them', async () => {
+test('R12: more poisoned rows than a run quarantines do not delay the rows behind them', async () => {
   await using database = await createDatabase({ now: dueAt });
   await createShopWithTrial(database);
   await createSubscribers(database, {
@@ -141,7 +141,7 @@ test('R12: more poisoned rows than are put aside in a run hold up nobody behind 
   expect(await findViolations(database.db)).toEqual([]);
 }, 60_000);
 
-test('R10: who was put aside and chooses a plan that has a price is renewed at once', async () => {
+test('R10: a quarantined customer who chooses a plan with a price is renewed at once', async () => {
   await using database = await createDatabase({ now: start });
   await createShopWithTrial(database);
   await addCustomer(database, 1n, { balanceMinor: 500_00n });
@@ -156,7 +156,7 @@ test('R10: who was put aside and chooses a plan that has a price is renewed at o
   expect(await readSubscription(database, id)).toMatchObject({ ends: renewed, quarantined: false });
 });
 
-test('R10: a period without a price is put aside with an alarm that says what to mend; others go on', async () => {
+test('R10: a period without a price is quarantined with an alarm that states the correction; others continue', async () => {
   await using database = await createDatabase({ now: start });
   await createShopWithTrial(database);
   const basic = await createSubscriber(database, 1n, 149_00n);
@@ -205,7 +205,7 @@ test('R10: a plan that has no price in the currency of the customer is never cha
   });
 });
 
-test('R10: one that was put aside and can be judged again, but is short, is not held for quarantine any more', async () => {
+test('R10: a quarantined item that can be decided again, but is short, leaves quarantine', async () => {
   await using database = await createDatabase({ now: start });
   await createShopWithTrial(database);
   await addCustomer(database, 1n, { balanceMinor: 299_00n });

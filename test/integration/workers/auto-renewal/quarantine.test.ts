@@ -20,7 +20,7 @@ import {
   runWorker,
 } from '../../../support/shop.ts';
 
-// Renewals in quarantine, by a fault of ours: a trigger that refuses the periods of renewals.
+// Renewals in quarantine by our own fault: a trigger refuses the periods of renewals.
 
 const start = '2026-11-01T00:00:00Z';
 const end = parseTime('2026-12-01T00:00:00Z');
@@ -40,7 +40,7 @@ async function refuseRenewals({ db }: TestDatabase, customers: string): Promise<
 const repairRenewals = ({ db }: TestDatabase) =>
   sql`DROP TRIGGER refuse ON perennial.period`.execute(db);
 
-/** Both workers, each 30 minutes, as a service runs them; in the order that is worse for access. */
+/** Both workers, each 30 minutes, as a service runs them, in the order that is worse for access. */
 async function passTime(database: TestDatabase, fromMs: number, toMs: number): Promise<void> {
   for (let ms = fromMs; ms <= toMs; ms += 30 * minuteMs) {
     await database.setClock(later(end, ms));
@@ -128,7 +128,7 @@ test.each(changes)('R19: %s releases a renewal from quarantine at once', async (
   expect(await readSubscription(database, id)).toMatchObject({ quarantined: false });
 });
 
-test('R20: with 300 failing of 3,000 the good ones are renewed in one run, and old failures hold up no new ones', async () => {
+test('R20: with 300 failing of 3,000 the good ones are renewed in one run, and old failures delay no new ones', async () => {
   await using database = await createDatabase({ now: start });
   await createShopWithTrial(database);
   await createSubscribers(database, {
@@ -149,7 +149,7 @@ test('R20: with 300 failing of 3,000 the good ones are renewed in one run, and o
   const first = await runWorker(database, 'auto-renewal');
   expect(first).toMatchObject({ outcome: 'failed', detail: { code: 'too_many_failures' } });
   expect(await readState()).toEqual({ renewed: 2_700, aside: 50, tried: 50 });
-  // When the first 50 are due again, 50 new ones are put aside all the same.
+  // When the first 50 are due again, 50 new ones go to quarantine as well.
   await database.setClock(later(end, -4 * hourMs));
   await runWorker(database, 'auto-renewal');
   expect(await readState()).toEqual({ renewed: 2_700, aside: 100, tried: 150 });

@@ -19,7 +19,7 @@ import {
   runWorker,
 } from '../../../support/shop.ts';
 
-// What a renewal leaves behind, and what it can't touch.
+// The rows that a renewal writes, and those that it cannot reach.
 
 const start = '2026-11-01T00:00:00Z';
 const dueAt = '2026-11-30T20:00:00Z';
@@ -61,7 +61,7 @@ test('R4: no gateway can be reached from the code of auto-renewal', () => {
   expect(reached.filter((path) => /^(xray|notify\/channels|http)\//.test(path))).toEqual([]);
 });
 
-test('R7: each renewal has one receipt, of the same transaction, that names what was charged', async () => {
+test('R7: each renewal has one receipt in the same transaction, with the charged amount', async () => {
   await using database = await createDueSubscribers();
   await runAutoRenewal(database);
   const { rows } = await sql`
@@ -92,7 +92,7 @@ test('R7: each renewal has one receipt, of the same transaction, that names what
   ]);
 });
 
-test('R7: a receipt keeps what was charged when price, discount and plan change later', async () => {
+test('R7: a receipt keeps the charged amount when price, discount and plan change later', async () => {
   await using database = await createDueSubscribers();
   await runAutoRenewal(database);
   const receipts = () =>
@@ -109,7 +109,7 @@ test('R7: a receipt keeps what was charged when price, discount and plan change 
   expect(await receipts()).toEqual(before);
 });
 
-test('R11: of three subscriptions with money for two, those are paid that end first, in one batch or several', async () => {
+test('R11: of three subscriptions with money for two, the two with the earliest ends are paid, in one batch or several', async () => {
   for (const batchMax of [1, 2, 1_000]) {
     await using database = await createDatabase({ now: start });
     await createShopWithTrial(database);
@@ -137,10 +137,10 @@ test('R11: of three subscriptions with money for two, those are paid that end fi
 test.each([
   ['auto-renewal first', ['auto-renewal', 'fast-expiry-cleanup']],
   ['expiry first', ['fast-expiry-cleanup', 'auto-renewal']],
-])('R13: 72 h in which nothing ran end nobody who has the money, %s', async (_, order) => {
+])('R13: 72 h without a run expire no customer with enough balance, %s', async (_, order) => {
   await using database = await createDatabase({ now: start });
   await createShopWithTrial(database);
-  // They end over 72 h, one an hour and more, while everything is down.
+  // They end over 72 h, at least one per hour, during the outage.
   const made = { count: 90, endsAt: '2026-12-01T00:00:00Z', balanceMinor: 149_00n };
   await createSubscribers(database, made);
   await sql`
@@ -169,7 +169,7 @@ test.each([
   expect(await findViolations(database.db)).toEqual([]);
 });
 
-test('R13: a tick that comes late renews one whose end is past, from that end on', async () => {
+test('R13: a late run renews a subscription whose end is past, from that end on', async () => {
   await using database = await createDatabase({ now: start });
   await createShopWithTrial(database);
   const id = await createSubscriber(database, 1n, 149_00n);
@@ -179,7 +179,7 @@ test('R13: a tick that comes late renews one whose end is past, from that end on
   expect(await readSubscription(database, id)).toMatchObject(wanted);
 });
 
-test('R8: a fact that the rule does not have, or is not given, does not compile', () => {
+test('R8: a fact that the rule does not have, or does not get, does not compile', () => {
   const folder = mkdtempSync(join(tmpdir(), 'perennial-types-'));
   try {
     const rule = join(root, 'src/subscription/rules/renewal.ts').replaceAll('\\', '/');

@@ -18,14 +18,14 @@ import {
   runWorker,
 } from '../../../support/shop.ts';
 
-// Somebody whose balance is short: nothing is debited, one notice a period, the next try within the
-// hour, and at once after whatever lets it be paid.
+// A balance that is too low: nothing is debited, and one notification per period is enqueued. The
+// next attempt follows within the hour, and at once after a change that may let it succeed.
 
 const start = '2026-11-01T00:00:00Z';
 const dueAt = '2026-11-30T20:00:00Z';
 const renewed = '2026-12-31T00:00:00Z';
 
-/** One kopeck short of a month of basic, and told so. */
+/** One kopeck short of a month of basic, with the notification. */
 async function createShortDatabase() {
   const database = await createDatabase({ now: start });
   await createShopWithTrial(database);
@@ -35,7 +35,7 @@ async function createShortDatabase() {
   return { database, id };
 }
 
-test('R6: a short balance is not touched, the customer is told once a period, the next try is in an hour', async () => {
+test('R6: a short balance is not touched, one notification per period is enqueued, the next attempt is in an hour', async () => {
   const { database, id } = await createShortDatabase();
   await using _ = database;
   const waiting = { balance: 148_99, charges: 1, lowBalanceNotices: 1 };
@@ -55,7 +55,7 @@ test('R6: a short balance is not touched, the customer is told once a period, th
 
   await database.setClock('2026-11-30T23:20:00Z');
   await runAutoRenewal(database);
-  // The last try is at the end itself, not after it.
+  // The last attempt is at the end itself, not after it.
   expect(await readSubscription(database, id)).toMatchObject({
     ...waiting,
     nextTry: '2026-12-01T00:00:00Z',
@@ -63,7 +63,7 @@ test('R6: a short balance is not touched, the customer is told once a period, th
   expect(await findViolations(database.db)).toEqual([]);
 });
 
-test('R6: the notice names what is missing and until when', async () => {
+test('R6: the notification names the missing amount and the end', async () => {
   const { database } = await createShortDatabase();
   await using _ = database;
   const { rows } = await sql`
@@ -99,7 +99,7 @@ test.each(Object.keys(reliefCommands))(
   },
 );
 
-test('R6: a top-up in the last minute before the end renews it before it can end', async () => {
+test('R6: a top-up in the last minute before the end renews the subscription before it can end', async () => {
   const { database, id } = await createShortDatabase();
   await using _ = database;
   await database.setClock('2026-11-30T23:59:59.999Z');
@@ -110,7 +110,7 @@ test('R6: a top-up in the last minute before the end renews it before it can end
   expect(await readSubscription(database, id)).toMatchObject({ state: 'active', ends: renewed });
 });
 
-test('R6: one that expired short comes back with a top-up within 7 days, from then on', async () => {
+test('R6: a top-up within 7 days after a short expiry revives the subscription from the top-up on', async () => {
   const { database, id } = await createShortDatabase();
   await using _ = database;
   await database.setClock('2026-12-01T00:00:00Z');
@@ -127,7 +127,7 @@ test('R6: one that expired short comes back with a top-up within 7 days, from th
   expect(await findViolations(database.db)).toEqual([]);
 });
 
-test('R6: a millisecond after those 7 days it stays ended, and the money stays', async () => {
+test('R6: a millisecond after those 7 days the subscription stays ended, and the money stays', async () => {
   const { database, id } = await createShortDatabase();
   await using _ = database;
   await database.setClock('2026-12-01T00:00:00Z');
@@ -142,7 +142,7 @@ test('R6: a millisecond after those 7 days it stays ended, and the money stays',
   });
 });
 
-test('R6: switching auto-renewal on again tries at once what could be paid meanwhile', async () => {
+test('R6: switching auto-renewal on again makes an affordable renewal due at once', async () => {
   const { database, id } = await createShortDatabase();
   await using _ = database;
   const switched = (on: boolean) => setAutoRenew(createCaller(database), { telegramId: 1n, on });
@@ -154,7 +154,7 @@ test('R6: switching auto-renewal on again tries at once what could be paid meanw
   expect(await readSubscription(database, id)).toMatchObject({ ends: renewed, balance: 0 });
 });
 
-test('R6: the next period that is short is told of again', async () => {
+test('R6: the next short period has its own notification', async () => {
   const { database, id } = await createShortDatabase();
   await using _ = database;
   await addBalance(database, 1n, 1n);
@@ -164,7 +164,7 @@ test('R6: the next period that is short is told of again', async () => {
   expect(await readSubscription(database, id)).toMatchObject({ charges: 2, lowBalanceNotices: 2 });
 });
 
-test('R6: the engine never switches auto-renewal off, however often it is short', async () => {
+test('R6: workers never switch auto-renewal off, however often the balance is short', async () => {
   await using database = await createDatabase({ now: start });
   await createShopWithTrial(database);
   await addCustomer(database, 1n, { balanceMinor: 149_00n });

@@ -19,9 +19,10 @@ import {
   runWorker,
 } from '../../../support/shop.ts';
 
-// Somebody pays, or is given time, while a run of expiry is at his subscription, in each gap of the
-// run. Who comes before the lock is seen; who comes after it waits, and brings back what was ended:
-// the same credential, and a period without a hole, whichever it was.
+// A customer pays, or is given time, in each gap of a run of expiry over their subscription.
+//
+// A change before the lock is read. A change after the lock waits, and revives the ended
+// subscription. The result is the same: the same credential, and a period without a gap.
 
 const end = '2026-12-01T00:00:00Z';
 const renewed = '2026-12-31T00:00:00Z';
@@ -29,7 +30,7 @@ const renewed = '2026-12-31T00:00:00Z';
 interface Gap {
   readonly when: StatementEvent['when'];
   readonly statement: RegExp;
-  /** The run has the customer: whoever wants him waits. */
+  /** The run has locked the customer, so other sessions wait. */
   readonly locked?: boolean;
 }
 
@@ -55,7 +56,7 @@ const gaps: Readonly<Record<string, Gap>> = {
 let database: TestDatabase;
 let restorePoint: RestorePoint;
 let id: SubscriptionId;
-/** What happens in a gap, once. */
+/** The action in a gap, once. */
 let pendingAction: { readonly gap: Gap; readonly happens: () => Promise<void> } | undefined;
 let isFound = false;
 
@@ -67,7 +68,7 @@ async function hook({ sql: text, when }: StatementEvent): Promise<void> {
     !pendingAction.gap.statement.test(text)
   )
     return;
-  // Some of these are said outside the batch too.
+  // Some of these statements also run outside the batch.
   if (!isFound && pendingAction.gap.statement !== findStatement) return;
   const { happens: execute } = pendingAction;
   pendingAction = undefined;
@@ -137,7 +138,7 @@ const readCredentials = async () =>
       SELECT id, retired_at IS NULL AS live FROM perennial.credential`.execute(database.db)
   ).rows;
 
-/** Lets it begin, and come to its end or to a wait for the run. */
+/** Lets the work begin, and reach its end or a wait for the run. */
 async function untilBlockedOrDone(work: Promise<unknown>): Promise<void> {
   let over = false;
   const ended = () => {
@@ -156,7 +157,7 @@ const cases = Object.keys(actions).flatMap((action) =>
   Object.keys(gaps).map((gap) => [action, gap] as const),
 );
 
-test.each(cases)('F3: %s %s wins, and the access stays what it was', async (action, where) => {
+test.each(cases)('F3: %s %s wins, and the access stays as it was', async (action, where) => {
   const { before, run: does, charges } = actions[action] as CustomerAction;
   const gap = gaps[where] as Gap;
   await before?.();

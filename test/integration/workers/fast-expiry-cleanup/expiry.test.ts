@@ -21,16 +21,16 @@ import {
   runWorker,
 } from '../../../support/shop.ts';
 
-// What an expiry leaves behind, once or twice, by one process or by several.
+// The rows that an expiry writes, once or twice, by one process or by several.
 
 const start = '2026-11-01T00:00:00Z';
 const end = '2026-12-01T00:00:00Z';
 
-/** How often each thing was done to those who ended. */
+/** The number of rows of each kind for the expired customers. */
 async function readCounts({ db }: TestDatabase) {
   const { rows } = await sql`
     SELECT count(*)::int AS ended, count(DISTINCT s.id)::int AS subscriptions,
-      (SELECT count(*)::int FROM perennial.notification WHERE kind = 'expired') AS told,
+      (SELECT count(*)::int FROM perennial.notification WHERE kind = 'expired') AS notified,
       (SELECT count(*)::int FROM perennial.credential WHERE retired_at IS NOT NULL) AS retired,
       (SELECT count(*)::int FROM perennial.access_sync) AS marks
     FROM perennial.event e JOIN perennial.subscription s ON e.subject = 'subscription:' || s.id
@@ -38,7 +38,7 @@ async function readCounts({ db }: TestDatabase) {
   return rows[0];
 }
 
-test('F4: runs at once in two processes end each subscription once, and tell once', async () => {
+test('F4: runs at once in two processes end each subscription once, and notify once', async () => {
   await using database = await createDatabase({ now: end });
   await createShopWithTrial(database);
   // A tenth of 1,000 has ended, so the guard holds none of them.
@@ -61,32 +61,32 @@ test('F4: runs at once in two processes end each subscription once, and tell onc
     expect(runs.map(({ outcome }) => outcome)).toEqual(['success', 'success', 'success']);
     changed += runs.reduce((sum, run) => sum + run.changed, 0);
   }
-  // What one held when another came by is left to the next run.
+  // Customers whom another run held are left to the next run.
   const rest = await runWorker(database, 'fast-expiry-cleanup');
   expect(changed + Number(rest.changed)).toBe(100);
-  const all = { ended: 100, subscriptions: 100, told: 100, retired: 100, marks: 100 };
+  const all = { ended: 100, subscriptions: 100, notified: 100, retired: 100, marks: 100 };
   expect(await readCounts(database)).toEqual(all);
   expect(await findViolations(database.db)).toEqual([]);
 }, 60_000);
 
-test('F4: a run over books that were cleaned up already changes nothing, not even a mark', async () => {
+test('F4: a run over an expired database changes nothing, not even a mark', async () => {
   await using database = await createDatabase({ now: createdAt });
   await createMixedRenewals(database);
   await database.setClock('2026-12-02T00:00:00Z');
-  const stand = async () => ({
-    books: await readDatabaseSnapshot(database.db),
+  const readState = async () => ({
+    snapshot: await readDatabaseSnapshot(database.db),
     marks: (await sql`SELECT * FROM perennial.access_sync ORDER BY version`.execute(database.db))
       .rows,
   });
   const first = await runWorker(database, 'fast-expiry-cleanup');
   expect(first).toMatchObject({ outcome: 'success', detail: { ended: 2, renewed: 4 } });
-  const once = await stand();
+  const once = await readState();
   const second = await runWorker(database, 'fast-expiry-cleanup');
   expect(second).toMatchObject({ outcome: 'success', examined: 0n });
-  expect(await stand()).toEqual(once);
+  expect(await readState()).toEqual(once);
 });
 
-test('F4: a removal that a node is told twice is done, and nobody else goes with it', async () => {
+test('F4: a repeated removal on a node succeeds, and removes no other user', async () => {
   using node = await startNode();
   await using database = await createShopWithNodes({ 'nl-1': { api: node.api } }, { now: start });
   await createSubscriber(database, 1n, 0n);
@@ -108,7 +108,7 @@ test('F4: a removal that a node is told twice is done, and nobody else goes with
   expect(node.listUserNames('vless')).not.toContain(`perennial-${rows[0]?.id}`);
 });
 
-test('F6: a run of many batches leaves one record, with all that it did', async () => {
+test('F6: a run of many batches leaves one record with all of its changes', async () => {
   await using database = await createDatabase({ now: createdAt });
   await createMixedRenewals(database);
   await createSubscribers(database, {
@@ -176,14 +176,14 @@ test('R13: after 72 h of downtime a renewal in quarantine is decided by the run 
     WHEN (NEW.customer_id = 2) EXECUTE FUNCTION public.refuse()`.execute(database.db);
   await database.setClock('2026-12-04T00:00:00Z');
   await runWorker(database, 'fast-expiry-cleanup');
-  const stand = { state: 'active', charges: 2, ends: '2026-12-31T00:00:00Z' };
-  expect(await readSubscription(database, mended)).toMatchObject(stand);
-  // This customer has the money, and the fault is ours: no worker ends the subscription.
+  const renewed = { state: 'active', charges: 2, ends: '2026-12-31T00:00:00Z' };
+  expect(await readSubscription(database, mended)).toMatchObject(renewed);
+  // This customer has enough balance, and the fault is ours: no worker ends the subscription.
   expect(await readSubscription(database, bad)).toMatchObject({ state: 'active', charges: 1 });
   await runWorker(database, 'auto-renewal');
   await runWorker(database, 'fast-expiry-cleanup');
   expect(await readSubscription(database, bad)).toMatchObject({ state: 'active', charges: 1 });
   await sql`DROP TRIGGER refuse ON perennial.period`.execute(database.db);
   await runWorker(database, 'auto-renewal');
-  expect(await readSubscription(database, bad)).toMatchObject(stand);
+  expect(await readSubscription(database, bad)).toMatchObject(renewed);
 });

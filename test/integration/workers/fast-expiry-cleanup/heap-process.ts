@@ -5,8 +5,8 @@ import { openDatabase, openPool } from '../../../../src/db/connect.ts';
 import { openReplica } from '../../../../src/leases/replica.ts';
 import { runWorker } from '../../../support/shop.ts';
 
-// A process that runs expiry many times and says how its heap grew meanwhile: `heap-entry.ts URL
-// RUNS`. Each tenth run ends everybody in the books; the others find nothing.
+// A process that runs expiry many times and prints the growth of its heap: `heap-process.ts URL
+// RUNS`. Each tenth run expires all customers of the database. The others find nothing.
 
 setFlagsFromString('--expose-gc');
 const gc = runInNewContext('gc') as () => void;
@@ -20,7 +20,7 @@ let ended = 0;
 async function runMany(count: number): Promise<void> {
   for (let at = 0; at < count; at += 1) {
     if (at % 10 === 0) {
-      // Back to life, as if they had been sold again and had ended again.
+      // Active again, as if they had been sold again and had ended again.
       await sql`
         UPDATE perennial.subscription SET state = 'active', next_try_at = NULL`.execute(db);
     }
@@ -36,7 +36,7 @@ function readHeapBytes(): number {
   return process.memoryUsage().heapUsed;
 }
 
-// What is made once (plans of statements, compiled code) is made by then.
+// After these runs, everything that is created once exists: plans of statements, compiled code.
 await runMany(100);
 const before = readHeapBytes();
 ended = 0;

@@ -19,7 +19,7 @@ const ending = (due: number) =>
 
 test('a batch of endings reaches its rows by index: its own and no others', async () => {
   const database = await ending(1_000);
-  // Asked again of the same books from before, so that what has ended has ended.
+  // Repeated with the database of an earlier time, so that the same rows have ended.
   const before = await ending(1_000);
   const sent = await collectStatements(database, worker);
   const [found, facts, held, closed, retired] = (await explain(before.pool, [
@@ -39,7 +39,7 @@ test('a batch of endings reaches its rows by index: its own and no others', asyn
   expect(found.reads).toEqual(['subscription_ending']);
   expect(found.rows).toBe(batchMax);
   expect(found.buffers).toBeLessThan(2 * batchMax);
-  // `known_price` is empty here; a scan of it reads no page.
+  // `known_price` is empty here, so a scan of it reads no page.
   expect(facts.reads.filter((read) => !read.includes('known_price')).toSorted()).toEqual([
     'customer_pkey',
     'period_one_charge',
@@ -50,11 +50,11 @@ test('a batch of endings reaches its rows by index: its own and no others', asyn
   expect(closed.reads).toEqual(['subscription_pkey']);
   expect(retired.reads).toContain('credential_one_live');
   expect(retired.reads).not.toContain('Seq Scan credential');
-  // Reading, writing and its indexes: some 20 pages for each.
+  // Reads, writes and indexes: about 20 pages for each.
   expect(retired.buffers).toBeLessThan(30 * batchMax);
 });
 
-test('a tick with nothing ended reads a handful of pages', async () => {
+test('a run with nothing ended reads a handful of pages', async () => {
   const database = await ending(0);
   const explained = await explain(database.pool, await collectStatements(database, worker));
   const reads = explained.flatMap((one) => one.reads);

@@ -18,8 +18,9 @@ import {
   runWorker,
 } from '../../../support/shop.ts';
 
-// Somebody on a trial buys: converts it, or buys another one beside it, before its end, after it, and
-// while the run that ends it is at it. Whatever comes first, what was paid for runs to its own end.
+// A customer on a trial buys: converts the trial, or buys another subscription beside it. The
+// purchase comes before the end, after it, and during the run that ends the trial. In every order,
+// the paid time runs to its end.
 
 const begin = parseTime('2026-11-24T09:00:00Z');
 const end = parseTime('2026-11-27T09:00:00Z');
@@ -28,7 +29,7 @@ type Act =
   | { readonly do: 'clock'; readonly fromEndMs: number }
   | { readonly do: 'buy'; readonly isNew: boolean }
   | { readonly do: 'remind' }
-  /** Ends what has ended; a purchase comes at a statement of the run, or at once with it. */
+  /** Ends what has ended. A purchase comes at a statement of the run, or at the same time. */
   | { readonly do: 'end'; readonly buys: Purchase };
 
 type Purchase = { readonly isNew: boolean; readonly when: When } | undefined;
@@ -82,7 +83,7 @@ interface PaidSubscription {
   readonly running: boolean;
 }
 
-/** What was paid for, with what it gives now. */
+/** The paid subscriptions and their present access. */
 async function readPaid(): Promise<PaidSubscription[]> {
   const { rows } = await sql<PaidSubscription>`
     SELECT s.id, s.state, s.expires_at AS "expiresAt", s.expires_at > perennial.clock() AS running,
@@ -93,7 +94,7 @@ async function readPaid(): Promise<PaidSubscription[]> {
   return rows;
 }
 
-/** Where several are active a purchase has to say which one, and is refused: then another one. */
+/** If several are active, a purchase without a choice is refused. Then it buys another one. */
 async function buy(isNew: boolean): Promise<void> {
   await buyPlan(database, 1n, { isNew }).catch(() => buyPlan(database, 1n, { isNew: true }));
 }
@@ -137,7 +138,7 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   }),
 ) as fc.Arbitrary<Act>;
 
-/** Mostly around the end: there and past it, with the run that ends it and a purchase. */
+/** Mostly around the end: at the end and after it, with the run that ends it and a purchase. */
 const acts = fc
   .tuple(fc.array(act, { maxLength: 4 }), fc.array(act, { maxLength: 4 }))
   .map(([first, then]): Act[] => [
@@ -148,7 +149,7 @@ const acts = fc
     { do: 'end', buys: undefined },
   ]);
 
-test("T5: a trial's end never revokes or shortens what was paid for, whatever comes first", async () => {
+test('T5: the end of a trial never revokes or shortens paid time, in any order of events', async () => {
   const holds = async (all: readonly Act[]) => {
     await restorePoint.restore();
     await database.setClock(begin);

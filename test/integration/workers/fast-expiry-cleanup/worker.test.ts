@@ -24,7 +24,7 @@ const start = '2026-11-01T00:00:00Z';
 /** 30 days of 24 hours after the start. */
 const end = '2026-12-01T00:00:00.000Z';
 
-test('an ended subscription is expired, its credential retired, every node marked, the customer told', async () => {
+test('an ended subscription is expired, its credential retired, every node marked, the customer notified', async () => {
   await using database = await createDatabase({ now: start });
   await createShop(database);
   const id = await createSubscriber(database, 1n, 0n);
@@ -39,7 +39,7 @@ test('an ended subscription is expired, its credential retired, every node marke
   expect(rows).toEqual([{ kind: 'expired', marks: 1n }]);
 });
 
-test('a millisecond before the end nothing is ended', async () => {
+test('a millisecond before the end nothing expires', async () => {
   await using database = await createDatabase({ now: start });
   await createShop(database);
   const id = await createSubscriber(database, 1n, 0n);
@@ -48,7 +48,7 @@ test('a millisecond before the end nothing is ended', async () => {
   expect(await readSubscription(database, id)).toMatchObject({ state: 'active', live: 1 });
 });
 
-test('the next end is that of somebody active, later than now or than it was asked for', async () => {
+test('the next end is that of an active subscription, later than now and later than the given time', async () => {
   await using database = await createDatabase({ now: start });
   await createShop(database);
   const { db } = database;
@@ -67,7 +67,7 @@ test('the next end is that of somebody active, later than now or than it was ask
     UPDATE perennial.subscription SET expires_at = '2026-11-20T00:00:00.001Z'
     WHERE id = ${second}`.execute(db);
   expect(await next()).toEqual({ now, at: '2026-11-20T00:00:00.001Z' });
-  // Of what has passed only what was not asked for yet: a guard may hold it for long.
+  // Past ends count only until they were returned once, because a guard may hold them for long.
   await database.setClock('2026-11-25T00:00:00Z');
   expect(await next('2026-11-20T00:00:00.000Z')).toMatchObject({ at: '2026-11-20T00:00:00.001Z' });
   expect(await next('2026-11-20T00:00:00.001Z')).toMatchObject({ at: end });
@@ -76,7 +76,7 @@ test('the next end is that of somebody active, later than now or than it was ask
   expect(await next()).toMatchObject({ at: undefined });
 });
 
-test('the next end costs a few pages of its index among 5,000 who are active', async () => {
+test('the next end costs a few pages of its index among 5,000 active subscriptions', async () => {
   const seen: string[] = [];
   await using database = await createDatabase({
     wrapPool: (pool) =>
@@ -96,7 +96,7 @@ test('the next end costs a few pages of its index among 5,000 who are active', a
   expect(plan['Shared Hit Blocks'] + plan['Shared Read Blocks']).toBeLessThan(20);
 });
 
-test('F4: expiry done twice ends once and tells once', async () => {
+test('F4: a repeated expiry ends the subscription once and notifies once', async () => {
   await using database = await createDatabase({ now: start });
   await createShop(database);
   await createSubscriber(database, 1n, 0n);
@@ -105,20 +105,20 @@ test('F4: expiry done twice ends once and tells once', async () => {
     runWorker(database, 'fast-expiry-cleanup'),
     runWorker(database, 'fast-expiry-cleanup'),
   ]);
-  await runWorker(database, 'fast-expiry-cleanup');
-  const { rows } = await sql<{ told: bigint; ended: bigint }>`
-    SELECT (SELECT count(*) FROM perennial.notification WHERE kind = 'expired') AS told,
+  await runOf(database, 'fast-expiry-cleanup');
+  const { rows } = await sql<{ notified: bigint; ended: bigint }>`
+    SELECT (SELECT count(*) FROM perennial.notification WHERE kind = 'expired') AS notified,
       (SELECT count(*) FROM perennial.event WHERE action = 'expired') AS ended`.execute(
     database.db,
   );
-  expect(rows).toEqual([{ told: 1n, ended: 1n }]);
+  expect(rows).toEqual([{ notified: 1n, ended: 1n }]);
 });
 
 test.each([
   ['auto-renewal first', ['auto-renewal', 'fast-expiry-cleanup']],
   ['expiry first', ['fast-expiry-cleanup', 'auto-renewal']],
 ])(
-  'R13: after 72 h of downtime who has the money is renewed from the old end, %s',
+  'R13: after 72 h of downtime a customer with enough balance is renewed from the old end, %s',
   async (_, order) => {
     await using database = await createDatabase({ now: start });
     await createShop(database);
@@ -141,7 +141,7 @@ test.each([
   },
 );
 
-test('R13: a top-up in the last second before the end is heeded by expiry itself', async () => {
+test('R13: a top-up in the last second before the end counts in the run of expiry', async () => {
   await using database = await createDatabase({ now: start });
   await createShop(database);
   const id = await createSubscriber(database, 1n, 0n);
@@ -189,7 +189,7 @@ test('R13: a renewal in quarantine keeps its access for a day, then the rule dec
   });
 });
 
-test('somebody who switched auto-renew off is ended with a full balance', async () => {
+test('a customer who switched auto-renewal off expires with a full balance', async () => {
   await using database = await createDatabase({ now: start });
   await createShop(database);
   const id = await createSubscriber(database, 1n, 500_00n);
@@ -237,7 +237,7 @@ test.each([
   [60, 6],
   [40, 5],
 ])(
-  'F8: a clock that jumped ends of %i active no more than %i in an hour, and alarms',
+  'F8: after a clock jump %i of the active expire at most %i in an hour, with an alarm',
   async (active, most) => {
     await using database = await createDatabase({ now: start });
     await createShop(database);
@@ -256,7 +256,7 @@ test.each([
   },
 );
 
-test('F8: a batch of another replica under way is no reason to hold anybody, nor to wake an operator', async () => {
+test('F8: an open batch of another replica holds no end and raises no alarm', async () => {
   await using database = await createDatabase({ now: start });
   await createShop(database);
   const id = await createSubscriber(database, 1n, 0n);
@@ -285,7 +285,7 @@ async function holdGuard({ db }: Pick<TestDatabase, 'db'>) {
   return { other, release: () => released.resolve() };
 }
 
-test('F8: while the guard holds, a run counts the active once, however many are held', async () => {
+test('F8: while the guard holds, a run counts the active once, for any number of held ends', async () => {
   let counts = 0;
   const wrapPool = (pool: pg.Pool) =>
     hookPool(pool, ({ sql: text, when }) => {
@@ -321,7 +321,7 @@ test('F8: a batch whose answer to COMMIT was lost counts for the guard', async (
   expect(second).toMatchObject({ outcome: 'degraded', changed: 0n });
 });
 
-test('what was put aside and is ended after all is in quarantine no more', async () => {
+test('a quarantined subscription that expires leaves quarantine', async () => {
   await using database = await createDatabase({ now: start });
   await createShop(database);
   const id = await createSubscriber(database, 1n, 0n);

@@ -7,8 +7,8 @@ import { readAlarms, recordRun, runRaiseAlarms } from '../../../support/alarms.t
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
 import { createEndingSubscribers, createShop, runWorker } from '../../../support/shop.ts';
 
-// Alarms that are told by whoever finds the trouble: once while it lasts, and again when it comes
-// back, however soon.
+// Alarms that the finder of a problem raises: once while it lasts, and again when it returns,
+// however soon.
 
 const start = parseInstant('2026-11-25T09:00:00Z', 'the test');
 const minutes = (count: number): Instant => later(start, count * minuteMs);
@@ -29,7 +29,7 @@ async function quarantine(
   );
 }
 
-test('what is put into quarantine after it was empty is told, also on the same day and for the same reason', async () => {
+test('an item in a quarantine that was empty raises an alarm, also on the same day and for the same reason', async () => {
   await using database = await createDatabase({ now: start });
   const alarm = 'alarm_quarantine auto-renewal';
   await quarantine(database, '1', minutes(0));
@@ -42,7 +42,7 @@ test('what is put into quarantine after it was empty is told, also on the same d
   expect((await readAlarms(database)).slice(2)).toEqual([alarm, alarm]);
 });
 
-test('an alarm of a batch that began before the last one was over goes out after that', async () => {
+test('an alarm of a batch that began before the last one was over is sent after that', async () => {
   await using database = await createDatabase({ now: start });
   await quarantine(database, '1', minutes(0));
   await inTransaction(database.db, (tx) => releaseQuarantined(tx, 'auto-renewal', ['1']));
@@ -54,7 +54,7 @@ test('an alarm of a batch that began before the last one was over goes out after
   expect(kinds).toEqual(['alarm_quarantine', 'alarm_over', 'alarm_quarantine']);
 });
 
-test('what fails again and again is told once a day, and not with each look', async () => {
+test('a repeated failure is alarmed once a day, and not with each check', async () => {
   await using database = await createDatabase({ now: start });
   for (const hours of [0, 1, 3, 7, 15, 23.9]) await quarantine(database, '1', minutes(hours * 60));
   await runRaiseAlarms(database, minutes(24 * 60));
@@ -64,12 +64,12 @@ test('what fails again and again is told once a day, and not with each look', as
   expect(await readAlarms(database)).toHaveLength(2);
 });
 
-test('replicas that put aside at once, and a look between them, tell in order and once', async () => {
+test('replicas that quarantine at once, and a check between them, raise alarms in order and once', async () => {
   await using database = await createDatabase({ now: start });
   await Promise.all(['1', '2', '3', '4', '5'].map((item) => quarantine(database, item, start)));
   expect(await readAlarms(database)).toHaveLength(1);
   const all = ['1', '2', '3', '4', '5'];
-  // Whatever comes first: what is put aside last is never left untold.
+  // In any order, the last item in quarantine has its alarm.
   for (let round = 1; round <= 5; round += 1) {
     await inTransaction(database.db, (tx) => releaseQuarantined(tx, 'auto-renewal', all));
     await Promise.all([
@@ -81,7 +81,7 @@ test('replicas that put aside at once, and a look between them, tell in order an
   }
 });
 
-/** 70 end at the start: 20 of them are ended and 50 are held. 130 end 10 minutes later. */
+/** 70 end at the start: 20 of them expire and 50 are held. 130 end 10 minutes later. */
 async function createTwoGroups(database: TestDatabase): Promise<void> {
   await createShop(database);
   await createEndingSubscribers(database, 200, '2026-11-25T09:00:00Z');
@@ -90,11 +90,11 @@ async function createTwoGroups(database: TestDatabase): Promise<void> {
     WHERE id IN (SELECT id FROM perennial.subscription ORDER BY id LIMIT 130)`.execute(database.db);
 }
 
-test('a guard that holds again after it was over is told again, also within the hour', async () => {
+test('a guard that holds again after it was over raises another alarm, also within the hour', async () => {
   await using database = await createDatabase({ now: start });
   await createTwoGroups(database);
-  await runWorker(database, guard, { batchMax: 20 });
-  // All that is held, and not what the first batch held.
+  await runOf(database, guard, { batchMax: 20 });
+  // All held ends, and not those of the first batch.
   const alarm = `alarm_guard ${guard} 50`;
   const again = `alarm_guard ${guard} 130`;
   expect(await readAlarms(database)).toEqual([alarm]);
@@ -120,7 +120,7 @@ test('a guard that holds again after it was over is told again, also within the 
   expect(await readAlarms(database)).toHaveLength(4);
 });
 
-test('a run that says nothing of what is held does not call a guard off', async () => {
+test('a run without a count of held items does not clear the alarm of a guard', async () => {
   await using database = await createDatabase({ now: start });
   await createTwoGroups(database);
   await runWorker(database, guard);
@@ -134,13 +134,13 @@ test('a run that says nothing of what is held does not call a guard off', async 
   await recordRun(database, minutes(4), 'skipped', { skew_s: 40 }, guard);
   await runRaiseAlarms(database, minutes(4));
   expect((await readAlarms(database)).filter((one) => one.includes('guard'))).toEqual([alarm]);
-  // An idle one does, whatever the last one was.
+  // An idle run does, after any other run.
   await recordRun(database, minutes(5), 'success', {}, guard);
   await runRaiseAlarms(database, minutes(5));
   expect(await readAlarms(database)).toContain(over);
 });
 
-test('what is told is over only by a run that was well: a service that stood still says nothing', async () => {
+test('an alarm is over only by a successful run: a service that was stopped clears nothing', async () => {
   await using database = await createDatabase({ now: start });
   for (const minute of [0, 1, 2]) await recordRun(database, minutes(minute), 'failed');
   await runRaiseAlarms(database, minutes(3));
@@ -152,7 +152,7 @@ test('what is told is over only by a run that was well: a service that stood sti
   const days = 3 * 24 * 60;
   await runRaiseAlarms(database, minutes(days));
   expect(await readAlarms(database)).toEqual(alarms);
-  // Idle, and the first after a long time.
+  // An idle run, and the first one after a long time.
   await recordRun(database, minutes(days + 1), 'success');
   await recordRun(database, minutes(days + 1), 'success', {}, guard);
   await runRaiseAlarms(database, minutes(days + 2));
@@ -163,7 +163,7 @@ test('what is told is over only by a run that was well: a service that stood sti
   ]);
 });
 
-test('a channel that waits for long is told, one that nobody uses any more is not, and one that is forgotten is over', async () => {
+test('a channel with a long pause raises an alarm, one that is not in use does not, and a forgotten one is cleared', async () => {
   await using database = await createDatabase({ now: start });
   await sql`
     INSERT INTO perennial.courier (id, failures, rests_until, last_error) VALUES

@@ -32,7 +32,7 @@ import {
   runWorker,
 } from '../../../support/shop.ts';
 
-// Alarms about nodes: one that does not answer, and removals that a node has not confirmed.
+// Alarms about nodes: unreachable nodes, and removals that a node has not confirmed.
 
 const start = parseInstant('2026-11-25T09:00:00Z', 'the test');
 const after = (ms: number): Instant => later(start, ms);
@@ -61,7 +61,7 @@ test('S8: a node that does not answer for 2 minutes raises an alarm with its sta
   await runRaiseAlarms(database, after(2 * minuteMs - 1));
   expect(await readAlarms(database)).toEqual([]);
   {
-    // Another replica that finds the same: the start stays.
+    // Another replica that finds the same outage: the start stays.
     await using _ = startTestKeepers(database);
     await until('it was asked', async () =>
       (await readNode(database, 'a')).failures > 2 ? true : undefined,
@@ -79,7 +79,7 @@ test('S8: a node that does not answer for 2 minutes raises an alarm with its sta
   expect(await readAlarms(database)).toEqual(['alarm_node a', 'alarm_over alarm_node a']);
 });
 
-test('S8: the alarm needs no user that waits', async () => {
+test('S8: the alarm does not need a waiting user', async () => {
   await using database = await createShopWithNodes(
     { a: { api: '127.0.0.1:1' } },
     { now: '2026-11-25T09:00:00Z' },

@@ -76,7 +76,7 @@ test('W1: auto-renewal that passes over a customer is reported too, before the c
   expect(await readAlarms(database)).toEqual(['alarm_overdue auto-renewal']);
 });
 
-test('W1: what is due is not reported before a run has had its turn, and not in quarantine', async () => {
+test('W1: a due item is not reported before a run could process it, and not in quarantine', async () => {
   const { database, session } = await createLockedCustomer();
   await session.query('ROLLBACK');
   await runSuccessfully(database, 'fast-expiry-cleanup', start);
@@ -90,7 +90,7 @@ test('W1: what is due is not reported before a run has had its turn, and not in 
   expect(await readAlarms(database)).toEqual([]);
 });
 
-test('W1: a run that left work behind, or found the guard taken, did not pass over anything', async () => {
+test('W1: a run that left work behind, or found the guard locked, passed nothing over', async () => {
   const { database } = await createLockedCustomer();
   await database.setClock(later(end, hourMs));
   const partial = await runWorker(database, 'fast-expiry-cleanup', { budgetMs: 0 });

@@ -9,10 +9,10 @@ import { buildDataset } from '../../../../testbed/dataset.ts';
 import { explain, recordStatements } from '../../../../testbed/explain.ts';
 import { createDatabase } from '../../../support/database.ts';
 
-// What is asked every minute, and of every notice, on a book that is big enough for a wrong plan
-// to show: nothing may grow with the tables.
+// The statements of every minute, and of every notification, on a database that is large enough to
+// show a wrong plan. No cost may grow with the tables.
 
-test('a look at quiet books, and the facts of a notice, read a handful of pages', async () => {
+test('a check without problems, and the facts of a notification, read a handful of pages', async () => {
   await using database = await createDatabase();
   const client = new pg.Client(toClientConfig(database.url, longLimits));
   await client.connect();

@@ -21,7 +21,7 @@ const readViolations = async ({ db }: TestDatabase): Promise<string[]> => {
   return checks.filter((check) => check.violations > 0n).map(({ id }) => id);
 };
 
-/** `count` customers who bought at the start; all their notices were sent. */
+/** `count` customers who bought at the start. All their notifications were sent. */
 async function createHistory(count: number): Promise<TestDatabase> {
   const database = await createDatabase({ now: start });
   await createShop(database);
@@ -34,7 +34,7 @@ async function createHistory(count: number): Promise<TestDatabase> {
 
 const all = { signal: new AbortController().signal, mayContinue: () => true };
 
-test('W6: raise-alarms deletes settled notices after 180 days and events after 3 years, and the audit is right before and after', async () => {
+test('W6: raise-alarms deletes settled notifications after 180 days and events after 3 years, and the audit is valid before and after', async () => {
   await using database = await createHistory(3);
   const kept = async () => ({
     money: await readCount(database, 'ledger_entry'),
@@ -48,8 +48,8 @@ test('W6: raise-alarms deletes settled notices after 180 days and events after 3
   expect(await kept()).toEqual(before);
   const wrong = await readViolations(database);
   await database.setClock(days(181));
-  await runWorker(database, 'raise-alarms');
-  // The time of a deletion is that of the look before.
+  await runOf(database, 'raise-alarms');
+  // The time of a deletion is that of the previous check.
   await database.setClock(days(182));
   const run = await runWorker(database, 'raise-alarms');
   expect(run.detail).toMatchObject({ deleted_notices: before.notices });
@@ -63,7 +63,7 @@ test('W6: raise-alarms deletes settled notices after 180 days and events after 3
   expect(await readViolations(database)).toEqual(wrong);
 });
 
-test('W6: the audit still requires the receipt of a charge that is younger than what was deleted', async () => {
+test('W6: the audit still requires the receipt of a charge that is younger than the deleted ones', async () => {
   await using database = await createHistory(1);
   await database.setClock(days(181));
   await prune(database.db, days(181), all);
@@ -72,7 +72,7 @@ test('W6: the audit still requires the receipt of a charge that is younger than 
   expect(await readViolations(database)).toContain('charge-has-its-receipt');
 });
 
-test('what may still be sent, and the price of a renewal until the end that the message named, stay', async () => {
+test('notifications that may still be sent, and the price of a renewal until the end that the message named, stay', async () => {
   await using database = await createHistory(1);
   await sql`
     INSERT INTO perennial.notification (customer_id, subscription_id, channel, kind, dedupe_key,
@@ -93,7 +93,7 @@ test('what may still be sent, and the price of a renewal until the end that the 
   expect(rows.map(({ kind }) => kind)).toEqual(['receipt', 'grant', 'price_change']);
 });
 
-test('deletion is by batches, as many as the time allows, and the next run continues', async () => {
+test('rows are deleted in batches, as many as the time allows, and the next run continues', async () => {
   await using database = await createHistory(7);
   await database.setClock(days(200));
   const total = await readCount(database, 'notification');
@@ -122,7 +122,7 @@ test('W6: the database refuses to delete an event that is younger than its reten
   await expect(month).rejects.toMatchObject({ constraint: 'append_only' });
 });
 
-test('notices that stay are read once a day: a second run reads a handful of pages', async () => {
+test('notifications that stay are read once a day: a second run reads a handful of pages', async () => {
   await using database = await createHistory(1);
   await sql`
     INSERT INTO perennial.notification (customer_id, subscription_id, channel, kind, dedupe_key,

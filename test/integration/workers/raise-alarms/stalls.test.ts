@@ -24,7 +24,7 @@ const readNodeAlarmDetails = async (database: TestDatabase) => {
   return seen.map(({ reason, to_add, to_remove, error }) => ({ reason, to_add, to_remove, error }));
 };
 
-/** Waits until keepers have written an error, or that none is left. */
+/** Waits until keepers have written an error, or until none is left. */
 const hasError = (database: TestDatabase, error: RegExp | null) =>
   until(`the error is ${error}`, async () => {
     const { last_error: found } = await readNode(database, 'a');
@@ -183,7 +183,7 @@ test('S8: a backlog that moves, a quarantined user and a short outage raise no a
   );
   await runRaiseAlarms(database, after(10 * minuteMs));
   expect(await readAlarms(database)).toEqual([]);
-  // Put aside as a suspect, which has an alarm of its own.
+  // In quarantine as a suspect, which has its own alarm.
   await sql`DELETE FROM perennial.access_sync`.execute(database.db);
   await mark(2).execute(database.db);
   await sql`
@@ -193,7 +193,7 @@ test('S8: a backlog that moves, a quarantined user and a short outage raise no a
   await probeAt(database, after(20 * minuteMs));
   await runRaiseAlarms(database, after(20 * minuteMs));
   expect(await readAlarms(database)).toEqual([]);
-  // Back after an outage: what waited through it has 2 minutes again.
+  // Back after an outage: the marks of that time have 2 minutes again.
   await sql`DELETE FROM perennial.quarantine`.execute(database.db);
   await sql`DELETE FROM perennial.access_sync`.execute(database.db);
   await sql`UPDATE perennial.node SET down_since = ${'2026-11-25T09:10:00Z'}`.execute(database.db);
@@ -203,7 +203,7 @@ test('S8: a backlog that moves, a quarantined user and a short outage raise no a
   expect(await readAlarms(database)).toEqual([]);
 }, 60_000);
 
-test('S8: a node whose row another session has locked raises the alarm, and the look does not wait', async () => {
+test('S8: a node whose row another session has locked raises the alarm, and the check does not wait', async () => {
   using node = await startNode();
   await using database = await createShopWithNodes(
     { a: { api: node.api } },

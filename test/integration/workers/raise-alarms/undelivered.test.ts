@@ -29,16 +29,16 @@ const after = (ms: number): Instant => later(start, ms);
 
 /** The alarms about notifications: the cause of each, or `over`. */
 async function readAlarmCauses({ database }: Stage): Promise<string[]> {
-  const { rows } = await sql<{ said: string }>`
-    SELECT CASE kind WHEN 'alarm_over' THEN 'over' ELSE params->>'cause' END AS said
+  const { rows } = await sql<{ cause: string }>`
+    SELECT CASE kind WHEN 'alarm_over' THEN 'over' ELSE params->>'cause' END AS cause
     FROM perennial.notification
     WHERE kind = 'alarm_overdue' AND params->>'worker' = 'deliver-notifications'
       OR kind = 'alarm_over' AND params->>'alarm' = 'alarm_overdue'
     ORDER BY id`.execute(database.db);
-  return rows.map(({ said }) => said);
+  return rows.map(({ cause }) => cause);
 }
 
-/** One look a minute, as a service has it. */
+/** One check a minute, as in a service. */
 async function runChecks(stage: Stage, fromMin: number, toMin: number): Promise<void> {
   for (let at = fromMin; at <= toMin; at += 1)
     await runRaiseAlarms(stage.database, after(at * minuteMs));
@@ -119,7 +119,7 @@ test('W1: legitimate waits raise nothing: a paused account, quiet hours, an unre
   const { database, api } = stage;
   await createNotifiedSubscriber(stage, 1001n, 149_00n);
   await enqueueReceipt(stage);
-  // Before any service: a look of the first one, hours after an import.
+  // Before any service: the first check, hours after an import.
   await runRaiseAlarms(database, after(5 * hourMs));
   await runRaiseAlarms(database, after(10 * hourMs));
   expect(await readAlarmCauses(stage)).toEqual([]);

@@ -35,7 +35,7 @@ test('W2: a worker is silent after 3 times its interval without a run, and only 
   expect(at(31, [6n, 9n])).toEqual([]);
 });
 
-test('W2: a silent worker is reported once by all replicas, whatever the clock says, and cleared by a run', async () => {
+test('W2: a silent worker is reported once by all replicas, at any time of the clock, and cleared by a run', async () => {
   await using database = await createDatabase({ now: start });
   await createShop(database);
   await runWorker(database, 'auto-renewal');
@@ -57,7 +57,7 @@ test('W2: a silent worker is reported once by all replicas, whatever the clock s
       ),
     );
   await checkAll(0);
-  // The clock of the database goes back by 25 days, and nothing runs any more.
+  // The clock of the database goes back by 25 days, and no worker runs any more.
   await database.setClock(later(start, -25 * 24 * 60 * minuteMs));
   await checkAll(29);
   expect(await readAlarms(database)).toEqual([]);
@@ -132,7 +132,7 @@ test.each(['access_sync', 'credential', 'node', 'quarantine', 'worker_state'])(
   },
 );
 
-test('W2: a session that keeps a whole table locked is named', async () => {
+test('W2: the alarm names a session that keeps a whole table locked', async () => {
   await using database = await createDatabase({ now: start });
   await using held = await openSingleConnection(database.url, workLimits);
   const { rows } = await held.client.query('SELECT pg_backend_pid() AS pid');

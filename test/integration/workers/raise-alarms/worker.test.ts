@@ -10,7 +10,7 @@ import { createEndingSubscribers, createShop, runWorker } from '../../../support
 const start = parseInstant('2026-11-25T09:00:00Z', 'the test');
 const minutes = (count: number): Instant => later(start, count * minuteMs);
 
-test('a worker that fails 3 times in a row is told once, and that it runs again', async () => {
+test('a worker that fails 3 times in a row raises one alarm, which is over when it runs again', async () => {
   await using database = await createDatabase({ now: start });
   const error = { error: 'no connection' };
   await recordRun(database, minutes(0), 'failed', error);
@@ -26,7 +26,7 @@ test('a worker that fails 3 times in a row is told once, and that it runs again'
   await runRaiseAlarms(database, minutes(6));
   const alarm = 'alarm_worker auto-renewal 3';
   expect(await readAlarms(database)).toEqual([alarm]);
-  // Idle, and so of no account, but that it ends the row.
+  // An idle run, which counts only because it ends the series.
   await recordRun(database, minutes(7), 'success');
   await runRaiseAlarms(database, minutes(8));
   const over = 'alarm_over alarm_worker auto-renewal';
@@ -36,7 +36,7 @@ test('a worker that fails 3 times in a row is told once, and that it runs again'
   expect(await readAlarms(database)).toEqual([alarm, over, alarm]);
 });
 
-test('an idle run in between is a good one: two failures and two are not four', async () => {
+test('an idle run in between is successful: two failures and two are not four', async () => {
   await using database = await createDatabase({ now: start });
   for (const minute of [0, 1]) await recordRun(database, minutes(minute), 'failed');
   await recordRun(database, minutes(2), 'success');
@@ -45,7 +45,7 @@ test('an idle run in between is a good one: two failures and two are not four', 
   expect(await readAlarms(database)).toEqual([]);
 });
 
-test('idle runs leave no trace but the first after trouble', async () => {
+test('idle runs leave no record, except the first one after a problem', async () => {
   await using database = await createDatabase({ now: start });
   await recordRun(database, minutes(0), 'success');
   await recordRun(database, minutes(1), 'failed');
@@ -57,7 +57,7 @@ test('idle runs leave no trace but the first after trouble', async () => {
   expect(rows).toEqual([{ outcome: 'failed' }, { outcome: 'success' }]);
 });
 
-test('an alarm that stays open is told again once a day', async () => {
+test('an open alarm is repeated once a day', async () => {
   await using database = await createDatabase({ now: start });
   for (const minute of [0, 1, 2]) await recordRun(database, minutes(minute), 'failed');
   await runRaiseAlarms(database, minutes(3));
@@ -69,7 +69,7 @@ test('an alarm that stays open is told again once a day', async () => {
   expect(await readAlarms(database)).toHaveLength(2);
 });
 
-test('a removal that no node confirms is told after 5 minutes, and when it is confirmed', async () => {
+test('a removal that no node confirms is alarmed after 5 minutes, and over when it is confirmed', async () => {
   await using database = await createDatabase({ now: start });
   await createShop(database);
   await createEndingSubscribers(database, 3, '2026-11-25T09:00:00Z');
@@ -87,7 +87,7 @@ test('a removal that no node confirms is told after 5 minutes, and when it is co
   ]);
 });
 
-test('a guard that holds is called off once it holds nothing', async () => {
+test('a guard that holds is cleared once it holds nothing', async () => {
   await using database = await createDatabase({ now: start });
   await createShop(database);
   await createEndingSubscribers(database, 50, '2026-11-25T09:00:00Z');
@@ -101,7 +101,7 @@ test('a guard that holds is called off once it holds nothing', async () => {
   expect(await readAlarms(database)).toContain('alarm_over alarm_guard fast-expiry-cleanup');
 });
 
-test('a quarantine is told by reason, again when it has grown tenfold, and when it is empty', async () => {
+test('a quarantine is alarmed by reason, again after a tenfold growth, and over when it is empty', async () => {
   await using database = await createDatabase({ now: start });
   const quarantine = (items: readonly string[]) =>
     inTransaction(database.db, (tx) =>
@@ -133,7 +133,7 @@ test('a quarantine is told by reason, again when it has grown tenfold, and when 
   ]);
 });
 
-test('a clock that is off is told by the machine itself, once, and is over when nothing is skipped', async () => {
+test('a machine with a wrong clock raises one alarm by itself, which is over when no run is skipped', async () => {
   await using database = await createDatabase({ now: start });
   const skew = { reason: 'off', skew_s: 47 };
   await recordRun(database, minutes(0), 'skipped', skew);
@@ -146,7 +146,7 @@ test('a clock that is off is told by the machine itself, once, and is over when 
     /^the clock of host-2 \(process \d+, replica \d+\) is 47 s ahead of the database clock$/,
   );
   expect(rows).toEqual([{ sentence: clock }]);
-  // One that left its work to another process has no trouble with its clock.
+  // A run that left its work to another process has no wrong clock.
   await recordRun(database, minutes(10), 'skipped', { reason: 'its courier is another process' });
   await runRaiseAlarms(database, later(minutes(16), -1));
   expect(await readAlarms(database)).toEqual([alarm]);
@@ -154,7 +154,7 @@ test('a clock that is off is told by the machine itself, once, and is over when 
   expect(await readAlarms(database)).toEqual([alarm, 'alarm_over alarm_clock host-2']);
 });
 
-test('replicas that look at once tell each trouble once', async () => {
+test('replicas that check at once raise each alarm once', async () => {
   await using database = await createDatabase({ now: start });
   for (const minute of [0, 1, 2]) await recordRun(database, minutes(minute), 'failed');
   await Promise.all(Array.from({ length: 5 }, () => runRaiseAlarms(database, minutes(3))));
@@ -164,7 +164,7 @@ test('replicas that look at once tell each trouble once', async () => {
   expect(await readAlarms(database)).toHaveLength(2);
 });
 
-test('a look at quiet books leaves no trace', async () => {
+test('a check of a database without problems leaves no record', async () => {
   await using database = await createDatabase({ now: start });
   expect(await runRaiseAlarms(database, start)).toMatchObject({ outcome: 'success', examined: 0n });
   const { rows } = await sql`SELECT FROM perennial.worker_run`.execute(database.db);

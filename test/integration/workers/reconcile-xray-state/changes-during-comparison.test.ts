@@ -20,11 +20,11 @@ import { createShopWithNodes } from '../../../support/nodes.ts';
 import { createEndingSubscribers, createShop, createSubscriber } from '../../../support/shop.ts';
 import { createFakeNode, readLiveUsers } from './fake-node.ts';
 
-// What becomes of the books while a node's list is read and compared.
+// Changes of the database while the list of a node is read and compared.
 
 const start = '2026-11-01T00:00:00Z';
 
-/** Everybody of the crowd has ended, and their keeper has confirmed it. */
+/** All customers of this group have expired, and their keeper has confirmed it. */
 async function confirmWave(database: Parameters<typeof deleteMarks>[0]): Promise<void> {
   await sql`
     UPDATE perennial.credential SET retired_at = perennial.clock() WHERE retired_at IS NULL
@@ -34,7 +34,7 @@ async function confirmWave(database: Parameters<typeof deleteMarks>[0]): Promise
   await deleteMarks(database);
 }
 
-test('X3: many who end, and are off the node, between its list and the books are no removals to be held', async () => {
+test('X3: many who expire, and leave the node, between its list and the database are no removals to hold', async () => {
   await using database = await createDatabase({ now: start });
   await createShop(database);
   await createEndingSubscribers(database, 150, '2100-01-01T00:00:00Z');
@@ -57,7 +57,7 @@ test('X3: many who end, and are off the node, between its list and the books are
   expect(alarms.rows).toEqual([]);
 });
 
-test('X3: others who end in the second look are left to the next comparison, without an alarm', async () => {
+test('X3: others who expire in the second comparison are left to the next one, without an alarm', async () => {
   await using database = await createDatabase({ now: start });
   await createShop(database);
   await createEndingSubscribers(database, 300, '2100-01-01T00:00:00Z');
@@ -80,7 +80,7 @@ test('X3: others who end in the second look are left to the next comparison, wit
   expect(await readMarks(database)).toEqual([]);
 });
 
-test('a node that is forgotten while it is compared is nothing to be said of, and the others are compared', async () => {
+test('a node that is removed while it is compared is left out, and the others are compared', async () => {
   await using database = await createShopWithNodes({
     a: { api: '127.0.0.1:1' },
     b: { api: '127.0.0.1:2' },

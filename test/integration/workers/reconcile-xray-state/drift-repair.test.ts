@@ -10,14 +10,14 @@ import { listContractNodes } from '../../../support/contract-nodes.ts';
 import { createShopWithNodes, startTestKeepers, untilSynced } from '../../../support/nodes.ts';
 import { createSubscriber } from '../../../support/shop.ts';
 
-// Drift of every kind on one node, found by one comparison and worked off by its keeper; on the
+// Drift of every kind on one node, found by one comparison and repaired by its keeper; on the
 // embedded node and on a real Xray.
 
 const tags = ['vless-a', 'trojan-a'];
 
 describe.each(listContractNodes('reconciliation'))('$title', (subject) => {
   test.skipIf(subject.missing !== undefined)(
-    'drift of every kind is found, what may be mended is mended by the keeper, the rest is left',
+    'drift of every kind is found, the keeper repairs the permitted part, the rest stays',
     async () => {
       const node = await subject.start();
       const database = await createShopWithNodes({ 'nl-1': { api: node.api, inbounds: tags } });
@@ -88,7 +88,7 @@ describe.each(listContractNodes('reconciliation'))('$title', (subject) => {
   );
 
   test.skipIf(subject.missing !== undefined)(
-    'X6: a node that was restarted is found empty, and its keeper fills it again',
+    'X6: a restarted node is found empty, and its keeper fills it again',
     async () => {
       const node = await subject.start();
       const database = await createShopWithNodes({ 'nl-1': { api: node.api, inbounds: tags } });

@@ -27,7 +27,7 @@ interface Scene {
   readonly database: TestDatabase;
   readonly node: TestNode;
   readonly api: NodeApi;
-  /** Two who bought; both are on each inbound, and nothing is marked. */
+  /** Two customers who bought. Both are on each inbound, and nothing is marked. */
   readonly subscriptions: readonly [SubscriptionId, SubscriptionId];
   readonly ids: readonly [CredentialId, CredentialId];
 }
@@ -69,7 +69,7 @@ async function compareOnce(database: TestDatabase, options = {}): Promise<Compar
 
 const nothing = { missing: 0, unwanted: 0, different: 0, unknown: 0, conflict: 0 };
 
-test('a node that equals the books has no drift, and nothing is marked', async () => {
+test('a node that equals the database has no drift, and nothing is marked', async () => {
   const { database } = await createScene();
   expect(await compareOnce(database)).toMatchObject({
     kinds: nothing,
@@ -80,7 +80,7 @@ test('a node that equals the books has no drift, and nothing is marked', async (
   expect(await readMarks(database)).toEqual([]);
 });
 
-test('X1: who may connect and is not on every inbound is missing, and marked', async () => {
+test('X1: a user who may connect and is not on every inbound is missing, and marked', async () => {
   const { database, api, ids, subscriptions } = await createScene();
   await api.removeUser('trojan', formatUserName('perennial', ids[0]), {});
   expect(await compareOnce(database)).toMatchObject({
@@ -90,7 +90,7 @@ test('X1: who may connect and is not on every inbound is missing, and marked', a
   expect(await readMarks(database)).toEqual([
     { subscription: subscriptions[0], urgent: false, replace: false },
   ]);
-  // What is marked already is on its way.
+  // A marked user is on its way.
   expect(await compareOnce(database)).toMatchObject({
     kinds: { missing: 1 },
     marked: 1,
@@ -98,7 +98,7 @@ test('X1: who may connect and is not on every inbound is missing, and marked', a
   });
 });
 
-test('who may not connect any more and is there is marked for removal, before all others', async () => {
+test('a user who may no longer connect is marked for removal, before all others', async () => {
   const { database, subscriptions } = await createScene();
   const [subscriptionId] = subscriptions;
   await revoke({ db: database.db, actor: 'test' }, { telegramId: 1n, subscriptionId, reason: 'x' });
@@ -109,7 +109,7 @@ test('who may not connect any more and is there is marked for removal, before al
   ]);
 });
 
-test('who may connect elsewhere only is marked for removal here', async () => {
+test('a user who may connect only elsewhere is marked for removal here', async () => {
   const { database } = await createScene();
   await sql`UPDATE perennial.node SET groups = '{fast}'`.execute(database.db);
   expect(await compareOnce(database)).toMatchObject({
@@ -131,7 +131,7 @@ test('our name with another UUID, or another flow, is replaced', async () => {
   );
 });
 
-test('the flow of the link is what a VLESS inbound has to have, and Trojan has none', async () => {
+test('a VLESS inbound must have the flow of the link, and Trojan has none', async () => {
   const { database, api, ids } = await createScene();
   await sql`UPDATE perennial.node SET link = link || '{"flow": "xtls-rprx-vision-udp443"}'`.execute(
     database.db,
@@ -146,7 +146,7 @@ test('the flow of the link is what a VLESS inbound has to have, and Trojan has n
   expect(await compareOnce(database)).toMatchObject({ kinds: nothing });
 });
 
-test('X3: our names that the books have never heard of are reported, and nothing is written unless a person confirms', async () => {
+test('X3: our names that are not in the database are reported, and nothing is written unless a person confirms', async () => {
   const { database, api } = await createScene();
   const id = randomUUID() as CredentialId;
   await addToBoth(api, formatUserName('perennial', id), id);
@@ -169,7 +169,7 @@ test('X3: our names that the books have never heard of are reported, and nothing
   ]);
 });
 
-test('X3: with empty books a full node is reported, and nobody is marked', async () => {
+test('X3: with an empty database a full node is reported, and nothing is marked', async () => {
   const { api, node } = await createScene();
   await using empty = await createShopWithNodes({
     'nl-1': { api: node.api, inbounds: ['vless', 'trojan'] },
@@ -181,7 +181,7 @@ test('X3: with empty books a full node is reported, and nobody is marked', async
   expect(await api.countUsers('vless', {})).toBe(2);
 });
 
-test('X3: more removals than one can believe are held and alarmed until they are confirmed', async () => {
+test('X3: implausibly many removals are held and alarmed until they are confirmed', async () => {
   const { database, api } = await createScene();
   await createEndingSubscribers(database, 150, '2100-01-01T00:00:00Z');
   const { rows } = await sql<{ id: CredentialId }>`
@@ -207,7 +207,7 @@ test('X3: more removals than one can believe are held and alarmed until they are
   expect(await readMarks(database)).toHaveLength(150);
 });
 
-test('X5: users of others are counted and left alone, also with a name that is nearly ours', async () => {
+test('X5: foreign users are counted and left alone, also with a name that is nearly ours', async () => {
   const { database, api } = await createScene();
   const id = () => randomUUID() as CredentialId;
   await addToBoth(api, 'bob@example.com', id());
@@ -216,7 +216,7 @@ test('X5: users of others are counted and left alone, also with a name that is n
   expect(await compareOnce(database)).toMatchObject({ kinds: nothing, foreign: 3, newlyMarked: 0 });
 });
 
-test("X5: somebody else's name with our UUID is reported as a conflict, and nothing is marked", async () => {
+test('X5: a foreign name with our UUID is reported as a conflict, and nothing is marked', async () => {
   const { database, api, ids, subscriptions } = await createScene();
   await addToBoth(api, 'panel-7', ids[0]);
   const found = await compareOnce(database);
@@ -226,7 +226,7 @@ test("X5: somebody else's name with our UUID is reported as a conflict, and noth
   ]);
 });
 
-test("a name of ours with another customer's UUID is a conflict: its removal would cut him off", async () => {
+test("our name with another customer's UUID is a conflict: its removal would cut that customer off", async () => {
   const { database, api, ids } = await createScene();
   const name = formatUserName('perennial', ids[0]);
   for (const { tag } of both) await api.removeUser(tag, name, {});
@@ -237,7 +237,7 @@ test("a name of ours with another customer's UUID is a conflict: its removal wou
   });
 });
 
-test('while a keeper fills a node that was started, those who miss are reported, not marked again', async () => {
+test('while a keeper fills a restarted node, missing users are reported, not marked again', async () => {
   const { database, node } = await createScene();
   await sql`UPDATE perennial.node SET boot_at = perennial.clock(), seeded_boot_at = NULL`.execute(
     database.db,
@@ -246,7 +246,7 @@ test('while a keeper fills a node that was started, those who miss are reported,
   expect(await compareOnce(database)).toMatchObject({ kinds: { missing: 2 }, newlyMarked: 0 });
 });
 
-test('X6: a restart that nobody noticed is found: all who may connect are marked', async () => {
+test('X6: an unnoticed restart is found: all who may connect are marked', async () => {
   const { database, node } = await createScene();
   await sql`
     UPDATE perennial.node SET boot_at = perennial.clock(), seeded_boot_at = perennial.clock()`.execute(

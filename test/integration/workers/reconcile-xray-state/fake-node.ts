@@ -5,7 +5,7 @@ import type { ListedUser, NodeApi } from '../../../../src/xray/port.ts';
 import { formatUserName } from '../../../../src/xray/user-names.ts';
 import type { TestDatabase } from '../../../support/database.ts';
 
-/** A node that holds whatever `users` says, slice by slice; `before` is called at each step. */
+/** A node with the users of `users`, slice by slice. `before` is called at each step. */
 export function createFakeNode(
   users: () => Promise<readonly ListedUser[]>,
   before: (step: string) => Promise<void> = async () => undefined,
@@ -30,7 +30,7 @@ export function createFakeNode(
   return () => api as NodeApi;
 }
 
-/** Those who may connect, as a node that equals the books has them. */
+/** The users who may connect, as a synchronized node has them. */
 export async function readLiveUsers({ db }: Pick<TestDatabase, 'db'>): Promise<ListedUser[]> {
   const { rows } = await sql<{ id: CredentialId }>`
     SELECT id FROM perennial.credential WHERE retired_at IS NULL`.execute(db);

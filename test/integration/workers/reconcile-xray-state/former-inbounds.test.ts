@@ -15,10 +15,10 @@ import {
 } from '../../../support/nodes.ts';
 import { createSubscriber } from '../../../support/shop.ts';
 
-// An inbound that isn't used any more may have users whom no mark can name: where the books were
-// restored, they know nothing of what was told to the node since.
+// A former inbound may have users whom no mark can name: a restored database has no record of the
+// changes after its backup.
 
-test('X3: who is on an inbound that is not used any more is found: ours go, unknown names once a person said so, others stay', async () => {
+test('X3: users on a former inbound are found: ours are removed, unknown names after a confirmation, others stay', async () => {
   using node = await startNode([
     { tag: 'vless', protocol: 'vless' },
     { tag: 'old', protocol: 'trojan' },
@@ -34,20 +34,20 @@ test('X3: who is on an inbound that is not used any more is found: ours go, unkn
   await sql`UPDATE perennial.credential SET retired_at = perennial.clock() WHERE id = ${ended}`.execute(
     database.db,
   );
-  // Also one that the node doesn't have any more.
+  // Also one that the node no longer has.
   await sql`UPDATE perennial.node SET former_inbounds = '{old,gone}'`.execute(database.db);
   const unknown = randomUUID() as CredentialId;
   for (const id of [live, ended, unknown]) {
     await api.addUser('old', { name: formatUserName('perennial', id), id, flow: '' });
   }
-  await api.addUser('old', { name: 'somebody-else', id: live, flow: '' });
+  await api.addUser('old', { name: 'foreign-user', id: live, flow: '' });
 
   const first = await runComparison(database, { requestedNode: 'nl-1' });
   expect(first.ends).toMatchObject([
     { comparison: { kinds: { missing: 0, unwanted: 1, different: 1, unknown: 1, conflict: 0 } } },
   ]);
   await untilSynced(database);
-  const left = [formatUserName('perennial', unknown), 'somebody-else'];
+  const left = [formatUserName('perennial', unknown), 'foreign-user'];
   expect([...node.listUserNames('old')].sort()).toEqual(left);
   expect(node.listUserNames('vless')).toEqual([formatUserName('perennial', live)]);
 
@@ -55,6 +55,6 @@ test('X3: who is on an inbound that is not used any more is found: ours go, unkn
   await until('the unknown name is gone', () =>
     node.listUserNames('old').length === 1 ? true : undefined,
   );
-  expect(node.listUserNames('old')).toEqual(['somebody-else']);
+  expect(node.listUserNames('old')).toEqual(['foreign-user']);
   expect((await readNode(database, 'nl-1')).last_error).toBeNull();
 });

@@ -13,10 +13,12 @@ import {
 import type { ReconcileReport } from '../../../../testbed/reconcile-process.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
 
-// What is kept of a list is kept in the heap, while the node's answer itself lies outside of it. In a
-// heap that has some 10 MB left when everything is loaded, whoever keeps something of each user
-// doesn't get through so many: by the very processes of the benchmark (`npm run bench -- reconcile`,
-// which does it with a million and tells what the whole process takes).
+// The memory of a comparison. The program keeps a list in the heap, and the answer of the node
+// outside of it.
+//
+// The heap has about 10 MB left when everything is loaded. A program that stores something for each
+// user does not fit. The processes are those of the benchmark (`npm run bench -- reconcile`), which
+// compares a million users and prints the memory of the whole process.
 
 const users = 150_000;
 const heapMb = 32;
@@ -37,7 +39,7 @@ async function createMemoryDatabase(): Promise<TestDatabase> {
   return database;
 }
 
-/** What the process found, or nothing where it died of its heap. */
+/** The result of the process, or nothing if its heap overflowed. */
 async function compareInProcess(
   how: 'engine' | 'sets',
   url: string,
@@ -53,7 +55,7 @@ async function compareInProcess(
   return report?.found;
 }
 
-test('X7: 150,000 credentials are compared in a heap where two Sets of them have no room', async () => {
+test('X7: 150,000 credentials are compared in a heap that is too small for two Sets of them', async () => {
   const { url } = await createMemoryDatabase();
   expect(await compareInProcess('engine', url)).toEqual(computeDrift(users));
   expect(await compareInProcess('sets', url)).toBeUndefined();

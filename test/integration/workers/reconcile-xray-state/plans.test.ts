@@ -26,9 +26,9 @@ import {
   type StockDatabase,
 } from '../../../support/stock-database.ts';
 
-// The comparison reads everything there is, so what matters is that it reads it once: a plan that
-// looks each credential up by an index reads fifty times as much, and one that has no room for its
-// hashes writes them all to disk and reads them again.
+// The comparison reads all rows, and must read them once. A plan that reads each credential by
+// index reads fifty times as much. A plan without enough memory for its hashes writes them to disk
+// and reads them again.
 
 const users = 20_000;
 
@@ -87,7 +87,7 @@ test.for(Object.entries(servers))(
     await writeDrift(db, { node: driftedNode.id, startedAt, inbounds: [{ hasFlow: true }] });
     expect((await readDriftCounts(db)).kinds).toEqual(computeDrift(users));
 
-    // The settings that this statement was sent with.
+    // The settings with which this statement was sent.
     const settings = sent.filter((one) => one.text.startsWith('SET '));
     for (const setting of settings) await own.query(setting.text);
     const { text, values } = sent.find((one) => one.text.includes('INSERT INTO drift')) ?? {
@@ -99,9 +99,9 @@ test.for(Object.entries(servers))(
     );
     const [{ Plan: plan }] = explained.rows[0]['QUERY PLAN'];
     const buffers = plan['Shared Hit Blocks'] + plan['Shared Read Blocks'];
-    // Beside the tables: a look for each of the 240 that are there and shouldn't, or share a UUID.
+    // Beside the tables: one read for each of the 240 that are unwanted or share a UUID.
     expect(buffers).toBeLessThan((rows[0]?.pages ?? 0) + 2_000);
-    // A hash without room would write 80 pages.
+    // A hash without enough memory would write 80 pages.
     expect(plan['Temp Written Blocks']).toBeLessThan(10);
   },
 );

@@ -40,7 +40,7 @@ test('X1: every live credential of 100,000 is read, also while others buy', asyn
   const run = await runComparison(database, { connect });
   const none = { missing: 0, unwanted: 0, different: 0, unknown: 0, conflict: 0 };
   expect(run).toMatchObject({ outcome: 'success', changed: 0n, detail: none });
-  // And whoever is not there of them is found, each.
+  // Each user who is not there is found.
   const few = createFakeNode(async () =>
     (await readLiveUsers(database)).filter((_, at) => at % 1_000 !== 0),
   );
@@ -50,7 +50,7 @@ test('X1: every live credential of 100,000 is read, also while others buy', asyn
 }, 120_000);
 
 test.each(['inbounds', 'list', 'answer', 'slice', 'end'])(
-  'X2: who buys or pays late at the step "%s", and is on the node at once, is not removed',
+  'X2: a customer who buys or pays late at the step "%s", and is on the node at once, is not removed',
   async (at) => {
     await using database = await createDatabase({ now: start });
     await createShop(database);
@@ -77,7 +77,7 @@ test.each(['inbounds', 'list', 'answer', 'slice', 'end'])(
           subscriptionId: late,
         });
         await createSubscriber(database, 3n, 0n);
-        await deleteMarks(database); // their keeper was quick
+        await deleteMarks(database); // their keeper was fast
       },
     );
     const run = await runComparison(database, { connect });
@@ -88,7 +88,7 @@ test.each(['inbounds', 'list', 'answer', 'slice', 'end'])(
   },
 );
 
-test('X4: after three failures nobody asks the node for 10 minutes; then one does, of all replicas', async () => {
+test('X4: after three failures no replica calls the node for 10 minutes; then one of all replicas does', async () => {
   await using database = await createDatabase({ now: start });
   await createShop(database);
   await createSubscriber(database, 1n, 0n);
@@ -118,7 +118,7 @@ test('X4: after three failures nobody asks the node for 10 minutes; then one doe
     reconcile_failures: 4,
     reconcile_error: expect.stringMatching(/no connection/),
   });
-  // One that answers closes it.
+  // An answer closes the breaker.
   await database.setClock('2026-11-01T00:20:00Z');
   await runComparison(database, { connect: createFakeNode(() => readLiveUsers(database)) });
   expect(await readNode(database, 'nl-1')).toMatchObject({
@@ -131,7 +131,7 @@ test('X4: after three failures nobody asks the node for 10 minutes; then one doe
   expect(calls).toBe(4);
 });
 
-test('one node that hangs and one that answers garbage fail clearly, the others are compared', async () => {
+test('one node that hangs and one that sends garbage fail clearly, the others are compared', async () => {
   using healthyNode = await startNode();
   using hangingNode = await startNode();
   using corruptNode = await startNode();
@@ -156,7 +156,7 @@ test('one node that hangs and one that answers garbage fail clearly, the others 
   expect(await readMarks(database, 'a')).toEqual([]);
 }, 60_000);
 
-test('P5: no transaction is open while a node is asked', async () => {
+test('P5: no transaction is open during a call to a node', async () => {
   await using database = await createDatabase({ now: start });
   await createShop(database);
   await createSubscriber(database, 1n, 0n);
@@ -177,7 +177,7 @@ test('P5: no transaction is open while a node is asked', async () => {
   expect(seen).toEqual([]);
 });
 
-test('P6: a run is recorded with what it found, and one without anything to do leaves no record', async () => {
+test('P6: a run is recorded with its findings, and one without due nodes leaves no record', async () => {
   await using database = await createDatabase({ now: start });
   await createShop(database);
   await createSubscriber(database, 1n, 0n);
