@@ -4,7 +4,7 @@ import { earliest, type Instant, later, minuteMs, secondMs } from '../kernel/ins
 import { stopwatch } from '../kernel/stopwatch.ts';
 import { pause } from '../kernel/timer.ts';
 import { openReplica } from '../leases/replica.ts';
-import type { RunLog } from '../runs/run-context.ts';
+import type { Log } from '../logging/log.ts';
 import type { Worker } from '../workers/index.ts';
 import type { DemoCustomers } from './customers.ts';
 
@@ -21,7 +21,7 @@ export interface VirtualTimeOptions {
   /** Virtual milliseconds in a real one. */
   readonly rate: number;
   readonly signal: AbortSignal;
-  readonly log: RunLog;
+  readonly log: Pick<Log, 'warn' | 'error'>;
   /** Whether the nodes have been told everything: they live in real time. */
   readonly isSynced: () => Promise<boolean>;
   /** Called between two steps, and while nothing is due. */

@@ -1,9 +1,16 @@
-import pino, { type DestinationStream, type Logger } from 'pino';
+import pino, { type DestinationStream } from 'pino';
 import { UsageFault } from '../kernel/faults.ts';
 import { maskSecrets } from '../kernel/secrets.ts';
 import { formatLogLine } from './log-text.ts';
 
-export type Log = Logger;
+/** A log line has fields for programs, and a short statement about the event. */
+export interface Log {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+  fatal(fields: object, message: string): void;
+}
 
 /** Keys whose value is secret, at the top of a line and one level down. */
 const secretKeys = ['url', 'password', 'token', 'authorization', 'sub_token', 'connectionString'];

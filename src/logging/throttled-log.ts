@@ -1,19 +1,15 @@
 import { toFault } from '../db/faults.ts';
 import { minuteMs, secondMs } from '../kernel/instant.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
-
-export interface TroubleLog {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
+import type { Log } from './log.ts';
 
 /** The same error is logged once in this time, so that an outage does not fill the disk. */
 const repeatMs = 10 * secondMs;
 
 /** Logs the errors of a task that continues by itself, and repeats the same error only rarely. */
-export function throttledLogger(log: TroubleLog): (error: unknown, source: string) => void {
+export function throttledLogger(
+  log: Pick<Log, 'warn' | 'error'>,
+): (error: unknown, source: string) => void {
   const elapsedMs = stopwatch();
   const loggedAtMs = new Map<string, number>();
   return (thrown, source) => {

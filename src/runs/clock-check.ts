@@ -1,6 +1,7 @@
 import { skewMaxMs } from '../db/clock.ts';
 import type { Db } from '../db/connect.ts';
 import { type ClockReading, readClockReading } from '../db/trusted-time.ts';
+import type { Log } from '../logging/log.ts';
 import { watchClock } from './clock/watch.ts';
 
 /** The reason of a skipped run. The run record stores it. */
@@ -14,11 +15,6 @@ export interface SkipReason {
 /** `time`: the run charges, expires, reminds or compares by the time of the database. */
 export type ClockBasis = 'time' | 'nothing';
 
-/** The part of the log that this check needs. */
-interface FitnessLog {
-  error(fields: object, message: string): void;
-}
-
 /**
  * Checks whether a run may start now.
  *
@@ -30,7 +26,7 @@ interface FitnessLog {
 export async function checkClock(
   db: Db,
   worker: string,
-  log: FitnessLog,
+  log: Pick<Log, 'error'>,
   basis: ClockBasis,
 ): Promise<SkipReason | undefined> {
   const reading = await readClockReading(db);

@@ -1,6 +1,7 @@
 import type { Db } from '../db/connect.ts';
 import type { RunId } from '../kernel/ids.ts';
 import type { Replica } from '../leases/replica.ts';
+import type { Log } from '../logging/log.ts';
 import { Bisection } from './bisection.ts';
 import type { BatchResult, SubscriptionWorker } from './worker.ts';
 
@@ -16,12 +17,7 @@ export interface RunContext {
   readonly elapsedMs: () => number;
   /** A person confirmed the changes that a guard would hold. */
   readonly confirmed?: boolean;
-  readonly log: RunLog;
-}
-
-export interface RunLog {
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
+  readonly log: Pick<Log, 'warn' | 'error'>;
 }
 
 /** The results of the run so far. */

@@ -3,7 +3,8 @@ import { toFault } from '../db/faults.ts';
 import { repairEveryMs, repairFutureTimes } from '../db/queue-clock.ts';
 import { type Instant, secondMs } from '../kernel/instant.ts';
 import { pause } from '../kernel/timer.ts';
-import { type TroubleLog, throttledLogger } from '../logging/throttled-log.ts';
+import type { Log } from '../logging/log.ts';
+import { throttledLogger } from '../logging/throttled-log.ts';
 import { pauseUnfit } from '../runs/unfit-pause.ts';
 import {
   beatSeconds,
@@ -40,7 +41,7 @@ export interface QueueOptions {
   /** The NOTIFY channel of wake-ups. Each wake-up names a worker. */
   readonly wakeChannel: string;
   readonly serverTime: () => Promise<Instant>;
-  readonly log: TroubleLog;
+  readonly log: Pick<Log, 'debug' | 'warn' | 'error'>;
   /** The pause after a failed run. It limits the rate of a worker that always fails. */
   readonly failurePauseMs?: number;
   /** Whether the clock of this machine is right. While it is wrong, no run starts here. */

@@ -3,12 +3,12 @@ import type { NoticeState } from '../../src/db/schema.ts';
 import type { SubscriptionId } from '../../src/kernel/ids.ts';
 import type { Instant } from '../../src/kernel/instant.ts';
 import { openReplica } from '../../src/leases/replica.ts';
+import type { Log } from '../../src/logging/log.ts';
 import {
   openTelegram,
   type TelegramSettings,
 } from '../../src/notifications/channels/telegram/telegram.ts';
 import { openTexts } from '../../src/notifications/texts.ts';
-import type { RunLog } from '../../src/runs/run-context.ts';
 import type { RunRow } from '../../src/runs/run-record.ts';
 import { setAutoRenew } from '../../src/subscription/commands/auto-renew.ts';
 import type { Delivery } from '../../src/workers/deliver-notifications/claim.ts';
@@ -108,7 +108,7 @@ export async function runDelivery(
   { database, api }: Pick<Stage, 'database' | 'api'>,
   delivery: Delivery = createDelivery(api),
   signal = new AbortController().signal,
-  log: RunLog = silentLog,
+  log: Pick<Log, 'warn' | 'error'> = silentLog,
 ): Promise<RunRow> {
   const replica = openReplica(database.url);
   const begunMs = performance.now();

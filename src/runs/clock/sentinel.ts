@@ -7,18 +7,12 @@ import { type ClockReading, readClockReading } from '../../db/trusted-time.ts';
 import { minuteMs, secondMs } from '../../kernel/instant.ts';
 import { stopwatch } from '../../kernel/stopwatch.ts';
 import { WakeableSleep } from '../../leases/wakeable-sleep.ts';
+import type { Log } from '../../logging/log.ts';
 import { watchWithNodes } from './boot.ts';
 import { watchClock } from './watch.ts';
 
 // The time sentinel of a service: one check every 5 s, independently of the queue. A check needs
 // one connection for a moment. If the time is not trusted, the reason is logged each minute.
-
-export interface SentinelLog {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
 
 export interface Sentinel {
   /** For `/readyz`: a machine whose clock is wrong is not ready. */
@@ -37,7 +31,7 @@ const logEveryMs = minuteMs;
  */
 export async function startSentinel(
   db: Db,
-  log: SentinelLog,
+  log: Pick<Log, 'debug' | 'info' | 'error'>,
   everyMs = watchEveryMs,
 ): Promise<Sentinel> {
   const memory: ClockMemory = { beat: -1n, timeline: null };
@@ -73,7 +67,7 @@ export async function startSentinel(
 }
 
 /** Logs a new reason at once, the same reason each minute, and its end. */
-function createReporter(log: SentinelLog): (reading: ClockReading) => void {
+function createReporter(log: Pick<Log, 'info' | 'error'>): (reading: ClockReading) => void {
   const elapsedMs = stopwatch();
   let last: { readonly about: string; readonly atMs: number } | undefined;
   return (reading) => {

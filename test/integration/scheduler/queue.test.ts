@@ -39,7 +39,7 @@ class Replica implements AsyncDisposable {
       ],
       wakeChannel,
       serverTime: () => readServerTime(database.db),
-      log: { debug: write, info: write, warn: write, error: write },
+      log: { debug: write, warn: write, error: write },
       ...options,
     });
     return this;

@@ -6,9 +6,9 @@ import { isoTime, secondMs } from '../../../kernel/instant.ts';
 import { stopwatch } from '../../../kernel/stopwatch.ts';
 import { startInterval } from '../../../kernel/timer.ts';
 import { openReplica, type Replica } from '../../../leases/replica.ts';
+import type { Log } from '../../../logging/log.ts';
 import type { MessageLog } from '../../../notifications/channels/log/log.ts';
 import { readRunProgress } from '../../../runs/progress.ts';
-import type { RunLog } from '../../../runs/run-context.ts';
 import type { RunRow } from '../../../runs/run-record.ts';
 import { workerNames } from '../../../runs/worker-names.ts';
 import { openDelivery } from '../../../workers/deliver-notifications/open.ts';
@@ -112,7 +112,7 @@ async function runOnce(
 }
 
 /** Trouble of single items, while the run goes on; what failed the run is in its record. */
-const stderrRunLog: RunLog = {
+const stderrRunLog: Pick<Log, 'warn' | 'error'> = {
   warn: (fields, message) => process.stderr.write(`${message}: ${formatFields(fields)}\n`),
   error: () => undefined,
 };

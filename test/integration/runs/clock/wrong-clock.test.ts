@@ -385,7 +385,6 @@ test('K6: a service that starts after a boot reads the uptimes of nodes, and sus
   const sentinel = await startSentinel(database.db, {
     debug: log,
     info: log,
-    warn: log,
     error: log,
   });
   await sentinel.stop();

@@ -105,7 +105,7 @@ test('F4: a repeated expiry ends the subscription once and notifies once', async
     runWorker(database, 'fast-expiry-cleanup'),
     runWorker(database, 'fast-expiry-cleanup'),
   ]);
-  await runOf(database, 'fast-expiry-cleanup');
+  await runWorker(database, 'fast-expiry-cleanup');
   const { rows } = await sql<{ notified: bigint; ended: bigint }>`
     SELECT (SELECT count(*) FROM perennial.notification WHERE kind = 'expired') AS notified,
       (SELECT count(*) FROM perennial.event WHERE action = 'expired') AS ended`.execute(

@@ -93,7 +93,7 @@ async function createTwoGroups(database: TestDatabase): Promise<void> {
 test('a guard that holds again after it was over raises another alarm, also within the hour', async () => {
   await using database = await createDatabase({ now: start });
   await createTwoGroups(database);
-  await runOf(database, guard, { batchMax: 20 });
+  await runWorker(database, guard, { batchMax: 20 });
   // All held ends, and not those of the first batch.
   const alarm = `alarm_guard ${guard} 50`;
   const again = `alarm_guard ${guard} 130`;

@@ -48,7 +48,7 @@ test('W6: raise-alarms deletes settled notifications after 180 days and events a
   expect(await kept()).toEqual(before);
   const wrong = await readViolations(database);
   await database.setClock(days(181));
-  await runOf(database, 'raise-alarms');
+  await runWorker(database, 'raise-alarms');
   // The time of a deletion is that of the previous check.
   await database.setClock(days(182));
   const run = await runWorker(database, 'raise-alarms');
