@@ -192,7 +192,7 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
     if (nextDue === undefined) return;
     const readNextDue = (after: Instant | undefined) =>
       nextDue(after).catch((error: unknown) => {
-        logError(error, `what ${worker.name} waits for`);
+        logError(error, `due time of ${worker.name}`);
         return undefined;
       });
     await watchDue({ signal, readNextDue, wake: () => void wake(worker), sleep });
@@ -235,7 +235,7 @@ async function listen(
     (name) => {
       const worker = options.workers.find((each) => each.name === name);
       if (worker !== undefined) wake(worker);
-      else options.log.debug({ name }, 'wake-up for a worker that is not here');
+      else options.log.debug({ name }, 'wake-up for an unknown worker');
     },
     () => {
       if (wasConnected) for (const worker of options.workers) wake(worker);

@@ -82,7 +82,7 @@ test('purchases under earlier prices and discounts are valid', async () => {
   expect(await found(database)).toEqual([]);
 });
 
-const isOf = (place: number) => `id = (SELECT id FROM period ORDER BY id OFFSET ${place} LIMIT 1)`;
+const isOf = (index: number) => `id = (SELECT id FROM period ORDER BY id OFFSET ${index} LIMIT 1)`;
 
 test.each([
   ['an earlier discount', 'discount_percent = 50, list_minor = 19900', 2, 'discount-was-given 1'],
@@ -90,12 +90,12 @@ test.each([
   ['no discount of a VIP', 'discount_percent = 0, list_minor = 19900', 3, 'discount-was-given 1'],
   ['an earlier price', 'discount_percent = 20, list_minor = 19900', 7, 'price-was-on-sale 1'],
   ['a later price', 'discount_percent = 50, list_minor = 19900', 0, 'price-was-on-sale 1'],
-])('a purchase with %s is a violation', async (_, terms, place, violation) => {
+])('a purchase with %s is a violation', async (_, terms, index, violation) => {
   await using database = await openHistory();
   await inTransaction(database.db, async (tx) => {
     await sql`SET LOCAL session_replication_role = replica`.execute(tx);
     await sql`SET LOCAL search_path = perennial`.execute(tx);
-    await sql.raw(`UPDATE period SET ${terms} WHERE ${isOf(place)}`).execute(tx);
+    await sql.raw(`UPDATE period SET ${terms} WHERE ${isOf(index)}`).execute(tx);
     // Amount, charge, balances and receipt follow.
     await sql`UPDATE period SET amount_minor = list_minor * (100 - discount_percent) / 100`.execute(
       tx,

@@ -42,9 +42,9 @@ async function createOverlappingDatabase(): Promise<TestDatabase> {
   const hook: StatementHook = async ({ sql: text, when, client }) => {
     if (when === 'before' && text.includes('SKIP LOCKED')) first ??= client;
     if (first === undefined) return;
-    const itsOwn = client === first;
-    if (when === 'after' && text.includes('s.next_try_at IS NULL') && !itsOwn) found.resolve();
-    if (when === 'before' && text === 'commit' && itsOwn) await found.promise;
+    const isFirst = client === first;
+    if (when === 'after' && text.includes('s.next_try_at IS NULL') && !isFirst) found.resolve();
+    if (when === 'before' && text === 'commit' && isFirst) await found.promise;
   };
   const database = await createDatabase({ now: start, wrapPool: (pool) => hookPool(pool, hook) });
   await createShopWithTrial(database);
@@ -150,23 +150,23 @@ test('P6: a run that fails lets the other open batch end first, and counts it', 
   expect(await findViolations(database.db)).toEqual([]);
 });
 
-let place: BreakableDatabase;
+let breakable: BreakableDatabase;
 let after: DatabaseSnapshot;
 let statements: readonly string[] = [];
 
 beforeAll(async () => {
-  place = await createBreakableDatabase(createMixedRenewals, createdAt);
-  ({ statements } = await place.run(() => runAutoRenewal(place.database, { batchMax: 2 })));
-  after = await readDatabaseSnapshot(place.database.db);
+  breakable = await createBreakableDatabase(createMixedRenewals, createdAt);
+  ({ statements } = await breakable.run(() => runAutoRenewal(breakable.database, { batchMax: 2 })));
+  after = await readDatabaseSnapshot(breakable.database.db);
 });
 
-afterAll(() => place[Symbol.asyncDispose]());
+afterAll(() => breakable[Symbol.asyncDispose]());
 
 const countRenewals = async (): Promise<bigint> =>
   (
     await sql<{ n: bigint }>`
       SELECT count(*) AS n FROM perennial.period WHERE source = 'renewal'`.execute(
-      place.database.db,
+      breakable.database.db,
     )
   ).rows[0]?.n ?? -1n;
 
@@ -177,14 +177,14 @@ test.each(['before', 'after'] as const)(
   async (when) => {
     for (const [at, text] of statements.entries()) {
       if (!all && at % 7 !== 3 && text !== 'commit') continue;
-      await place.restore();
-      const { database } = place;
+      await breakable.restore();
+      const { database } = breakable;
       const earlier = await countRenewals();
       const fault =
         when === 'before' ? (transientFaults[at % transientFaults.length] ?? 'disk') : 'connection';
       const broken = { n: at + 1, when, fault };
       const run = () => runAutoRenewal(database, { batchMax: 2 });
-      const { wasBroken, statements: sent, result } = await place.run(run, broken);
+      const { wasBroken, statements: sent, result } = await breakable.run(run, broken);
       const where = `${when} statement ${at + 1} by ${fault}: ${sent[at] ?? text}`;
       const done = (await countRenewals()) - earlier;
       // The order of statements on two connections differs between runs, and so may their number.

@@ -113,7 +113,7 @@ test('a wake-up starts a run within a second', async () => {
   expect(performance.now() - notifiedAtMs).toBeLessThan(1_000);
   await notify(database, 'another-worker');
   await until('the other name', () =>
-    replica.messages.includes('wake-up for a worker that is not here') ? true : undefined,
+    replica.messages.includes('wake-up for an unknown worker') ? true : undefined,
   );
 });
 

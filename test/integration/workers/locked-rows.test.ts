@@ -42,7 +42,7 @@ const readStates = async (database: TestDatabase, ids: readonly SubscriptionId[]
   return all.map(({ state, charges }) => `${state} ${charges}`);
 };
 
-const without = <T>(all: readonly T[], place: number): T[] => all.filter((_, at) => at !== place);
+const without = <T>(all: readonly T[], index: number): T[] => all.filter((_, at) => at !== index);
 
 const readOverdueCauses = async ({ db }: TestDatabase): Promise<string[]> => {
   const { rows } = await sql<{ cause: string }>`
@@ -74,8 +74,8 @@ test.each([
     expect(await runAt(database, worker, due)).toMatchObject({ outcome: 'success', failed: 0n });
     expect(without(await readStates(database, ids), 2)).toEqual(Array(4).fill(done));
     expect((await readStates(database, ids))[2]).toBe('active 1');
-    const { rows: aside } = await sql`SELECT FROM perennial.quarantine`.execute(database.db);
-    expect(aside).toEqual([]);
+    const { rows: quarantined } = await sql`SELECT FROM perennial.quarantine`.execute(database.db);
+    expect(quarantined).toEqual([]);
 
     await runRaiseAlarms(database, later(end, 7 * minuteMs));
     const [cause, ...more] = await readOverdueCauses(database);

@@ -61,9 +61,9 @@ async function runWorkers(now: Instant): Promise<void> {
 }
 
 /** A trial, a subscription that will not be renewed, and one that will. */
-async function createArrivals(place: number): Promise<void> {
-  const zone = zones[place % zones.length] as string;
-  const telegramIds = [3 * place + 1, 3 * place + 2, 3 * place + 3].map(BigInt) as [
+async function createArrivals(index: number): Promise<void> {
+  const zone = zones[index % zones.length] as string;
+  const telegramIds = [3 * index + 1, 3 * index + 2, 3 * index + 3].map(BigInt) as [
     bigint,
     bigint,
     bigint,
@@ -84,13 +84,13 @@ beforeAll(async () => {
     INSERT INTO perennial.plan_price (plan, period_days, currency, valid_from, amount_minor)
     VALUES ('mini', 4, 'RUB', '2020-01-01Z', 1000)`.execute(database.db);
   replica = openReplica(database.url);
-  let place = 0;
+  let index = 0;
   let arrivalAt = begins;
   for (let now = begins; now <= ends; now = later(now, tickMs)) {
     while (arrivalAt <= now && arrivalAt < outageUntil) {
       await database.setClock(arrivalAt);
-      await createArrivals(place);
-      place += 1;
+      await createArrivals(index);
+      index += 1;
       arrivalAt = later(arrivalAt, arrivalIntervalMs);
     }
     if (now < outageFrom || now >= outageUntil) await runWorkers(now);

@@ -132,11 +132,11 @@ test('R12: more poisoned rows than a run quarantines do not delay the rows behin
     WHEN (NEW.subscription_id <= 60) EXECUTE FUNCTION public.refuse()`.execute(database.db);
   const run = await runAutoRenewal(database, { batchMax: 100 });
   expect(run).toMatchObject({ outcome: 'failed', detail: { code: 'too_many_failures' } });
-  const { rows } = await sql<{ renewed: number; aside: number }>`
+  const { rows } = await sql<{ renewed: number; quarantined: number }>`
     SELECT (SELECT count(*)::int FROM perennial.period WHERE source = 'renewal'
         AND subscription_id > 100) AS renewed,
-      (SELECT count(*)::int FROM perennial.quarantine) AS aside`.execute(database.db);
-  expect(rows).toEqual([{ renewed: 200, aside: 50 }]);
+      (SELECT count(*)::int FROM perennial.quarantine) AS quarantined`.execute(database.db);
+  expect(rows).toEqual([{ renewed: 200, quarantined: 50 }]);
   expect(await runAutoRenewal(database, { batchMax: 100 })).toMatchObject({ outcome: 'degraded' });
   expect(await findViolations(database.db)).toEqual([]);
 }, 60_000);

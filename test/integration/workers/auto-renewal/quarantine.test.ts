@@ -139,20 +139,20 @@ test('R20: with 300 failing of 3,000 the good ones are renewed in one run, and o
   });
   await refuseRenewals(database, 'NEW.customer_id % 10 = 0');
   const readState = async () => {
-    const { rows } = await sql<{ renewed: number; aside: number; tried: number }>`
+    const { rows } = await sql<{ renewed: number; quarantined: number; tried: number }>`
       SELECT (SELECT count(*)::int FROM perennial.period WHERE source = 'renewal') AS renewed,
-        count(*)::int AS aside, coalesce(sum(attempts), 0)::int AS tried
+        count(*)::int AS quarantined, coalesce(sum(attempts), 0)::int AS tried
       FROM perennial.quarantine`.execute(database.db);
     return rows[0];
   };
   await database.setClock(later(end, -5 * hourMs));
   const first = await runWorker(database, 'auto-renewal');
   expect(first).toMatchObject({ outcome: 'failed', detail: { code: 'too_many_failures' } });
-  expect(await readState()).toEqual({ renewed: 2_700, aside: 50, tried: 50 });
+  expect(await readState()).toEqual({ renewed: 2_700, quarantined: 50, tried: 50 });
   // When the first 50 are due again, 50 new ones go to quarantine as well.
   await database.setClock(later(end, -4 * hourMs));
   await runWorker(database, 'auto-renewal');
-  expect(await readState()).toEqual({ renewed: 2_700, aside: 100, tried: 150 });
+  expect(await readState()).toEqual({ renewed: 2_700, quarantined: 100, tried: 150 });
 }, 180_000);
 
 test('R20: when a fault is repaired, a run renews all items in quarantine whose retry is due', async () => {

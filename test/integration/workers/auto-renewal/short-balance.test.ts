@@ -89,7 +89,7 @@ const reliefCommands: Readonly<Record<string, (database: TestDatabase) => Promis
 };
 
 test.each(Object.keys(reliefCommands))(
-  'R6: after %s it is renewed at once, not in an hour',
+  'R6: after %s the subscription is renewed at once, not in an hour',
   async (what) => {
     const { database, id } = await createShortDatabase();
     await using _ = database;

@@ -161,7 +161,7 @@ test('R11: of two that ended, with money for one, expiry renews the one that end
 test('R13: after 72 h of downtime a renewal in quarantine is decided by the run that would end it', async () => {
   await using database = await createDatabase({ now: start });
   await createShopWithTrial(database);
-  const mended = await createSubscriber(database, 1n, 149_00n);
+  const repaired = await createSubscriber(database, 1n, 149_00n);
   const bad = await createSubscriber(database, 2n, 149_00n);
   await sql`
     INSERT INTO perennial.quarantine (worker, item, reason, retry_at, first_seen_at)
@@ -177,7 +177,7 @@ test('R13: after 72 h of downtime a renewal in quarantine is decided by the run 
   await database.setClock('2026-12-04T00:00:00Z');
   await runWorker(database, 'fast-expiry-cleanup');
   const renewed = { state: 'active', charges: 2, ends: '2026-12-31T00:00:00Z' };
-  expect(await readSubscription(database, mended)).toMatchObject(renewed);
+  expect(await readSubscription(database, repaired)).toMatchObject(renewed);
   // This customer has enough balance, and the fault is ours: no worker ends the subscription.
   expect(await readSubscription(database, bad)).toMatchObject({ state: 'active', charges: 1 });
   await runWorker(database, 'auto-renewal');

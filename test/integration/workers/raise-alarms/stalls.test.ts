@@ -78,7 +78,7 @@ const blocks: readonly Block[] = [
 ];
 
 test.each(blocks.map((one) => [one.what, one] as const))(
-  'S8: a node that answers and %s raises an alarm after 2 minutes, and it is over when additions go on',
+  'S8: a node that answers and %s raises an alarm after 2 minutes, and it is over when additions continue',
   async (_, { block, error, repair }) => {
     using node = await startNode();
     await using database = await createShopWithNodes(

@@ -22,7 +22,7 @@ test('W2: a worker is silent after 3 times its interval without a run, and only 
   const at = (minutes: number, runs: readonly [bigint, bigint]) =>
     silence
       .check(
-        workers.map(({ name }, place) => ({ worker: name, runs: runs[place] as bigint })),
+        workers.map(({ name }, index) => ({ worker: name, runs: runs[index] as bigint })),
         minutes * minuteMs,
       )
       .map(({ params }) => (params as { worker: string }).worker);
@@ -48,9 +48,9 @@ test('W2: a silent worker is reported once by all replicas, at any time of the c
   );
   const checkAll = (minutes: number) =>
     Promise.all(
-      replicas.map((silence, place) =>
+      replicas.map((silence, index) =>
         checkAlarms(
-          (connections[place] as (typeof connections)[0]).db,
+          (connections[index] as (typeof connections)[0]).db,
           silence,
           minutes * minuteMs,
         ),

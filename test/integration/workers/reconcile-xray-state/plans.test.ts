@@ -52,7 +52,7 @@ const servers = {
 type Build = (client: pg.Client) => Promise<void>;
 
 test.for(Object.entries(servers))(
-  'a comparison reads each table once and writes nothing aside, on %s',
+  'a comparison reads each table once and writes no temporary file, on %s',
   { timeout: 120_000 },
   async ([server, open], { skip }) => {
     if (server.includes('stock') && !hasStock) skip(stockMissing);
