@@ -40,14 +40,14 @@ test('X3: users on a former inbound are found: ours are removed, unknown names a
   for (const id of [live, ended, unknown]) {
     await api.addUser('old', { name: formatUserName('perennial', id), id, flow: '' });
   }
-  await api.addUser('old', { name: 'foreign-user', id: live, flow: '' });
+  await api.addUser('old', { name: 'stranger', id: live, flow: '' });
 
   const first = await runComparison(database, { requestedNode: 'nl-1' });
   expect(first.ends).toMatchObject([
     { comparison: { kinds: { missing: 0, unwanted: 1, different: 1, unknown: 1, conflict: 0 } } },
   ]);
   await untilSynced(database);
-  const left = [formatUserName('perennial', unknown), 'foreign-user'];
+  const left = [formatUserName('perennial', unknown), 'stranger'];
   expect([...node.listUserNames('old')].sort()).toEqual(left);
   expect(node.listUserNames('vless')).toEqual([formatUserName('perennial', live)]);
 
@@ -55,6 +55,6 @@ test('X3: users on a former inbound are found: ours are removed, unknown names a
   await until('the unknown name is gone', () =>
     node.listUserNames('old').length === 1 ? true : undefined,
   );
-  expect(node.listUserNames('old')).toEqual(['foreign-user']);
+  expect(node.listUserNames('old')).toEqual(['stranger']);
   expect((await readNode(database, 'nl-1')).last_error).toBeNull();
 });
