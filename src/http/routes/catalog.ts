@@ -131,10 +131,9 @@ const quote = defineRoute({
       periodDays: Number(query.period_days),
       ...target,
     };
-    const answer = await (query.change === 'true'
+    return query.change === 'true'
       ? quotePlanChange(db, { ...request, forfeit: query.forfeit === 'true' })
-      : quotePurchase(db, { ...request, isNew: query.new === 'true' }));
-    return { ...answer, action: answer.action as 'new' };
+      : quotePurchase(db, { ...request, isNew: query.new === 'true' });
   },
 });
 

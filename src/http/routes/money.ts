@@ -204,7 +204,7 @@ const purchases = defineRoute({
       ...(price === undefined ? {} : { quotedMinor: price }),
       ...parseEndCondition(body.if_expires_at),
     });
-    return { ...answer, ...toGrantedAccess(answer), action: answer.action as 'new' };
+    return { ...answer, ...toGrantedAccess(answer) };
   },
 });
 
@@ -278,7 +278,7 @@ const refunds = defineRoute({
     'expires_at_changed',
   ],
   async handle(_, { params, body, caller }) {
-    const answer = await refund(caller, {
+    return refund(caller, {
       telegramId: parseTelegramIdParam(params),
       periodId: BigInt(body.period_id) as PeriodId,
       part: body.part,
@@ -286,7 +286,6 @@ const refunds = defineRoute({
       ...(body.payout === undefined ? {} : { payout: body.payout }),
       ...parseEndCondition(body.if_expires_at),
     });
-    return { ...answer, state: answer.state as 'active' };
   },
 });
 

@@ -6,7 +6,6 @@ import { changePlan } from '../../subscription/commands/change-plan.ts';
 import { grant } from '../../subscription/commands/grant.ts';
 import { reissue } from '../../subscription/commands/reissue.ts';
 import { revoke } from '../../subscription/commands/revoke.ts';
-import type { SubscriptionResult } from '../../subscription/commands/subscription-result.ts';
 import { readCurrency, readCustomerView } from '../../subscription/queries/customer-view.ts';
 import { addAccess, toGrantedAccess } from '../access.ts';
 import { canSeeSecrets, hideCredential } from '../redact.ts';
@@ -33,11 +32,6 @@ import {
 
 const tag = 'Subscriptions';
 const part = z.enum(['whole', 'unused']);
-
-const toRightsAnswer = (answer: SubscriptionResult) => ({
-  ...answer,
-  state: answer.state as 'active',
-});
 
 const show = defineRoute({
   method: 'GET',
@@ -222,7 +216,7 @@ const grants = defineRoute({
       ...(await readPathSubscription(context, params)),
       ...parseEndCondition(body.if_expires_at),
     };
-    return toRightsAnswer(await grant(caller, { ...target, days: body.days }));
+    return grant(caller, { ...target, days: body.days });
   },
 });
 
@@ -248,7 +242,7 @@ const revocations = defineRoute({
       ...(await readPathSubscription(context, params)),
       ...parseEndCondition(body.if_expires_at),
     };
-    return toRightsAnswer(await revoke(caller, { ...target, ...refund, reason: body.reason }));
+    return revoke(caller, { ...target, ...refund, reason: body.reason });
   },
 });
 
@@ -265,7 +259,7 @@ const reissues = defineRoute({
   refusals: ['no_subscription', 'not_running'],
   async handle(context, { params, caller }) {
     const answer = await reissue(addAccess(caller), await readPathSubscription(context, params));
-    return { ...toRightsAnswer(answer), ...toGrantedAccess(answer) };
+    return { ...answer, ...toGrantedAccess(answer) };
   },
 });
 

@@ -49,11 +49,12 @@ export interface Purchase extends EndCondition {
   readonly isConfirmed?: boolean;
 }
 
+export type PurchaseAction = 'new' | 'extended' | 'revived' | 'converted';
+
 export type PurchaseResult = {
   readonly telegram_id: number;
   readonly subscription_id: number;
-  /** `new`, `extended`, `revived`, `converted`. */
-  readonly action: string;
+  readonly action: PurchaseAction;
   readonly plan: string;
   readonly period_days: number;
   readonly starts_at: string;
@@ -214,7 +215,7 @@ export async function chargeAndExtend(
   };
 }
 
-export function toPurchaseAction(existing: Subscription | undefined): string {
+export function toPurchaseAction(existing: Subscription | undefined): PurchaseAction {
   if (existing === undefined) return 'new';
   if (existing.state === 'expired') return 'revived';
   return existing.kind === 'trial' ? 'converted' : 'extended';

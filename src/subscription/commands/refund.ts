@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { closeAccess } from '../../access/credentials.ts';
+import type { SubscriptionState } from '../../db/schema.ts';
 import { refused } from '../../kernel/faults.ts';
 import type { LedgerEntryId, PeriodId, SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime, latest, never } from '../../kernel/instant.ts';
@@ -53,7 +54,7 @@ export type RefundResult = {
   readonly balance: string;
   readonly currency: string;
   readonly expires_at: string;
-  readonly state: string;
+  readonly state: SubscriptionState;
 };
 
 /** The unused money at `now`: the share of the remaining time, rounded down. */
@@ -212,7 +213,7 @@ export async function updateAfterRefund(
   refunded: Period,
   lastBefore: Terms,
   keepAutoRenew: boolean,
-): Promise<{ expiresAt: Instant; state: string }> {
+): Promise<{ expiresAt: Instant; state: SubscriptionState }> {
   if (subscription.state === 'active') await moveLaterPeriods(context, subscription, refunded);
   const settled = await readSettledTerms(context, subscription);
   const expiresAt = settled.periods[0]?.endsAt ?? subscription.startedAt;

@@ -1,3 +1,4 @@
+import type { SubscriptionState } from '../../db/schema.ts';
 import type { SubscriptionId } from '../../kernel/ids.ts';
 import { isoTime } from '../../kernel/instant.ts';
 import { majorUnits } from '../../kernel/money.ts';
@@ -18,7 +19,7 @@ export type SubscriptionResult = {
   readonly telegram_id: number;
   readonly subscription_id: number;
   readonly plan: string;
-  readonly state: string;
+  readonly state: SubscriptionState;
   readonly expires_at: string;
   readonly auto_renew: boolean;
   /** The amount that returned to the balance. */

@@ -4,7 +4,12 @@ import { isoTime } from '../../kernel/instant.ts';
 import { majorUnits } from '../../kernel/money.ts';
 import { type PlanChange, readCredits, requireChangeable } from '../commands/change-plan.ts';
 import { readSnapshot } from '../commands/command.ts';
-import { type Purchase, periodBounds, toPurchaseAction } from '../commands/purchase.ts';
+import {
+  type Purchase,
+  type PurchaseAction,
+  periodBounds,
+  toPurchaseAction,
+} from '../commands/purchase.ts';
 import { requirePrice } from '../commands/purchase-checks.ts';
 import { findTarget } from '../commands/purchase-target.ts';
 import { computePriceMinor } from '../rules/price.ts';
@@ -26,8 +31,7 @@ export type Quote = {
   readonly telegram_id: number;
   /** Null for a new subscription. */
   readonly subscription_id: number | null;
-  /** `new`, `extended`, `revived`, `converted`, `changed`. */
-  readonly action: string;
+  readonly action: PurchaseAction | 'changed';
   readonly plan: string;
   readonly period_days: number;
   /** The price. It is binding if the command names it. */
@@ -97,7 +101,7 @@ export function quotePlanChange(
 async function readQuote(
   context: CommandContext,
   wanted: { readonly plan: string; readonly periodDays: number },
-  action: string,
+  action: Quote['action'],
   existing: Pick<Subscription, 'id' | 'expiresAt'> | undefined,
   priceMinor: bigint,
   creditedMinor: bigint,
