@@ -174,7 +174,7 @@ const sentAfterItWasStored = defineCheck<Row & { sent_at: Instant; created_at: I
 const knownPriceWasNotified = defineCheck<{ customer_id: bigint; id: bigint; amount: bigint }>({
   id: 'known-price-was-notified',
   promise: 6,
-  title: 'an amount that a message named is in a notification of its customer',
+  title: 'an amount that counts as notified is in a notification of its customer',
   find: () => sql`
     SELECT k.customer_id, k.id, k.amount_minor AS amount FROM perennial.known_price k
     WHERE k.source = 'message' AND k.known_at >= ${selectRetainedSince('notices')}

@@ -9,8 +9,8 @@ import { retryAfterPriceChange } from '../subscription/store/retry-now.ts';
 import { type CatalogStep, describeStep, nameInUseFault } from './diff.ts';
 
 /**
- * Makes the books like the file: all steps or none, each a line of the timeline. Who may connect
- * where is marked after the commit (`finishMarking`), and so are reminders (`finishPriceReviews`).
+ * Makes all changes or none, each with an event in the timeline. Call `runMarkingJobs` and
+ * `runPriceReviews` after the commit.
  */
 export async function applySteps(
   tx: Tx,
@@ -31,14 +31,14 @@ export async function applySteps(
   await recordEvents(tx, events, actor, now);
 }
 
-/** The audit recomputes the discounts of earlier charges with it. */
+/** The audit recomputes the discounts of earlier charges from this value. */
 const discountsBefore = (step: CatalogStep) =>
   step.do === 'set-rule' && step.key === 'discounts' ? { before: step.before } : {};
 
 /**
- * Whoever marks credentials on every node has seen the new one or has not. One who did not and
- * commits after its keeper filled it would be missing there: he is waited for, and who marks from
- * here on waits for us and reads the nodes then.
+ * Excludes transactions that mark credentials on every node. One that read the nodes before this
+ * change, and commits after the keeper filled the new node, would lack its mark there. The lock waits
+ * for such transactions. Later ones wait for this commit and read the new node.
  */
 async function lockMarks(tx: Tx): Promise<void> {
   await sql`LOCK TABLE perennial.access_sync IN SHARE ROW EXCLUSIVE MODE`.execute(tx);
@@ -85,7 +85,7 @@ async function applyStep(tx: Tx, step: CatalogStep, now: Instant): Promise<void>
   }
 }
 
-/** Held against a keeper that sees its node for the first time now: he reads the name after us. */
+/** Locks the nodes, so that a new keeper reads the new name. */
 async function nameInstallation(
   tx: Tx,
   { name, before }: Extract<CatalogStep, { do: 'name-installation' }>,
@@ -101,13 +101,13 @@ export interface NewPrice {
   readonly plan: string;
   readonly periodDays: number;
   readonly currency: string;
-  /** null withdraws it. */
+  /** Null withdraws the price. */
   readonly amountMinor: bigint | null;
 }
 
 /**
- * A price that counts from `validFrom` on; what was charged before stays as it was charged. Call
- * `finishPriceReviews` after the commit.
+ * Sets a price that counts from `validFrom` on. Earlier charges stay. Call `runPriceReviews` after the
+ * commit. @throws Fault `no_plan`
  */
 export async function setPrice(
   tx: Tx,
@@ -125,7 +125,7 @@ export async function setPrice(
   if (numAffectedRows === 0n) {
     throw refused(
       'no_plan',
-      `there is no plan "${price.plan}"; "perennial plan list" shows those there are`,
+      `PLAN: "${price.plan}" is not a plan; list them with "perennial plan list"`,
     );
   }
   const { plan, periodDays, currency } = price;
@@ -137,7 +137,7 @@ async function setNode(
   tx: Tx,
   { node }: Extract<CatalogStep, { do: 'add-node' | 'change-node' }>,
 ): Promise<void> {
-  // What was confirmed of names at the old address says nothing of another one.
+  // A confirmed stray user of the old address has no meaning at another address.
   await sql`
     DELETE FROM perennial.stray x USING perennial.node n
     WHERE n.id = ${node.id} AND x.node_id = n.id AND n.api <> ${node.api}`.execute(tx);
@@ -147,13 +147,13 @@ async function setNode(
       ${node.groups}, ${JSON.stringify(node.link)}::jsonb, perennial.clock())
     ON CONFLICT (id) DO UPDATE SET api = excluded.api, tls = excluded.tls,
       inbounds = excluded.inbounds, groups = excluded.groups, link = excluded.link,
-      -- Whoever is on an inbound that isn't named any more has to be taken off there.
+      -- The keeper removes our users from inbounds that are no longer listed.
       former_inbounds = ARRAY(
         SELECT DISTINCT tag FROM unnest(n.former_inbounds || n.inbounds) tag
         WHERE tag <> ALL (excluded.inbounds) ORDER BY tag),
       link_error = NULL,
-      -- At another address it may be another machine in the place of one that is gone: it is filled.
-      -- What is known of its life stays: it tells whether it was started, and that it has our users.
+      -- Another address may be another machine, so the node is filled again. The known boot stays: it
+      -- shows a restart, and that the node has our users.
       seeded_boot_at = CASE WHEN n.api = excluded.api THEN n.seeded_boot_at END,
       seed_after = CASE WHEN n.api = excluded.api THEN n.seed_after END,
       seed_marked = CASE WHEN n.api = excluded.api THEN n.seed_marked ELSE 0 END`.execute(tx);

@@ -10,14 +10,17 @@ import { readPriceList } from '../subscription/store/prices.ts';
 import { type FileFault, requireNoFileFaults } from './file-faults.ts';
 import { describeNodeStep, diffNodes, type NodeStep, readNodeFaults } from './node-diff.ts';
 import { readWindowFaults } from './renewal-window.ts';
+import { formatRuleChange, type RuleKey, ruleKeys } from './rule-text.ts';
 import { readPlansOnSale } from './sold-plans.ts';
 
-// What is on sale, under which rules, and on which nodes, as the configuration has it and as the
-// books have it. `apply` shows the difference and makes the books like the file. What the file
-// leaves out as a whole (no `nodes:` key) is left as it is; a plan that it no longer lists is
-// retired: who has it keeps it and is renewed, nobody new can buy it.
+// The difference between the configuration file and the database: plans, prices, settings, nodes.
+//
+// 1. `apply` shows the difference, and changes the database to the state of the file.
+// 2. A key that the file lacks as a whole, such as `nodes`, leaves its part unchanged.
+// 3. A plan that the file no longer lists is retired. Its customers keep it and are renewed. It
+//    cannot be bought.
 
-/** One thing to do, in words and as data. */
+/** One change. `describeStep` formats it as a line. */
 export type CatalogStep =
   | {
       readonly do: 'add-plan' | 'change-plan';
@@ -43,18 +46,6 @@ export type CatalogStep =
       readonly before: object | null;
     };
 
-const ruleKeys = [
-  'discounts',
-  'renewal',
-  'retention',
-  'trial',
-  'notices',
-  'feed',
-  'money',
-] as const;
-
-export type RuleKey = (typeof ruleKeys)[number];
-
 interface PlanRow {
   readonly key: string;
   readonly title: Record<string, string>;
@@ -62,7 +53,7 @@ interface PlanRow {
   readonly retired_at: Instant | null;
 }
 
-/** What `apply` would do. @throws UsageFault for a file that contradicts itself or the books */
+/** The changes of `apply`. @throws UsageFault if the file contradicts itself or the database */
 export async function diffCatalog(
   db: Db | Tx,
   config: Config,
@@ -83,7 +74,7 @@ export async function diffCatalog(
   ];
 }
 
-/** The trial's plan is one of the file, or of the books where the file has no plans. */
+/** The plan of `trial` is in the file, or in the database if the file has no plans. */
 async function readTrialPlanFaults(db: Db | Tx, file: ConfigFile): Promise<FileFault[]> {
   const plan = file.trial?.plan;
   if (plan === undefined || file.plans !== undefined) return [];
@@ -135,7 +126,7 @@ async function diffPlans(
   return steps;
 }
 
-/** What the file says of a rule, as it is stored: durations in milliseconds. */
+/** The settings of the file under a key, as they are stored: durations in milliseconds. */
 function toRule(file: ConfigFile, key: RuleKey): object | undefined {
   switch (key) {
     case 'discounts':
@@ -182,7 +173,7 @@ async function diffRules(db: Db | Tx, file: ConfigFile): Promise<CatalogStep[]> 
   return steps;
 }
 
-/** How our users are called on the nodes: once one of them has them, another name loses them all. */
+/** A new name would orphan all our users on the nodes, so a name in use cannot change. */
 async function diffInstallationName(db: Db | Tx, name: string): Promise<CatalogStep[]> {
   const { rows } = await sql<{ name: string; seeded: boolean }>`
     SELECT name, EXISTS (SELECT FROM perennial.node WHERE boot_at IS NOT NULL) AS seeded
@@ -196,11 +187,11 @@ async function diffInstallationName(db: Db | Tx, name: string): Promise<CatalogS
 export function nameInUseFault(before: string, name: string): UsageFault {
   return new UsageFault(
     'installation_in_use',
-    `installation: is "${before}" on the nodes already and can't become "${name}"; put "${before}" back`,
+    `installation: "${name}" is not the name that the users on the nodes have; expected "${before}"`,
   );
 }
 
-/** The step as a line for a person. */
+/** The change as one line for a person. */
 export function describeStep(step: CatalogStep): string {
   switch (step.do) {
     case 'add-plan':
@@ -208,7 +199,7 @@ export function describeStep(step: CatalogStep): string {
     case 'change-plan':
       return `~ plan ${step.plan}: ${Object.values(step.title).join(' / ')}, groups ${step.groups.join(', ')}`;
     case 'retire-plan':
-      return `- plan ${step.plan}: retired (who has it keeps it, nobody new can buy it)`;
+      return `- plan ${step.plan}: retired (its customers keep it and are renewed; it cannot be bought)`;
     case 'revive-plan':
       return `+ plan ${step.plan}: on sale again`;
     case 'set-price': {
@@ -222,7 +213,7 @@ export function describeStep(step: CatalogStep): string {
       return before === undefined ? `+ ${label}: ${after}` : `~ ${label}: ${before} -> ${after}`;
     }
     case 'set-rule':
-      return `${step.before === null ? '+' : '~'} ${step.key}: ${JSON.stringify(step.value)}`;
+      return formatRuleChange(step);
     case 'name-installation':
       return `~ installation: ${step.before} -> ${step.name}`;
     case 'add-node':

@@ -4,20 +4,21 @@ import { UsageFault } from '../kernel/faults.ts';
 import type { CatalogStep } from './diff.ts';
 import { drainingGroup } from './nodes.ts';
 
-// What a file says of a node, and can't mean without more. Another address may be the same server
-// at another place, or another server; then the one before lets in whoever is on it, for as long as
-// it runs, and nobody takes them off or counts them. And a node that is being emptied is in the file
-// most often because it was forgotten there.
+// Changes of nodes that `apply` accepts only with an option, because the file alone is ambiguous.
+//
+// 1. Another address needs `--moved`. It may be the same server, or another one. Then the old server
+//    would keep its users as long as it runs, without a keeper that removes or counts them.
+// 2. A draining node needs `--keep`. Most often it was forgotten in the file.
 
-/** Nodes of which more was said. */
+/** The nodes of the options. */
 export interface NodeFlags {
-  /** The server at the address before is this one, or doesn't run any more. */
+  /** `--moved`: the server of the old address is this one, or it is off. */
   readonly moved: readonly string[];
-  /** It was being emptied, and is not to be. */
+  /** `--keep`: the node stops draining. */
   readonly kept: readonly string[];
 }
 
-/** @throws UsageFault `node_moved`, `node_leaving`: what was found, and what may be said of it */
+/** @throws UsageFault `node_moved`, `node_leaving` */
 export function requireNodeFlags(
   steps: readonly CatalogStep[],
   { moved, kept }: NodeFlags,
@@ -30,13 +31,13 @@ export function requireNodeFlags(
     if (before.groups.includes(drainingGroup) && !kept.includes(node.id)) {
       throw new UsageFault(
         'node_leaving',
-        `${location} is being emptied by "perennial node remove"; take it out of the file, or say --keep ${node.id} to have everybody back on it`,
+        `${location} is draining after "perennial node remove"; remove it from the file, or pass --keep ${node.id} to fill it again`,
       );
     }
     if (before.api !== node.api && !moved.includes(node.id)) {
       throw new UsageFault(
         'node_moved',
-        `${location} has the api ${before.api} in the books and ${node.api} here; if that is the same server at another address, or the one before is switched off for good, say --moved ${node.id}; another server beside it is a node with an id of its own, and "perennial node remove ${node.id}" empties the one before`,
+        `${location} has the api ${before.api} in the database and ${node.api} in the file; if the server has moved or the old one is off for good, pass --moved ${node.id}; give another server its own id, and drain the old one with "perennial node remove ${node.id}"`,
       );
     }
   }

@@ -6,7 +6,7 @@ import { checkLink } from '../xray/link-faults.ts';
 import { formatLinkFault } from '../xray/link-settings.ts';
 import type { FileFault } from './file-faults.ts';
 
-// The part of a difference that is about nodes.
+// The nodes in the difference of `apply`.
 
 export type NodeStep =
   | {
@@ -16,7 +16,7 @@ export type NodeStep =
   | {
       readonly do: 'change-node';
       readonly node: NodeConfig;
-      /** As the books have it. */
+      /** The node in the database. */
       readonly before: NodeConfig;
     };
 
@@ -30,7 +30,7 @@ const toLinkFaults = (wanted: readonly NodeConfig[]): FileFault[] =>
     })),
   );
 
-/** Links and addresses of nodes that can't be. */
+/** Impossible links and addresses of nodes. */
 export async function readNodeFaults(
   db: Db | Tx,
   wanted: readonly NodeConfig[],
@@ -55,7 +55,7 @@ export async function diffNodes(db: Db | Tx, wanted: readonly NodeConfig[]): Pro
   return steps;
 }
 
-/** Two nodes at one address would fight for its users: also one of the file and one of the books. */
+/** Two nodes at one address would overwrite each other's users. */
 function computeAddressFaults(
   wanted: readonly NodeConfig[],
   stored: readonly NodeConfig[],
@@ -65,14 +65,14 @@ function computeAddressFaults(
     if (other === undefined) return [];
     const isListed = wanted.some((node) => node.id === other.id);
     const remedy = isListed
-      ? 'give that one its new address first, by an apply of its own'
-      : `"perennial node remove ${other.id}" gives that one up`;
-    const sentence = `nodes: the api "${api}" of node "${id}" is that of node "${other.id}" in the books; ${remedy}`;
+      ? `apply the new address of "${other.id}" first`
+      : `remove that node with "perennial node remove ${other.id}"`;
+    const sentence = `nodes: the api "${api}" of node "${id}" is that of node "${other.id}" in the database; ${remedy}`;
     return [{ code: 'double_node', path: ['nodes', index, 'api'], sentence }];
   });
 }
 
-/** What differs, a moved one with both addresses. */
+/** The changed keys; a changed address with both values. */
 function describeNodeChange(before: NodeConfig, { id: _, ...node }: NodeConfig): string {
   const names = Object.keys(node).filter(
     (name) => !isJsonEqual(before[name as keyof NodeConfig], node[name as keyof typeof node]),
@@ -82,7 +82,7 @@ function describeNodeChange(before: NodeConfig, { id: _, ...node }: NodeConfig):
     .join(', ');
 }
 
-/** The step as a line for a person. */
+/** The change as one line for a person. */
 export function describeNodeStep(step: NodeStep): string {
   return step.do === 'add-node'
     ? `+ node ${step.node.id}: ${step.node.api}`

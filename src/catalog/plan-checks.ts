@@ -1,15 +1,17 @@
 import type { Db, Tx } from '../db/connect.ts';
+import { formatCount } from '../kernel/count.ts';
 import { UsageFault } from '../kernel/faults.ts';
 import type { CatalogStep } from './diff.ts';
 import { readWithdrawals, type Withdrawal } from './withdrawals.ts';
 
-// A plan or a price that a file no longer lists is most often a slip. A plan goes out of sale, and
-// subscriptions whose price is withdrawn can't be renewed: so as long as somebody has it, it goes
-// only when that is said.
+// `apply` withdraws a plan or a price that subscriptions use only with `--retire`.
+//
+// A missing plan or price in a file is most often a mistake. A retired plan cannot be bought, and
+// subscriptions whose price is withdrawn cannot be renewed.
 
 /**
- * Makes sure that no running subscription has what these steps would take away.
- * @throws UsageFault `plan_in_use`, `price_in_use`: what vanished, how many have it, the way out
+ * Requires that no running subscription uses a plan or price that these steps withdraw.
+ * @throws UsageFault `plan_in_use`, `price_in_use`
  */
 export async function requireRetireFlag(
   db: Db | Tx,
@@ -19,9 +21,9 @@ export async function requireRetireFlag(
   for (const withdrawal of await readWithdrawals(db, steps)) {
     const { plan, period_days: days, currency } = withdrawal;
     if (days === null)
-      requireUnused(withdrawal, 'plan_in_use', `${source}: plans.${plan}: is gone`, 'have it');
+      requireUnused(withdrawal, 'plan_in_use', `${source}: plans.${plan}: is missing`, 'use it');
     else {
-      const location = `${source}: plans.${plan}.prices.${currency}.${days}: is gone`;
+      const location = `${source}: plans.${plan}.prices.${currency}.${days}: is missing`;
       requireUnused(withdrawal, 'price_in_use', location, 'are renewed by it');
     }
   }
@@ -34,9 +36,10 @@ function requireUnused(
   usage: string,
 ): void {
   if (count === 0) return;
+  const verb = count === 1 ? usage.replace(/^use/, 'uses').replace(/^are/, 'is') : usage;
   const when = first_end === last_end ? first_end : `${first_end} to ${last_end}`;
   throw new UsageFault(
     code,
-    `${removal}, and ${count} running subscriptions ${usage} (${customers} customers, ends ${when}); put it back, or say --retire`,
+    `${removal}, but ${formatCount(count, 'running subscription')} ${verb} (${formatCount(customers, 'customer')}, ends ${when}); put it back, or pass --retire`,
   );
 }

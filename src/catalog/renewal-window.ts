@@ -1,8 +1,9 @@
 import type { Config, ConfigFile } from '../config/config.ts';
 import type { Db, Tx } from '../db/connect.ts';
+import { formatCount } from '../kernel/count.ts';
 import { refused } from '../kernel/faults.ts';
 import type { Instant } from '../kernel/instant.ts';
-import { dayMs, hourMs } from '../kernel/instant.ts';
+import { dayMs, formatDuration } from '../kernel/instant.ts';
 import { readPriceList } from '../subscription/store/prices.ts';
 import { readSettings } from '../subscription/store/settings.ts';
 import type { FileFault } from './file-faults.ts';
@@ -13,13 +14,7 @@ import { readPlansOnSale } from './sold-plans.ts';
 
 export const computeWindowMaxMs = (periodDays: number): number => (periodDays * dayMs) / 2;
 
-/** Half of a period, as the configuration writes it. */
-const formatHalf = (days: number): string => (days % 2 === 0 ? `${days / 2}d` : `${days * 12}h`);
-
-const formatDuration = (ms: number): string =>
-  ms % dayMs === 0 ? `${ms / dayMs}d` : ms % hourMs === 0 ? `${ms / hourMs}h` : `${ms / 1_000}s`;
-
-/** Checks the window against the periods that are on sale after this file was applied. */
+/** Checks the window against the periods on sale after this file is applied. */
 export async function readWindowFaults(
   db: Db | Tx,
   { file }: Pick<Config, 'file'>,
@@ -29,7 +24,7 @@ export async function readWindowFaults(
   const sold = file.plans === undefined ? await readSoldPeriods(db, now) : toPeriods(file.plans);
   const shortest = Math.min(...sold);
   if (windowMs <= computeWindowMaxMs(shortest)) return [];
-  const sentence = `renewal.window: "${formatDuration(windowMs)}" is longer than half of the shortest period on sale (${shortest} days); expected at most ${formatHalf(shortest)}`;
+  const sentence = `renewal.window: "${formatDuration(windowMs)}" is longer than half of the shortest period on sale (${formatCount(shortest, 'day')}); expected at most ${formatDuration(computeWindowMaxMs(shortest))}`;
   return [{ code: 'window_too_long', path: ['renewal', 'window'], sentence }];
 }
 
@@ -39,7 +34,7 @@ export async function requirePeriodFitsWindow(tx: Tx, periodDays: number): Promi
   if (windowMs <= computeWindowMaxMs(periodDays)) return;
   throw refused(
     'window_too_long',
-    `--days: renewal.window "${formatDuration(windowMs)}" is longer than half of ${periodDays} days; expected a window of at most ${formatHalf(periodDays)}`,
+    `--days: renewal.window "${formatDuration(windowMs)}" is longer than half of ${formatCount(periodDays, 'day')}; expected a window of at most ${formatDuration(computeWindowMaxMs(periodDays))}`,
   );
 }
 

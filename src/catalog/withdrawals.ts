@@ -1,9 +1,10 @@
 import { sql } from 'kysely';
 import type { Db, Tx } from '../db/connect.ts';
+import { formatCount } from '../kernel/count.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import type { CatalogStep } from './diff.ts';
 
-// Whom it affects that a plan or a price is no longer sold, and when.
+// The customers that a withdrawn plan or price affects, and the ends of their subscriptions.
 
 export interface Withdrawal {
   readonly plan: string;
@@ -12,7 +13,7 @@ export interface Withdrawal {
   readonly currency: string | null;
   readonly customers: number;
   readonly subscriptions: number;
-  /** Ends of the first and the last of these subscriptions; null: there is none. */
+  /** The first and the last end of these subscriptions; null without a subscription. */
   readonly first_end: string | null;
   readonly last_end: string | null;
 }
@@ -24,7 +25,7 @@ interface AffectedRow {
   readonly last: Instant | null;
 }
 
-/** What these steps take away, one entry a step that does. */
+/** One entry for each step that withdraws a plan or a price. */
 export async function readWithdrawals(
   db: Db | Tx,
   steps: readonly CatalogStep[],
@@ -101,5 +102,3 @@ export function formatWithdrawal(withdrawal: Withdrawal): string {
     ? `  ${label}: ${affected} keep it and are renewed; ${when}`
     : `  ${label}: ${affected} will not be renewed; ${when}; each is notified from 3 days before its end`;
 }
-
-const formatCount = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;

@@ -7,12 +7,14 @@ import { isCurrency, tryParseMinor } from '../kernel/money.ts';
 import { isTimeZone } from '../kernel/time-zone.ts';
 import { isNoticeKind, type NoticeKind, noticeKinds } from '../outbox/kinds.ts';
 
-// What a person types, read strictly: a value that isn't meant is refused, never guessed.
+// Parsers of values on the command line. They refuse every unclear value and guess nothing.
 
-/** A Telegram id: a whole number above 0 that JSON holds exactly; Telegram gives out 52 bits. */
+/** A Telegram id: a whole number above 0 that JSON holds exactly. Telegram uses 52 bits. */
 export function parseTelegramId(text: string): bigint {
   if (/^[1-9]\d{0,15}$/.test(text) && Number.isSafeInteger(Number(text))) return BigInt(text);
-  throw new InvalidArgumentError(`"${text}" is not a Telegram id; a whole number as 123456789 is`);
+  throw new InvalidArgumentError(
+    `"${text}" is not a Telegram id; expected a whole number like 123456789`,
+  );
 }
 
 /** A whole number from `min` to `max`. */
@@ -20,7 +22,9 @@ export function createWholeParser(min: number, max: number): (text: string) => n
   return (text) => {
     const value = Number(text);
     if (/^\d{1,9}$/.test(text) && value >= min && value <= max) return value;
-    throw new InvalidArgumentError(`"${text}" is not a whole number from ${min} to ${max}`);
+    throw new InvalidArgumentError(
+      `"${text}" is not a valid number; expected a whole number from ${min} to ${max}`,
+    );
   };
 }
 
@@ -30,25 +34,25 @@ export const parseDays = createWholeParser(1, 3_660);
 export function parseRowId(text: string): bigint {
   if (/^[1-9]\d{0,17}$/.test(text)) return BigInt(text);
   throw new InvalidArgumentError(
-    `"${text}" is not an id; a whole number as "customer show" prints is`,
+    `"${text}" is not an id; expected a whole number like 17, see "perennial customer show"`,
   );
 }
 
 export const parseSubscriptionId = (text: string): SubscriptionId =>
   parseRowId(text) as SubscriptionId;
 
-/** @returns a kind of notice */
+/** The kind of a notification. */
 export function parseNoticeKind(text: string): NoticeKind {
   if (isNoticeKind(text)) return text;
   throw new InvalidArgumentError(
-    `"${text}" is no kind of notice; there is ${noticeKinds.join(', ')}`,
+    `"${text}" is not a kind of notification; available: ${noticeKinds.join(', ')}`,
   );
 }
 
 /** `on` or `off`. */
 export function parseOnOff(text: string): boolean {
   if (text === 'on' || text === 'off') return text === 'on';
-  throw new InvalidArgumentError(`"${text}" is neither on nor off`);
+  throw new InvalidArgumentError(`"${text}" is not a switch; expected on or off`);
 }
 
 /** An ISO 4217 code, or XTR. */
@@ -57,7 +61,7 @@ export function currencyCode(text: string): string {
   throw new InvalidArgumentError(`"${text}" is not a currency; expected a code like RUB`);
 }
 
-/** A language as IETF tags name it. */
+/** An IETF tag of a language. */
 export function localeCode(text: string): string {
   if (isLocale(text)) return text;
   throw new InvalidArgumentError(`"${text}" is not a language; expected a code like en or ru`);
@@ -76,7 +80,7 @@ export function time(text: string): Instant {
   const read = tryParseInstant(text);
   if (read !== undefined) return read;
   throw new InvalidArgumentError(
-    `"${text}" is not a time; expected ISO 8601 with an offset, as 2026-11-24T09:00:00Z`,
+    `"${text}" is not a time; expected ISO 8601 with an offset, like 2026-11-24T09:00:00Z`,
   );
 }
 
@@ -86,7 +90,7 @@ export const listed = (value: string, before: readonly string[] = []): string[] 
   value,
 ];
 
-/** The text itself, if `read` accepts it: checked before the database is open, read later. */
+/** Checks a text before the database is open. The command parses it later. */
 export const checked =
   (read: (text: string) => unknown) =>
   (text: string): string => {
@@ -94,14 +98,14 @@ export const checked =
     return text;
   };
 
-/** Major units of a currency that is known only once the books are open. @throws UsageFault */
+/** Major units of a currency that only the database knows. @throws UsageFault `bad_amount` */
 export function parseAmountOption(text: string, currency: string, place: string): bigint {
   const parsed = tryParseMinor(text, currency);
   if ('minor' in parsed) return parsed.minor;
   throw new UsageFault('bad_amount', `${place}: "${text}" is ${parsed.wrong}`);
 }
 
-/** The same without what was not given. */
+/** The same object without undefined values. */
 export function omitUndefined<T extends object>(
   values: T,
 ): { [K in keyof T]: Exclude<T[K], undefined> } {

@@ -10,8 +10,7 @@ import { checked, parseOnOff, parseTelegramId, time } from './arguments.ts';
 import { readConfiguration } from './configuration.ts';
 import { InterruptedFault, runUntilSignal } from './shutdown.ts';
 
-// What all commands share: the three options, opening the books and closing them, and printing
-// either words for a person or JSON for a program.
+// The common part of all commands: three options, the open database, and the output as text or JSON.
 
 /** Options that every command has. */
 export interface CommonOptions {
@@ -36,31 +35,28 @@ export function buildCommand(nameAndArguments: string, description: string): Com
   }
   return result
     .description(description)
-    .option(
-      '--config <FILE>',
-      'the configuration (default: $PERENNIAL_CONFIG, then ./perennial.yaml)',
-    )
-    .option('--json', 'print JSON')
-    .option('--now <ISO>', 'set the stored clock of a test database first', time);
+    .option('--config <FILE>', 'read this configuration [$PERENNIAL_CONFIG, then ./perennial.yaml]')
+    .option('--json', 'print JSON [text]')
+    .option('--now <ISO>', 'set the stored clock of a test database first [unchanged]', time);
 }
 
-/** Open books, and where they are. */
+/** An open database with its configuration. */
 export interface CommandDatabase {
   readonly config: Config;
   readonly db: Db;
   readonly url: string;
-  /** Who these books are, whether they are a test, and what made them. */
+  /** The id of the database, whether it is a test database, and the program that made it. */
   readonly installation: { readonly id: string; readonly test: boolean; readonly madeBy: string };
   /** Ends the connections, and the embedded server if this process started it. */
   close(): Promise<void>;
 }
 
-/** How books are opened; set once by `main.ts`, so that commands don't know of servers. */
+/** Opens the database. Commands receive it, so they do not depend on the kind of server. */
 export type DatabaseOpener = (config: Config) => Promise<CommandDatabase>;
 
 /**
- * Opens the books, sets the clock if `--now` was given, does the work, and closes them again.
- * SIGINT and SIGTERM end it. @throws Interrupted that states what was changed
+ * Opens the database, sets the clock of `--now`, does the work, and closes the database.
+ * SIGINT and SIGTERM end the work. @throws InterruptedFault that states the changes
  */
 export function withDatabase<T>(
   open: DatabaseOpener,
@@ -76,7 +72,7 @@ export function withDatabase<T>(
   );
 }
 
-/** The same for a service, which ends by a signal as a success. */
+/** The same for a service: a signal ends it with success. */
 export async function withOpenDatabase<T>(
   open: DatabaseOpener,
   options: CommonOptions,
@@ -94,7 +90,7 @@ export async function withOpenDatabase<T>(
   }
 }
 
-/** JSON for programs: an id is a number while it is safe as one, else a string. */
+/** JSON for programs. An id is a number if it is a safe integer, else a string. */
 export function formatJson(value: unknown): string {
   const replaceBigint = (_: string, inner: unknown) => {
     if (typeof inner !== 'bigint') return inner;
@@ -103,12 +99,12 @@ export function formatJson(value: unknown): string {
   return terminalJson(JSON.stringify(value, replaceBigint, 2));
 }
 
-/** Prints one or the other. */
+/** Prints the JSON or the text. */
 export function printResult(options: CommonOptions, json: unknown, text: () => string): void {
   process.stdout.write(`${options.json ? formatJson(json) : terminalText(text())}\n`);
 }
 
-/** Columns lined up; numbers to the right. */
+/** A table with aligned columns. */
 export function formatTable(
   rows: readonly (readonly string[])[],
   rightAligned: readonly number[] = [],

@@ -6,9 +6,9 @@ import { openCheckedDatabase } from '../db/open.ts';
 import { UsageFault } from '../kernel/faults.ts';
 import type { CommandDatabase } from './command.ts';
 
-// Where the books are: a database by its URL, or our own server in the data folder.
+// Opens the database of the configuration: by its URL, or as our own server in the data folder.
 
-/** Where a database is, and how to be done with it. */
+/** The URL of a database, and the function that releases it. */
 export interface DatabaseHandle {
   readonly url: string;
   close(): Promise<void>;
@@ -18,14 +18,15 @@ function createNoDatabaseFault(config: Config): UsageFault {
   return new UsageFault(
     'no_database',
     config.path === undefined
-      ? 'perennial.yaml: is not in this folder; write one, name another with --config, or set DATABASE_URL'
-      : `${config.path}: database: is not set; "embedded" or a URL is needed (or the variable DATABASE_URL)`,
+      ? 'perennial.yaml: is not in this folder; create it, name another file with --config, or set DATABASE_URL'
+      : `${config.path}: database: is not set; expected "embedded" or a URL (or the variable DATABASE_URL)`,
   );
 }
 
 /**
- * The database of the configuration. With `embedded`, a service owns its server, a command joins
- * it or starts it for itself. @throws UsageFault `no_database`, or what the server can't do
+ * The database of the configuration. With `embedded`, a service owns its server. A command joins a
+ * running server, or starts one for itself.
+ * @throws UsageFault `no_database`, `no_books`, or a fault of the embedded server
  */
 export async function startDatabase(
   config: Config,
@@ -40,26 +41,26 @@ export async function startDatabase(
   if (!mayCreate && !existsSync(join(dataDir, 'postgres'))) {
     throw new UsageFault(
       'no_books',
-      `${dataDir}: holds no database yet; run "perennial migrate" (or set PERENNIAL_DATA_DIR)`,
+      `data folder ${dataDir}: contains no database; set PERENNIAL_DATA_DIR, or run "perennial migrate"`,
     );
   }
   const embedded: EmbeddedServer = await startEmbedded({ dataDir, owner });
   return { url: embedded.url, close: () => embedded.stop() };
 }
 
-/** The URL of the database if its server runs; undefined for an embedded one that does not. */
+/** The URL of the database; undefined if it is embedded and its server does not run. */
 export async function findRunningUrl(config: Config): Promise<string | undefined> {
   const { database, dataDir } = config;
   if (database === undefined) throw createNoDatabaseFault(config);
   return database === 'embedded' ? findRunningServer(dataDir) : database;
 }
 
-/** Opens the books of the configuration for a command, checked. */
+/** Opens and checks the database of the configuration for a command. */
 export function openForCommand(config: Config): Promise<CommandDatabase> {
   return openForOwner(config, 'command');
 }
 
-/** Opens them for a service, which owns an embedded server while it lives. */
+/** Opens it for a service. The service owns an embedded server until it exits. */
 export function openForService(config: Config): Promise<CommandDatabase> {
   return openForOwner(config, 'service');
 }

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { UsageFault } from '../kernel/faults.ts';
+import { toCommandPath } from './usage-faults.ts';
 
 // Options without an effect are refused before a command opens the database.
 //
@@ -20,7 +21,7 @@ interface Rules {
   readonly requires?: readonly Requirement[];
   /** Pairs; a third text is the value of the first option that agrees with the second option. */
   readonly excludes?: readonly (readonly [string, string, string?])[];
-  /** Options of every command that this command has no use for. */
+  /** Options of every command that have no effect on this command. */
   readonly unused?: readonly string[];
 }
 
@@ -37,7 +38,7 @@ const optionRules: Readonly<Record<string, Rules>> = {
       {
         option: '--forfeit',
         needs: '--immediately',
-        because: 'a change at the next renewal gives nothing up',
+        because: 'a change at the next renewal gives up no time',
       },
     ],
   },
@@ -61,14 +62,7 @@ const optionRules: Readonly<Record<string, Rules>> = {
   audit: { excludes: [['--format', '--json', 'json']] },
 };
 
-/** The names of a command and of those above it, without the program's: `customer top-up`. */
-function toCommandPath(command: Command): string {
-  const names: string[] = [];
-  for (let each = command; each.parent !== null; each = each.parent) names.unshift(each.name());
-  return names.join(' ');
-}
-
-/** The options that the command line has, by their long names. */
+/** The options of the command line, by their long names. */
 function readGivenOptions(command: Command): Map<string, unknown> {
   const options = new Map<string, unknown>();
   for (const option of command.options) {
@@ -100,6 +94,9 @@ export function checkOptions(command: Command): void {
   for (const [one, other, agreeing] of excludes) {
     if (!options.has(one) || !options.has(other)) continue;
     if (agreeing !== undefined && options.get(one) === agreeing) continue;
-    throw new UsageFault('two_targets', `${one} and ${other}: only one of them can be meant`);
+    throw new UsageFault(
+      'two_targets',
+      `${one} and ${other}: exclude each other; remove one of them`,
+    );
   }
 }

@@ -15,16 +15,16 @@ export interface PaymentOptions {
 
 export const addPaymentOptions = (build: Command): Command =>
   build
-    .option('--provider <P>', 'the provider that took the payment')
-    .option('--ref <R>', 'the reference of the payment there: credited once, whatever the key')
+    .option('--provider <P>', 'record the provider of the payment [none]')
+    .option('--ref <R>', 'credit the payment with this reference of the provider only once [none]')
     .option(
       '--currency <CODE>',
-      "the currency that was paid; refused if not the customer's",
+      "refuse the payment if the customer has another currency [the customer's]",
       currencyCode,
     )
-    .option('--confirm', 'accept an amount above money.top_up_max');
+    .option('--confirm', 'accept an amount above money.top_up_max [refused]');
 
-/** The payment that these options name. @throws UsageFault `bad_amount`; Fault `no_customer` */
+/** The payment of these options. @throws UsageFault `bad_amount`; Fault `no_customer` */
 export async function readPayment(
   db: Db,
   telegramId: bigint,

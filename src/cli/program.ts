@@ -1,4 +1,4 @@
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, type Option } from 'commander';
 import { toFault } from '../db/faults.ts';
 import { type Fault, UsageFault } from '../kernel/faults.ts';
 import { terminalText } from '../kernel/foreign-text.ts';
@@ -6,14 +6,15 @@ import { maskSecrets } from '../kernel/secrets.ts';
 import { programVersion } from '../version.ts';
 import { checkOptions } from './option-rules.ts';
 import { InterruptedFault } from './shutdown.ts';
+import { describeUsageError, findCommand, toHelpCommand } from './usage-faults.ts';
 import { checkValues } from './value-places.ts';
 
-/** Success; what was asked failed; wrong usage or configuration; SIGINT; SIGTERM. */
+/** 0 success, 1 the command failed, 2 wrong usage or configuration, 130 SIGINT, 143 SIGTERM. */
 export type ExitCode = 0 | 1 | 2 | 130 | 143;
 
 /** A top-level command. Its code is loaded only if the command line names it. */
 interface CommandEntry {
-  /** Name and arguments, as `apply <FILE>`. */
+  /** Name and arguments, like `apply <FILE>`. */
   readonly usage: string;
   readonly description: string;
   load(): Promise<Command>;
@@ -31,8 +32,8 @@ const entries: readonly CommandEntry[] = [
     usage: 'start',
     description: 'run the service: workers and API, until SIGTERM or SIGINT',
     load: async () => {
-      const { openForService: openBooksForService } = await import('./open-database.ts');
-      return (await import('./commands/start/start.ts')).buildStartCommand(openBooksForService);
+      const { openForService } = await import('./open-database.ts');
+      return (await import('./commands/start/start.ts')).buildStartCommand(openForService);
     },
   },
   {
@@ -43,7 +44,7 @@ const entries: readonly CommandEntry[] = [
   {
     usage: 'apply <FILE>',
     description:
-      'change plans, prices, settings and nodes to those of FILE; shows the difference first',
+      'change plans, prices, settings and nodes to those of FILE; show the difference first',
     load: async () =>
       (await import('./commands/apply/apply.ts')).buildApplyCommand(await loadOpener()),
   },
@@ -112,7 +113,7 @@ const entries: readonly CommandEntry[] = [
   },
   {
     usage: 'audit',
-    description: 'check every promise on the live database; changes nothing',
+    description: 'check every promise on the live database; change nothing',
     load: async () =>
       (await import('./commands/audit/audit.ts')).buildAuditCommand(await loadOpener()),
   },
@@ -126,7 +127,7 @@ const entries: readonly CommandEntry[] = [
 
 const toName = ({ usage }: CommandEntry): string => usage.split(' ')[0] as string;
 
-/** A line of the help. */
+/** A command without its code, for the help of the program. */
 function buildPlaceholder({ usage, description }: CommandEntry): Command {
   const [name, ...positional] = usage.split(' ');
   const result = new Command(name).description(description);
@@ -134,7 +135,7 @@ function buildPlaceholder({ usage, description }: CommandEntry): Command {
   return result;
 }
 
-/** A command and its arguments, as the table names them. */
+/** A command with its arguments, like the usage of its entry. */
 const formatSubcommand = (command: Command): string =>
   [
     command.name(),
@@ -143,14 +144,24 @@ const formatSubcommand = (command: Command): string =>
     ),
   ].join(' ');
 
-/** The whole program, with the code of the command `named`. Without a name: with all code. */
+/** An option with its default in brackets. Its description has the brackets of a computed default. */
+function describeOption({ description, argChoices, defaultValue, required }: Option): string {
+  const choices = argChoices === undefined ? '' : `: ${argChoices.join(', ')}`;
+  const [, text = description, bracket = ''] = /^(.*?)( \[[^\]]*\])$/.exec(description) ?? [];
+  const initial = required && defaultValue !== undefined ? ` [${defaultValue}]` : bracket;
+  return `${text}${choices}${initial}`;
+}
+
+/**
+ * The program with the code of one command.
+ * @param commandName undefined: with the code of all commands
+ */
 export async function buildProgram(commandName?: string): Promise<Command> {
   const perennial = new Command('perennial')
     .description(
-      'Renews subscriptions from a prepaid balance, and proves that the result is right.',
+      'renew subscriptions from a prepaid balance, and keep Xray nodes equal to the database',
     )
-    .version(programVersion)
-    .configureHelp({ subcommandTerm: formatSubcommand });
+    .version(programVersion, '-V, --version', 'print the version');
   for (const entry of entries) {
     const isNamed = commandName === undefined || commandName === toName(entry);
     perennial.addCommand(
@@ -161,47 +172,50 @@ export async function buildProgram(commandName?: string): Promise<Command> {
   return configureErrors(perennial);
 }
 
-/** Errors come to us instead of ending the process, for every command there is. */
+/** Makes every command throw its errors instead of ending the process, and sets the style of help. */
 function configureErrors(root: Command): Command {
   checkValues(root);
   root
     .exitOverride()
     .showSuggestionAfterError()
+    .configureHelp({ subcommandTerm: formatSubcommand, optionDescription: describeOption })
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand('help [command]', 'print the help of a command')
     .configureOutput({ outputError: () => undefined });
   for (const inner of root.commands) configureErrors(inner);
   return root;
 }
 
 /** The fault of a command line; undefined after a help text. */
-function toCommandFault(error: unknown): Fault | undefined {
-  // An argument that is read by the command itself, once it knows what it is for.
+function toCommandFault(error: unknown, command: Command): Fault | undefined {
+  // Thrown by a command that parses an argument later, because it needs the database for that.
   if (error instanceof InvalidArgumentError) return new UsageFault('bad_argument', error.message);
   if (!(error instanceof CommanderError)) return toFault(error);
   if (/^commander\.(help|version)/.test(error.code)) return undefined;
   // `commander.unknownOption` is `unknown_option`.
   const code = error.code.replace(/^\w+\./, '').replaceAll(/[A-Z]/g, '_$&');
-  return new UsageFault(code.toLowerCase(), error.message.replace(/^error: /, ''), error);
+  const sentence = describeUsageError(command, error.message.replace(/^error: /, ''));
+  return new UsageFault(code.toLowerCase(), sentence, error);
 }
 
-/** The command that a command line names; empty: none, so the help of the program is enough. */
+/** The first word of a command line; empty if it names no command, as for the help. */
 function parseCommandName(argv: readonly string[]): string {
   const [first = '', second = ''] = argv.filter((argument) => !argument.startsWith('-'));
   return first === 'help' ? second : first;
 }
 
-/**
- * Runs one command line. What is wrong is said in one sentence on standard error; a stack only for
- * a bug of ours.
- */
+/** Runs one command line. An error is one sentence on stderr, with a stack only for a bug. */
 export async function runProgram(argv: readonly string[]): Promise<ExitCode> {
+  const program = await buildProgram(parseCommandName(argv));
   try {
-    await (await buildProgram(parseCommandName(argv))).parseAsync(argv, { from: 'user' });
+    await program.parseAsync(argv, { from: 'user' });
     return process.exitCode === 1 ? 1 : 0;
   } catch (error) {
-    const fault = toCommandFault(error);
+    const command = findCommand(program, argv);
+    const fault = toCommandFault(error, command);
     if (fault === undefined) return (error as CommanderError).exitCode === 0 ? 0 : 2;
     const isJson = argv.includes('--json');
-    const hint = fault.cause instanceof CommanderError ? '(--help shows what there is)\n' : '';
+    const hint = fault.cause instanceof CommanderError ? `See "${toHelpCommand(command)}".\n` : '';
     process.stderr.write(
       isJson
         ? `${JSON.stringify({ error: { code: fault.code, message: maskSecrets(fault.message) } })}\n`

@@ -4,16 +4,16 @@ import { stopwatch } from '../kernel/stopwatch.ts';
 import { startTimer } from '../kernel/timer.ts';
 
 /**
- * Ctrl-C on a terminal reaches the program more than once: from the terminal itself and from npx
- * or npm, which pass it on. A signal within this time of the first one is a copy of it.
+ * Ctrl-C on a terminal reaches the program more than once: from the terminal, and from npx or npm,
+ * which forward it. A signal within this time after the first one is a copy of it.
  */
 const repeatMs = secondMs;
 
-/** 128 + the number of the signal, as a shell reports it. */
+/** 128 plus the number of the signal, like the exit code of a shell. */
 export const exitCodes = { SIGINT: 130, SIGTERM: 143 } as const;
 export type ShutdownSignal = keyof typeof exitCodes;
 
-/** A command that a signal ended: one sentence that states what was changed, and its exit code. */
+/** A signal ended the command. The sentence states the changes; the signal sets the exit code. */
 export class InterruptedFault extends Fault {
   readonly exitCode: 130 | 143;
 
@@ -24,16 +24,16 @@ export class InterruptedFault extends Fault {
   }
 }
 
-/** Ends what goes on: SIGINT or SIGTERM once asks for it, a second time forces it. */
+/** Ends the work: the first SIGINT or SIGTERM requests the end, a second one forces it. */
 export interface ShutdownWatch {
   readonly signal: AbortSignal;
-  /** Stops listening, when the work is done. */
+  /** Removes the listeners after the work. */
   stop(): void;
 }
 
 /**
- * Heeds SIGTERM and SIGINT. The first one aborts `signal`, with its name as the reason. A service
- * gives `graceMs`: work that has not ended by then is cut off with exit code 0.
+ * Handles SIGTERM and SIGINT. The first one aborts `signal` with its name as the reason. A service
+ * passes `graceMs`: the process exits with code 0 after this time, also if work is left.
  */
 export function watchSignals(options: { readonly graceMs?: number } = {}): ShutdownWatch {
   const controller = new AbortController();
@@ -45,12 +45,12 @@ export function watchSignals(options: { readonly graceMs?: number } = {}): Shutd
       controller.abort(name);
     } else if (sinceMs() > repeatMs) {
       process.stderr.write(
-        'perennial: ended at once; the database undoes what was not committed\n',
+        'perennial: exited at once; the database rolls uncommitted changes back\n',
       );
       process.exit(exitCodes[name]);
     }
   };
-  // The listeners of bin/early-signals.js are for the time before this one.
+  // The listeners of bin/early-signals.js serve the time before this call.
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     for (const listener of process.listeners(name)) {
       if (listener.name === 'endEarly') process.off(name, listener);
@@ -64,9 +64,9 @@ export function watchSignals(options: { readonly graceMs?: number } = {}): Shutd
 }
 
 /**
- * Runs a command that a signal may end. A command that has ended all the same has printed its
- * result, and one that failed has changed nothing, unless it throws its own `Interrupted`.
- * @throws Interrupted if a signal came
+ * Runs a command that a signal may end. A command that completes has printed its result. A command
+ * that fails has changed nothing, unless it throws its own `InterruptedFault`.
+ * @throws InterruptedFault if a signal arrived
  */
 export async function runUntilSignal<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const shutdown = watchSignals();

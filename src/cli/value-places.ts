@@ -2,19 +2,19 @@ import { type Argument, type Command, InvalidArgumentError, type Option } from '
 import { UsageFault } from '../kernel/faults.ts';
 import { listed } from './arguments.ts';
 
-// Checks of single values on the command line, the same for every command:
+// Checks of single values on the command line, the same for every command.
 //
 // 1. A value is not empty: `--key ''` is a variable of a script without a value.
-// 2. An option with one value is given once. Which of two values is meant is not guessed.
-// 3. The answer to a wrong value begins with its place: the option, or the name of the argument.
+// 2. An option with one value is given once. The program does not choose one of two values.
+// 3. The error of a wrong value begins with its place: the option, or the name of the argument.
 
-/** Without the rest of a value that has no end. */
+/** The message with a long value cut to 80 characters. */
 const shortened = (message: string): string =>
   message.replace(/"([^"]{80})[^"]*"/, (_, start: string) => `"${start}…"`);
 
 function readAt<T>(place: string, text: string, read: () => T): T {
   if (text.trim() === '') {
-    throw new UsageFault('empty_value', `${place}: "" is empty; expected a value, or leave it out`);
+    throw new UsageFault('empty_value', `${place}: "" is empty; expected a value`);
   }
   try {
     return read();
@@ -24,7 +24,7 @@ function readAt<T>(place: string, text: string, read: () => T): T {
   }
 }
 
-/** The choices of an option, in the words of every other list of allowed values. */
+/** Checks a value against the choices of its option. */
 function choose(choices: readonly string[], text: string): string {
   if (choices.includes(text)) return text;
   throw new InvalidArgumentError(`"${text}" is not a choice; available: ${choices.join(', ')}`);

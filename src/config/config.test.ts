@@ -29,7 +29,7 @@ const refusals: readonly [text: string, sentence: string][] = [
   ['installation: 5', 'installation: 5 must be a text'],
   [
     'currency: rub',
-    'currency: "rub" is not a currency; an ISO 4217 code as RUB or USD, or XTR, is',
+    'currency: "rub" is not a currency; expected an ISO 4217 code like RUB or USD, or XTR',
   ],
   ['database: 5', 'database: must be a text'],
   ['database: ""', 'database: must not be empty'],
@@ -37,7 +37,7 @@ const refusals: readonly [text: string, sentence: string][] = [
   ['discounts: { vip_percent: -1 }', 'discounts.vip_percent: -1 must be at least 0'],
   ['discounts: { vip_percent: 12.5 }', 'discounts.vip_percent: 12.5 must be a whole number'],
   ['discounts: { vip_percent: a lot }', 'discounts.vip_percent: "a lot" must be a number'],
-  ['discounts: { vip: 3 }', 'discounts: there is no key "vip"; there is vip_percent'],
+  ['discounts: { vip: 3 }', 'discounts: there is no key "vip"; available: vip_percent'],
   ['renewal: { window: 6 }', `renewal.window: 6 ${durationText}`],
   ['renewal: { window: 0h }', `renewal.window: "0h" ${durationText}`],
   ['renewal: { retry: soon }', `renewal.retry: "soon" ${durationText}`],
@@ -57,13 +57,19 @@ const refusals: readonly [text: string, sentence: string][] = [
   ],
   [
     plan('{ ABC: { 30: 5 } }'),
-    'plans.basic.prices.ABC: is not a currency; an ISO 4217 code as RUB or USD, or XTR, is',
+    'plans.basic.prices.ABC: is not a currency; expected an ISO 4217 code like RUB or USD, or XTR',
   ],
   [plan('{ RUB: { 0: 5 } }'), `plans.basic.prices.RUB.0: ${daysText}`],
   [plan('{ RUB: { 3661: 5 } }'), `plans.basic.prices.RUB.3661: ${daysText}`],
   [plan('{ RUB: { month: 5 } }'), `plans.basic.prices.RUB.month: ${daysText}`],
-  [plan('{ RUB: { 30: 0 } }'), 'plans.basic.prices.RUB.30: 0 is not a price; it must be above 0'],
-  [plan('{ RUB: { 30: -5 } }'), 'plans.basic.prices.RUB.30: -5 is not a price; it must be above 0'],
+  [
+    plan('{ RUB: { 30: 0 } }'),
+    'plans.basic.prices.RUB.30: "0" is not a price; expected an amount above 0',
+  ],
+  [
+    plan('{ RUB: { 30: -5 } }'),
+    'plans.basic.prices.RUB.30: "-5" is not a price; expected an amount above 0',
+  ],
   [
     plan('{ RUB: { 30: 149.505 } }'),
     'plans.basic.prices.RUB.30: "149.505" is too many decimals; RUB has 2',
@@ -74,11 +80,11 @@ const refusals: readonly [text: string, sentence: string][] = [
   ],
   [
     plan('{ RUB: { 30: 1e21 } }'),
-    'plans.basic.prices.RUB.30: "1e+21" is not an amount; 149 or 149.50 is',
+    'plans.basic.prices.RUB.30: "1e+21" is not an amount; expected one like 149 or 149.50',
   ],
   [
     plan('{ RUB: { 30: true } }'),
-    'plans.basic.prices.RUB.30: true must be an amount, as 149 or 149.50',
+    'plans.basic.prices.RUB.30: true must be an amount, like 149 or 149.50',
   ],
   ['telegram: { api: "https://a.b" }', 'telegram.token: is missing; it must be a text'],
   ['telegram: { token: }', 'telegram.token: is missing; it must be a text'],
@@ -88,11 +94,11 @@ const refusals: readonly [text: string, sentence: string][] = [
   ['email: { from: a@b.net }', 'email.url: is missing; it must be a text'],
   [
     'email: { url: "http://ops:secret@mail.net", from: a@b.net }',
-    'email.url: is not a URL of a mail server; smtp://user:password@host:587 is',
+    'email.url: is not a URL of a mail server; expected smtp://user:password@host:587',
   ],
   [
     'email: { url: "smtp://mail.net", from: a@b.net, admins: [ops] }',
-    'email.admins.1: "ops" is not an address',
+    'email.admins.1: "ops" is not an e-mail address; expected name@host',
   ],
   ['telegram: { token: x, per_second: 31 }', 'telegram.per_second: 31 must be at most 30'],
   [
@@ -107,15 +113,15 @@ const refusals: readonly [text: string, sentence: string][] = [
   [withFlow('1'), `nodes.1.link.flow: 1 ${flowText}`],
   [
     'notices: { admin_time_zone: Mars/Olympus }',
-    'notices.admin_time_zone: "Mars/Olympus" is not a time zone; Europe/Moscow is',
+    'notices.admin_time_zone: "Mars/Olympus" is not a time zone; expected a name like Europe/Moscow',
   ],
   [
     'notices: { admin_locale: english }',
-    'notices.admin_locale: "english" is not a language; en or ru is',
+    'notices.admin_locale: "english" is not a language; expected a code like en or ru',
   ],
   [
     'notices: { texts: mine }',
-    'notices: there is no key "texts"; there is renewal_ahead, folder, admin_locale, admin_time_zone',
+    'notices: there is no key "texts"; available: renewal_ahead, folder, admin_locale, admin_time_zone',
   ],
   ['workers: 5', 'workers: 5 must be a mapping (key: value)'],
   ['workers: { auto-renewal: { batch: 0 } }', 'workers.auto-renewal.batch: 0 must be at least 1'],
@@ -129,7 +135,7 @@ const refusals: readonly [text: string, sentence: string][] = [
   ],
   [
     'workers: { auto-renewal: { pace: 1s } }',
-    'workers.auto-renewal: there is no key "pace"; there is every, batch, budget',
+    'workers.auto-renewal: there is no key "pace"; available: every, batch, budget',
   ],
   ['- 1', 'the file: must be a mapping (key: value)'],
   ['currency: RUB\ncurrency: USD', 'is not YAML (Map keys must be unique at line 2, column 1)'],

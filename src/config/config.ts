@@ -146,7 +146,7 @@ function checkWorkers(workers: unknown, known: readonly string[]): ConfigFault[]
     .filter((name) => !known.includes(name))
     .map((name) => {
       const path = ['workers', name];
-      const sentence = `${formatPath(path)}: there is no such worker; there is ${known.join(', ')}`;
+      const sentence = `${formatPath(path)}: is not a worker; available: ${known.join(', ')}`;
       return { path, sentence };
     });
 }

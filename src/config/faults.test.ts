@@ -37,14 +37,16 @@ workers:
   };
   expect(refused().split('\n')).toEqual([
     expect.stringMatching(/^shop\.yaml: line 1: currency: "rub" is not a currency/),
-    expect.stringMatching(/^shop\.yaml: line 2: the file: there is no key "databse"; there is /),
+    expect.stringMatching(/^shop\.yaml: line 2: the file: there is no key "databse"; available: /),
     expect.stringMatching(/^shop\.yaml: line 5: telegram\.admins\.2: 0 must be above 0/),
-    expect.stringMatching(/^shop\.yaml: line 11: plans\.basic\.prices\.RUB\.30: -5 is not a price/),
+    expect.stringMatching(
+      /^shop\.yaml: line 11: plans\.basic\.prices\.RUB\.30: "-5" is not a price/,
+    ),
     expect.stringMatching(/^shop\.yaml: line 12: plans\.basic\.prices\.RUR: is not a currency/),
     expect.stringMatching(/^shop\.yaml: line 15: nodes\.2\.inbounds: is missing/),
     expect.stringMatching(/^shop\.yaml: line 16: nodes\.2\.api: "nowhere" is not an address/),
     expect.stringMatching(/^shop\.yaml: line 18: nodes\.2: there is no key "inbound"/),
-    expect.stringMatching(/^shop\.yaml: line 21: workers\.auto-renewl: there is no such worker/),
+    expect.stringMatching(/^shop\.yaml: line 21: workers\.auto-renewl: is not a worker/),
     expect.stringMatching(/^shop\.yaml: line 21: workers\.auto-renewl\.every: "soon"/),
   ]);
 });
@@ -145,7 +147,7 @@ ${node('nl-1', 'h:3', ', port: 5')}
       message: expect.stringMatching(
         new RegExp(
           [
-            '^shop.yaml: line 3: trial.plan: there is no plan "gold"; there is basic',
+            '^shop.yaml: line 3: trial.plan: "gold" is not a plan; available: basic',
             'shop.yaml: line 6: nodes.2.api: "h:1" is that of nodes.1 too',
             'shop.yaml: line 7: nodes.3: there is no key "port".*',
             'shop.yaml: line 7: nodes.3.id: "nl-1" is that of nodes.1 too$',

@@ -83,7 +83,7 @@ export function checkPrices(plans: unknown): ConfigFault[] {
         const reason =
           'wrong' in parsed
             ? `"${amount}" is ${parsed.wrong}`
-            : `${amount} is not a price; it must be above 0`;
+            : `"${amount}" is not a price; expected an amount above 0`;
         faults.push({ path, sentence: `${formatPath(path)}: ${reason}` });
       }
     }
@@ -121,7 +121,7 @@ export function checkTrial(trial: unknown, plans: unknown): ConfigFault[] {
 
 export const noPlanFault = (plan: string, existing: readonly string[]): ConfigFault => ({
   path: ['trial', 'plan'],
-  sentence: `trial.plan: there is no plan "${plan}"; there is ${existing.join(', ') || 'none yet'}`,
+  sentence: `trial.plan: "${plan}" is not a plan; available: ${existing.join(', ') || 'none'}`,
 });
 
 /** @throws UsageFault `bad_config` with a line of text for each fault, if there is any */

@@ -6,9 +6,9 @@ import { isTimeZone } from '../kernel/time-zone.ts';
 import { notAnAddressText, tryParseEndpoint } from '../xray/address.ts';
 import { linkFlows, notAFlowText } from '../xray/flow.ts';
 
-// What may stand in the configuration, and how it is said when something else does.
+// The schema of the configuration file, and the texts of its faults.
 
-/** Longer than any of them makes sense, and short enough that every moment stays one. */
+/** Longer than any useful duration; later times still fit into a timestamp. */
 const durationMaxMs = 3_660 * dayMs;
 
 const duration = z.union([z.string(), z.number()]).transform((value, context) => {
@@ -16,7 +16,7 @@ const duration = z.union([z.string(), z.number()]).transform((value, context) =>
   if (ms !== undefined && ms > 0 && ms <= durationMaxMs) return ms;
   context.addIssue({
     code: 'custom',
-    message: 'is not a duration up to 3660d; 15s, 10m, 6h or 7d is',
+    message: 'is not a duration up to 3660d; expected one like 15s, 10m, 6h or 7d',
   });
   return z.NEVER;
 });
@@ -27,14 +27,14 @@ const durationOrZero = z.union(
     z.union([z.literal(0), z.literal('0'), z.literal('off'), z.literal(false)]).transform(() => 0),
     duration,
   ],
-  { error: 'is not a duration up to 3660d; 7d, or 0 for off, is' },
+  { error: 'is not a duration up to 3660d; expected one like 7d, or 0 for off' },
 );
 
 const onOff = z
   .union([z.boolean(), z.enum(['on', 'off'])], { error: 'must be on or off' })
   .transform((value) => value === true || value === 'on');
 
-/** A duration of whole days at least. */
+/** A duration of at least this number of days. */
 const toMinimumDuration = (days: number) =>
   duration.refine((ms) => ms >= days * dayMs, `is too short; expected at least ${days}d`);
 
@@ -45,7 +45,8 @@ const periodDays = z
     'is not a number of days from 1 to 3660',
   );
 
-const aheadText = 'must be a duration as 3d, off, or durations by length as { 30: off, 90: 3d }';
+const aheadText =
+  'is not a duration; expected one like 3d, off, or durations by length like { 30: off, 90: 3d }';
 const durationOrOff = z.union([z.literal('off'), z.literal(false), duration], { error: aheadText });
 
 interface AheadEntry {
@@ -53,7 +54,7 @@ interface AheadEntry {
   readonly ahead_ms: number | null;
 }
 
-/** One duration for every length, or durations by the least length in days that they count for. */
+/** One duration for every length, or durations by the least length in days. */
 const renewalAhead = z
   .union([durationOrOff, z.record(z.string(), durationOrOff)], { error: aheadText })
   .transform((value, context): AheadEntry[] => {
@@ -72,7 +73,7 @@ const renewalAhead = z
 
 const currency = z
   .string()
-  .refine(isCurrency, 'is not a currency; an ISO 4217 code as RUB or USD, or XTR, is');
+  .refine(isCurrency, 'is not a currency; expected an ISO 4217 code like RUB or USD, or XTR');
 
 const percent = z.number().int().min(0).max(100);
 const planKey = z
@@ -97,33 +98,33 @@ const urlMax = 500;
 const webUrl = z
   .string()
   .refine((text) => /^(?:https?|tg):\/\/[^\s]+$/.test(text) && URL.canParse(text), {
-    error: 'is not a URL; expected one as https://t.me/shop_bot',
+    error: 'is not a URL; expected one like https://t.me/shop_bot',
   })
   // Headers are ASCII.
   .transform((text) => new URL(text).href)
   .refine((text) => text.length <= urlMax, `is too long; expected at most ${urlMax} characters`);
 
-/** Clients ask again after whole hours. */
+/** Clients fetch the feed again after whole hours. */
 const updateHours = duration
-  .refine((ms) => ms % hourMs === 0, 'is not a whole number of hours; expected one as 12h')
+  .refine((ms) => ms % hourMs === 0, 'is not a whole number of hours; expected one like 12h')
   .transform((ms) => ms / hourMs);
 
-/** A text by language of so many characters at most: it becomes a header, or a name. */
+/** A text by language with a limit of characters, because it becomes a header or a name. */
 const toShortTextSchema = (max: number) =>
   title.refine(
     (texts) => Object.values(texts).every((text) => text.length <= max && !/\p{Cc}/u.test(text)),
     `is too long, or has a line break; expected at most ${max} characters in one line`,
   );
 const majorAmount = z
-  .union([z.number(), z.string()], { error: 'must be an amount, as 149 or 149.50' })
+  .union([z.number(), z.string()], { error: 'must be an amount, like 149 or 149.50' })
   .transform(String);
 
-/** A mapping with these keys and no others: a key that is misspelt is told, not passed over. */
+/** A mapping with these keys only. A misspelt key is a fault. */
 function toMappingSchema<Shape extends z.ZodRawShape>(shape: Shape) {
   return z.strictObject(shape, {
     error: (issue) =>
       issue.code === 'unrecognized_keys'
-        ? `there is no key "${issue.keys[0]}"; there is ${Object.keys(shape).join(', ')}`
+        ? `there is no key "${issue.keys[0]}"; available: ${Object.keys(shape).join(', ')}`
         : undefined,
   });
 }
@@ -155,7 +156,7 @@ export const nodeSchema = toMappingSchema({
     .default(false),
   groups: z.array(z.string().min(1)).min(1),
   inbounds: z.array(z.string().min(1)).min(1),
-  // The rest of it is a share link's business: `apply` reads it as one.
+  // `apply` checks the other keys by the rules of share links.
   link: z.looseObject({
     host: z.string().min(1),
     port: z.number().int().min(1).max(65_535),
@@ -174,7 +175,7 @@ export const fileSchema = toMappingSchema({
   installation: z
     .string()
     .regex(/^[a-z0-9]{1,32}$/, 'must be 1 to 32 lower-case letters and digits')
-    // Left out, it stays as the books have it: 'perennial' at first.
+    // Absent: the name in the database stays, at first 'perennial'.
     .optional(),
   database: z.string().min(1).optional(),
   data_dir: z.string().min(1).optional(),
@@ -200,11 +201,11 @@ export const fileSchema = toMappingSchema({
     folder: z.string().min(1).optional(),
     admin_locale: z
       .string()
-      .regex(/^[a-z]{2,3}(-[A-Z]{2})?$/, 'is not a language; en or ru is')
+      .regex(/^[a-z]{2,3}(-[A-Z]{2})?$/, 'is not a language; expected a code like en or ru')
       .optional(),
     admin_time_zone: z
       .string()
-      .refine(isTimeZone, 'is not a time zone; Europe/Moscow is')
+      .refine(isTimeZone, 'is not a time zone; expected a name like Europe/Moscow')
       .optional(),
   }).optional(),
   email: toMappingSchema({
@@ -213,10 +214,12 @@ export const fileSchema = toMappingSchema({
       error: ({ input }) =>
         input === undefined
           ? undefined
-          : 'is not a URL of a mail server; smtp://user:password@host:587 is',
+          : 'is not a URL of a mail server; expected smtp://user:password@host:587',
     }),
     from: z.string().min(3),
-    admins: z.array(z.string().regex(/^[^@\s]+@[^@\s]+$/, 'is not an address')).default([]),
+    admins: z
+      .array(z.string().regex(/^[^@\s]+@[^@\s]+$/, 'is not an e-mail address; expected name@host'))
+      .default([]),
     per_second: z.number().positive().max(100).default(5),
   }).optional(),
   plans: z.record(planKey, planSchema).optional(),
@@ -231,7 +234,7 @@ export const fileSchema = toMappingSchema({
   money: toMappingSchema({
     top_up_max: majorAmount
       .refine((text) => /^\d{1,15}(\.\d{1,4})?$/.test(text) && Number(text) > 0, {
-        error: 'must be an amount above 0, as 100000',
+        error: 'must be an amount above 0, like 100000',
       })
       .default('100000'),
     claims: onOff.default(true),
@@ -263,7 +266,7 @@ const typeNames: Readonly<Record<string, string>> = {
   record: 'a mapping (key: value)',
 };
 
-/** What is wrong with a value, as the end of a sentence that begins with its place. */
+/** The fault of a value, as the end of a sentence that begins with its place. */
 export function describeConfigIssue(issue: z.core.$ZodRawIssue): string | undefined {
   switch (issue.code) {
     case 'invalid_type': {

@@ -21,7 +21,7 @@ export function checkDatabaseUrl(url: string): void {
   if (parsed !== null && /^postgres(ql)?:$/.test(parsed.protocol)) return;
   throw new UsageFault(
     'bad_database_url',
-    'database: is not a URL of PostgreSQL; "embedded" or postgres://user:password@host:5432/name is',
+    'database: is not a URL of PostgreSQL; expected "embedded" or postgres://user:password@host:5432/name',
   );
 }
 

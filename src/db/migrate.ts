@@ -95,7 +95,7 @@ async function checkTestOption(client: pg.Client, database: string, options: Mig
   if (options.test && installation?.test !== true) {
     throw new UsageFault(
       'not_a_test',
-      `database ${database}: --test marks a new database only, and this one holds books already; use an empty one`,
+      `database ${database}: --test marks only a new database, and this one has a schema; expected an empty database`,
     );
   }
   return installation?.test ?? false;

@@ -38,7 +38,7 @@ function checkSchema(database: string, state: SchemaState): void {
     case 'absent':
       throw new UsageFault(
         'no_schema',
-        `database ${database}: holds no books yet; run "perennial migrate"`,
+        `database ${database}: contains no schema of Perennial; run "perennial migrate"`,
       );
     case 'older':
       throw new UsageFault(

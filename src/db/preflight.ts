@@ -73,7 +73,7 @@ export async function checkServer(client: QueryClient, database: string): Promis
   if (server.version < oldestServer) {
     throw new UsageFault(
       'server_too_old',
-      `database ${database}: is PostgreSQL ${server.version}; ${oldestServer} or newer is needed`,
+      `database ${database}: is PostgreSQL ${server.version}; expected ${oldestServer} or newer`,
     );
   }
   if (server.standby || server.read_only) {

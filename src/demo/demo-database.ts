@@ -72,7 +72,7 @@ async function markFolder(dataDir: string): Promise<void> {
   if (existsSync(join(dataDir, 'postgres')) && !existsSync(mark)) {
     throw new UsageFault(
       'not_a_demo',
-      `data folder ${dataDir}: holds books that are not a demo's; name another one in PERENNIAL_DATA_DIR`,
+      `data folder ${dataDir}: contains a database that is not of a demo; expected another folder in PERENNIAL_DATA_DIR`,
     );
   }
   try {
@@ -104,7 +104,7 @@ async function fillDatabase(db: Db, url: string, options: DemoDatabaseOptions): 
     actor: 'demo',
   });
   if (outcome.outcome === 'refused') {
-    throw new UsageFault('bad_book', `the generated book was refused: ${JSON.stringify(outcome)}`);
+    throw new UsageFault('bad_book', `the generated data was refused: ${JSON.stringify(outcome)}`);
   }
   return now;
 }

@@ -136,6 +136,6 @@ function logFault(
   const fields = { ...toLogFields(request), status, code: fault?.code ?? type };
   if (status < 500) log.debug(fields, 'refused');
   // An outage meets every request: a short line for each, or it would fill the disk.
-  else if (status === 503) log.warn({ ...fields, reason: fault?.message }, 'books not reached');
+  else if (status === 503) log.warn({ ...fields, reason: fault?.message }, 'database unreachable');
   else log.error({ ...fields, err: fault }, 'request failed');
 }

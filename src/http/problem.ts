@@ -76,7 +76,7 @@ const titles: Readonly<Record<number, string>> = {
   404: 'Not found',
   405: 'Method not allowed',
   408: 'The request did not end in time',
-  409: 'Not possible as the books stand',
+  409: 'Not possible in the present state',
   413: 'Too large',
   414: 'The address is too long',
   415: 'Not JSON',

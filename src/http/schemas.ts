@@ -12,8 +12,8 @@ const idMax = Number.MAX_SAFE_INTEGER;
 /** An id in a path or a query, which are text. */
 const idTextSchema = z
   .string()
-  .regex(/^[1-9]\d{0,15}$/, 'is not an id; a whole number is')
-  .refine((text) => Number(text) <= idMax, 'is not an id; a whole number is');
+  .regex(/^[1-9]\d{0,15}$/, 'is not an id; expected a whole number')
+  .refine((text) => Number(text) <= idMax, 'is not an id; expected a whole number');
 
 export const telegramIdTextSchema = idTextSchema.describe('Telegram id');
 export const telegramIdSchema = z.number().int().min(1).max(idMax).describe('Telegram id');
@@ -24,13 +24,13 @@ export const timeSchema = z.iso.datetime().describe('ISO 8601 in UTC');
 export const currencySchema = z
   .string()
   .regex(/^[A-Z]{3}$/)
-  .refine(isCurrency, 'is not a currency; RUB or USD is')
+  .refine(isCurrency, 'is not a currency; expected a code like RUB')
   .describe('ISO 4217, or XTR');
 /** Its decimals are checked once the customer's currency is known. */
 export const moneySchema = z
   .string()
   // Any number of digits, so that an amount beyond bigint is refused by its size.
-  .regex(/^-?\d+(\.\d{1,4})?$/, 'is not an amount; "149" or "149.50" is')
+  .regex(/^-?\d+(\.\d{1,4})?$/, 'is not an amount; expected one like "149" or "149.50"')
   .describe('major units, as "149.50"');
 export const createTextSchema = (max: number) =>
   z
@@ -51,7 +51,7 @@ const isTime = (text: string): boolean =>
 export const ifExpiresAtSchema = z
   .string()
   .meta({ format: 'date-time' })
-  .refine(isTime, { error: 'is not a time; ISO 8601 with an offset is', abort: true })
+  .refine(isTime, { error: 'is not a time; expected ISO 8601 with an offset', abort: true })
   .refine((text) => tryParseInstant(text) !== undefined, {
     error: 'is a time outside the years 0001 to 9999',
     params: { isSize: true },

@@ -131,11 +131,11 @@ function toLineProblem(row: LineProblemRow): LineProblem {
   const { column } = row;
   const reasons = {
     disagrees: () =>
-      `disagrees with line ${row.other_line} of this customer, which says "${formatValue(column, row.other_value ?? '')}"`,
-    in_books: () => 'is in the books already',
+      `disagrees with line ${row.other_line} of this customer, which has "${formatValue(column, row.other_value ?? '')}"`,
+    in_books: () => 'is in the database already',
     same_as: () => `is that of line ${row.other_line} already`,
     alike: () => `is that of line ${row.other_line} already to VLESS, ${ignoredPart}`,
-    alike_in_books: () => `is in the books already to VLESS, ${ignoredPart}`,
+    alike_in_books: () => `is in the database already to VLESS, ${ignoredPart}`,
   };
   const value = formatValue(column, row.value);
   return { line: Number(row.line), column, value, reason: reasons[row.reason]() };

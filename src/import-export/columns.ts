@@ -102,7 +102,9 @@ export const columns: { readonly [N in ColumnName]: Column<N> } = {
     empty: '`en`',
     read: (text) => {
       if (text === '') return { value: 'en' };
-      return isLocale(text) ? { value: text } : rejectCell('is not a language tag; ru or pt-BR is');
+      return isLocale(text)
+        ? { value: text }
+        : rejectCell('is not a language tag; expected one like ru or pt-BR');
     },
     write: String,
   },
@@ -112,7 +114,9 @@ export const columns: { readonly [N in ColumnName]: Column<N> } = {
     empty: '`UTC`',
     read: (text) => {
       if (text === '') return { value: 'UTC' };
-      return isZone(text) ? { value: text } : rejectCell('is not a time zone; Europe/Moscow is');
+      return isZone(text)
+        ? { value: text }
+        : rejectCell('is not a time zone; expected a name like Europe/Moscow');
     },
     write: String,
   },
@@ -124,7 +128,7 @@ export const columns: { readonly [N in ColumnName]: Column<N> } = {
       if (text === '') return { value: context.currency };
       return isCurrency(text)
         ? { value: text }
-        : rejectCell('is not a currency; an ISO 4217 code as RUB or USD, or XTR, is');
+        : rejectCell('is not a currency; expected an ISO 4217 code like RUB or USD, or XTR');
     },
     write: String,
   },
@@ -178,7 +182,7 @@ export const columns: { readonly [N in ColumnName]: Column<N> } = {
     read: (text, { trial_used }) => {
       if (text === '') return { value: null };
       if (text === 'paid') return { value: text };
-      if (text !== 'trial') return rejectCell('is neither paid nor trial');
+      if (text !== 'trial') return rejectCell('is not a kind; expected paid or trial');
       return trial_used === false
         ? rejectCell('is a trial, but trial_used is false')
         : { value: text };
@@ -192,14 +196,14 @@ export const columns: { readonly [N in ColumnName]: Column<N> } = {
     read: (text, _, context) => {
       if (text === '') return emptyCell;
       if (context.plans.has(text)) return { value: text };
-      return rejectCell(`is not a plan; there is ${formatList(context.plans)}`);
+      return rejectCell(`is not a plan; available: ${formatList(context.plans)}`);
     },
     write: String,
   },
   period_days: {
     owner: 'subscription',
     allows: 'days, 1 to 3660; with `auto_renew`, a period that the plan has a price for',
-    empty: '`30`; for a trial what the configuration says, or `3`',
+    empty: '`30`; for a trial the days of the configuration, or `3`',
     read: (text, { kind }, context) => {
       if (text !== '') return parseWholeNumber(text, 1, 3660);
       return { value: kind === 'trial' ? context.trialDays : 30 };
@@ -253,11 +257,11 @@ export function checkPrice(
     const available = formatList(inCurrency.map((entry) => entry.periodDays));
     return {
       column: 'period_days',
-      reason: `${plan} has no price for it in ${currency}; there is ${available}`,
+      reason: `${plan} has no price for it in ${currency}; available: ${available}`,
     };
   }
   const available = formatList(ofPlan.map((entry) => entry.currency));
-  return { column: 'plan', reason: `has no price in ${currency}; there is ${available}` };
+  return { column: 'plan', reason: `has no price in ${currency}; available: ${available}` };
 }
 
 export const columnNames = Object.keys(columns) as readonly ColumnName[];

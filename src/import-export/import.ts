@@ -101,7 +101,7 @@ export async function importCustomers(request: ImportRequest): Promise<ImportOut
 function toImportFault(error: unknown): unknown {
   if ((error as { code?: unknown } | undefined)?.code !== '23505') return error;
   const detail = (error as { detail?: string }).detail ?? (error as Error).message;
-  return refused('changed_meanwhile', `the books changed meanwhile (${detail}); import again`);
+  return refused('changed_meanwhile', `the database changed meanwhile (${detail}); import again`);
 }
 
 async function stageAndCheck(

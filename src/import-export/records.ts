@@ -22,7 +22,7 @@ export function detectFormat(file: string, given: string | undefined): FileForma
   if (/\.(jsonl|ndjson)$/i.test(file)) return 'jsonl';
   throw new UsageFault(
     'bad_format',
-    `${file}: ends neither in .csv nor in .jsonl or .ndjson; say --format csv or --format jsonl`,
+    `${file}: is not a name with a known ending; expected .csv, .jsonl or .ndjson, or pass --format csv or --format jsonl`,
   );
 }
 
@@ -178,7 +178,10 @@ function parseMembers(line: number, object: Record<string, unknown>): RecordOrPr
     if (!isColumnName(name))
       problems.push({ ...problem, reason: 'is not a column; see docs/import.md' });
     else if (typeof value === 'object' && value !== null) {
-      problems.push({ ...problem, reason: 'is neither text, number, true, false nor null' });
+      problems.push({
+        ...problem,
+        reason: 'is not a plain value; expected a text, a number, true, false or null',
+      });
     }
   }
   if (problems.length > 0) return problems;

@@ -21,7 +21,7 @@ const flags: ReadonlyMap<string, boolean> = new Map([
 export function parseFlag(text: string, empty: boolean): CheckedResult<boolean> {
   if (text === '') return { value: empty };
   const value = flags.get(text.toLowerCase());
-  return value === undefined ? rejectCell('is neither true nor false') : { value };
+  return value === undefined ? rejectCell('is not a switch; expected true or false') : { value };
 }
 
 export function parseWholeNumber(text: string, min: number, max: number): CheckedResult<number> {
@@ -37,7 +37,7 @@ export const isRoundedBySpreadsheet = (text: string): boolean =>
 /** Major units, not negative, as minor units. */
 export function parseAmount(text: string, currency: string): CheckedResult<bigint> {
   if (/^-?[\d\s\u00a0\u202f]+,\d{1,4}$/.test(text)) {
-    return rejectCell('has a decimal comma; expected a point and no spaces, as 149.50');
+    return rejectCell('has a decimal comma; expected a point and no spaces, like 149.50');
   }
   const read = tryParseMinor(text, currency);
   if ('wrong' in read) return rejectCell(`is ${read.wrong}`);
@@ -76,7 +76,7 @@ function formatTimeReason(text: string): string {
     return 'has no offset; 2026-11-24T09:00:00+03:00 or …Z has';
   }
   if (spreadsheetTime.test(text)) {
-    return 'is a date as a spreadsheet writes it; expected ISO 8601 with an offset, as 2026-11-24T09:00:00Z';
+    return 'is a date in the format of a spreadsheet; expected ISO 8601 with an offset, like 2026-11-24T09:00:00Z';
   }
-  return 'is not a time; ISO 8601 with an offset is, as 2026-11-24T09:00:00Z';
+  return 'is not a time; expected ISO 8601 with an offset, like 2026-11-24T09:00:00Z';
 }

@@ -4,6 +4,7 @@ import { UsageFault } from './faults.ts';
 import {
   dayMs,
   earliest,
+  formatDuration,
   hourMs,
   instant,
   isoTime,
@@ -64,7 +65,7 @@ test('a time that is none is refused in a sentence with its place and what is al
   expect(() => parseInstant('tomorrow', '--now')).toThrow(
     new UsageFault(
       'bad_time',
-      '--now: "tomorrow" is not a time; ISO 8601 with an offset is, as 2026-11-24T09:00:00Z',
+      '--now: "tomorrow" is not a time; expected ISO 8601 with an offset, like 2026-11-24T09:00:00Z',
     ),
   );
 });
@@ -133,6 +134,19 @@ const durations: readonly [text: string, ms: number | undefined][] = [
 ];
 
 test.for(durations)('duration %s is %d ms', ([text, ms]) => {
+  expect(tryParseDurationMs(text)).toBe(ms);
+});
+
+test.for([
+  [250, '250ms'],
+  [15_000, '15s'],
+  [90 * minuteMs, '90m'],
+  [6 * hourMs, '6h'],
+  [12 * hourMs, '12h'],
+  [dayMs, '1d'],
+  [1_095 * dayMs, '1095d'],
+] as const)('%d ms is written as %s', ([ms, text]) => {
+  expect(formatDuration(ms)).toBe(text);
   expect(tryParseDurationMs(text)).toBe(ms);
 });
 

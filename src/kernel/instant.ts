@@ -58,7 +58,7 @@ export function parseInstant(text: string, place: string): Instant {
   if (parsed !== undefined) return parsed;
   throw new UsageFault(
     'bad_time',
-    `${place}: "${text}" is not a time; ISO 8601 with an offset is, as 2026-11-24T09:00:00Z`,
+    `${place}: "${text}" is not a time; expected ISO 8601 with an offset, like 2026-11-24T09:00:00Z`,
   );
 }
 
@@ -74,4 +74,12 @@ export function tryParseDurationMs(text: string): number | undefined {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text);
   if (match === null) return undefined;
   return Math.round(Number(match[1]) * durationUnits[match[2] as keyof typeof durationUnits]);
+}
+
+/** A duration as the configuration writes it, in its largest whole unit: `6h`, `90m`, `1d`. */
+export function formatDuration(ms: number): string {
+  const [unit] = Object.entries(durationUnits).findLast(([, unitMs]) => ms % unitMs === 0) ?? [
+    'ms',
+  ];
+  return `${ms / durationUnits[unit as keyof typeof durationUnits]}${unit}`;
 }

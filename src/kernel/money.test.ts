@@ -57,7 +57,11 @@ const amounts: readonly [text: string, currency: string, minor: bigint | string]
     ' 5',
     '5 RUB',
     '٣',
-  ].map((text): [string, string, string] => [text, 'RUB', 'not an amount; 149 or 149.50 is']),
+  ].map((text): [string, string, string] => [
+    text,
+    'RUB',
+    'not an amount; expected one like 149 or 149.50',
+  ]),
 ];
 
 test.for(amounts)('"%s" %s is %s', ([text, currency, minor]) => {
@@ -69,7 +73,7 @@ test.for(amounts)('"%s" %s is %s', ([text, currency, minor]) => {
 test('an amount that is none is refused in a sentence with its place and what is allowed', () => {
   expect(parseMinor('149', 'RUB', 'AMOUNT')).toBe(14_900n);
   expect(() => parseMinor('1,5', 'RUB', 'AMOUNT')).toThrow(
-    new UsageFault('bad_amount', 'AMOUNT: "1,5" is not an amount; 149 or 149.50 is'),
+    new UsageFault('bad_amount', 'AMOUNT: "1,5" is not an amount; expected one like 149 or 149.50'),
   );
 });
 

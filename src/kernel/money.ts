@@ -43,7 +43,7 @@ export type ParsedMinor = { minor: bigint } | { wrong: string };
 /** Reads major units (`149`, `149.50`, `-3.2`) into minor units, or returns the fault. */
 export function tryParseMinor(text: string, currency: string): ParsedMinor {
   const match = /^(-?)(\d+)(?:\.(\d+))?$/.exec(text);
-  if (match === null) return { wrong: 'not an amount; 149 or 149.50 is' };
+  if (match === null) return { wrong: 'not an amount; expected one like 149 or 149.50' };
   const digits = minorDigits(currency);
   const fraction = match[3] ?? '';
   if (fraction.length > digits) return { wrong: `too many decimals; ${currency} has ${digits}` };

@@ -3,7 +3,7 @@
 
 const networkNames = ['loopback', 'linklocal', 'uniquelocal'];
 
-export const notANetworkText = `is not a network; expected an address, a network as 10.0.0.0/8, or one of ${networkNames.join(', ')}`;
+export const notANetworkText = `is not a network; expected an address, a network like 10.0.0.0/8, or one of ${networkNames.join(', ')}`;
 
 const isV4 = (text: string): boolean =>
   /^\d{1,3}(\.\d{1,3}){3}$/.test(text) && text.split('.').every((part) => Number(part) <= 255);

@@ -45,7 +45,7 @@ export function openLog(
     const available = [...Object.keys(pino.levels.values), 'silent'].join(', ');
     throw new UsageFault(
       'bad_log_level',
-      `PERENNIAL_LOG_LEVEL: "${level}" is none of ${available}`,
+      `PERENNIAL_LOG_LEVEL: "${level}" is not a level; available: ${available}`,
     );
   }
   return pino(

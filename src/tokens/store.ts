@@ -99,7 +99,10 @@ export function revokeToken(db: Db, id: string, actor: string): Promise<void> {
       UPDATE perennial.token SET revoked_at = coalesce(revoked_at, ${isoTime(now)}::timestamptz)
       WHERE id = ${id}`.execute(tx);
     if (numAffectedRows === 0n) {
-      throw refused('no_token', `there is no token "${id}"; "perennial token list" has their ids`);
+      throw refused(
+        'no_token',
+        `ID: "${id}" is not a token; list the ids with "perennial token list"`,
+      );
     }
     const event = { customerId: null, subject: `token:${id}`, action: 'token_revoked', detail: {} };
     await recordEvents(tx, [event], actor, now);

@@ -1,5 +1,11 @@
 import { expect, test } from 'vitest';
-import { findWideComments, findWords, readBannedWords, readTexts } from './words.ts';
+import {
+  findMessageWords,
+  findWideComments,
+  findWords,
+  readBannedWords,
+  readTexts,
+} from './words.ts';
 
 /** Folders whose comments, names or titles still violate the rules. Remove a clean folder. */
 const unfinished: readonly string[] = [
@@ -37,6 +43,22 @@ const texts = readTexts().filter(
 
 test('comments, names and titles contain no banned word', () => {
   expect(texts.flatMap((text) => findWords(text, words))).toEqual([]);
+});
+
+test('messages of the program contain no banned word', () => {
+  const sources = readTexts().filter(
+    ({ path }) => path.startsWith('src/') && !path.endsWith('.test.ts'),
+  );
+  expect(sources.flatMap((text) => findMessageWords(text, words))).toEqual([]);
+});
+
+test.each([
+  ["throw refused('no_node', 'the books know no node');", 'message "books"'],
+  ['const text = `node: nobody can connect`;', 'message "nobody"'],
+])('a banned word in the message of %s is found', (text, expected) => {
+  expect(findMessageWords({ path: 'src/a.ts', text }, words)).toEqual([
+    expect.stringContaining(expected),
+  ]);
 });
 
 test('comments have at most 100 columns', () => {

@@ -52,6 +52,22 @@ export function findWords({ path, text }: Text, words: readonly string[]): strin
   return found;
 }
 
+/** Literals with a space are sentences; those without one are codes and ids, which never change. */
+const literal = /'((?:[^'\\\n]|\\.)*)'|"((?:[^"\\\n]|\\.)*)"|`((?:[^`\\]|\\.)*)`/g;
+const comment = /^\s*\/\*[\s\S]*?\*\/|^\s*\/\/.*$|\s\/\/ .*$/gm;
+
+/** Sentences of the program, for persons and logs, that contain a banned word. */
+export function findMessageWords({ path, text }: Text, words: readonly string[]): string[] {
+  return [...text.replaceAll(comment, '').matchAll(literal)]
+    .map(([, single, double, template]) => single ?? double ?? template ?? '')
+    .map((value) => value.replaceAll(/\$\{[^}]*\}/g, '…'))
+    .filter((value) => / /.test(value) && !/\b(?:SELECT|INSERT|UPDATE|DELETE|FETCH)\b/.test(value))
+    .flatMap((value) => {
+      const word = findBannedWord(value, words);
+      return word === undefined ? [] : [`${path}: message "${word}": ${value.slice(0, 80)}`];
+    });
+}
+
 /** Lines of comments with more than 100 columns. A line that is one address is exempt. */
 export function findWideComments({ path, text }: Text): string[] {
   return text

@@ -10,18 +10,17 @@ import type { Config } from '../../config/config.ts';
 import type { Db, Tx } from '../../db/connect.ts';
 import type { Instant } from '../../kernel/instant.ts';
 
-// What `apply` shows before it changes anything: each step with the number of running subscriptions
-// that lose or gain access, and the sum.
+// The difference that `apply` shows first: each change with its lost and gained access, and the sum.
 
 export interface CatalogChange {
   readonly now: Instant;
   readonly steps: readonly CatalogStep[];
   readonly impact: StepsImpact;
-  /** Subscriptions that renew by a plan or a price that goes. */
+  /** Subscriptions that renew by a withdrawn plan or price. */
   readonly affected: Awaited<ReturnType<typeof readWithdrawals>>;
 }
 
-/** @throws UsageFault for a file that contradicts itself or the database */
+/** @throws UsageFault if the file contradicts itself or the database */
 export async function readCatalogChange(
   db: Db | Tx,
   config: Config,
@@ -32,7 +31,7 @@ export async function readCatalogChange(
   return { now, steps, impact, affected: await readWithdrawals(db, steps) };
 }
 
-/** Lines that end with a line feed; empty if there is nothing to show. */
+/** Lines that end with a line feed; empty if there is no change. */
 export function formatChange({ steps, impact, affected }: CatalogChange): string {
   const { sum, running } = impact;
   const lines = steps.map((step, at) => {
@@ -41,7 +40,9 @@ export function formatChange({ steps, impact, affected }: CatalogChange): string
   });
   lines.push(...affected.map(formatWithdrawal));
   if (sum.lose + sum.gain > 0) {
-    lines.push(`all changes: ${formatAccess(sum.lose, sum.gain)} (of ${running})`);
+    lines.push(
+      `all changes: ${formatAccess(sum.lose, sum.gain)} (of ${running.toLocaleString('en')})`,
+    );
   }
   if (sum.lose > computeUnconfirmedMax(running)) {
     lines.push(`this change needs --confirm-removals ${sum.lose}`);
@@ -50,7 +51,7 @@ export function formatChange({ steps, impact, affected }: CatalogChange): string
 }
 
 const formatAccess = (lose: number, gain: number): string =>
-  `running subscriptions that lose access: ${lose}, that gain access: ${gain}`;
+  `running subscriptions that lose access: ${lose.toLocaleString('en')}, that gain access: ${gain.toLocaleString('en')}`;
 
 export function toChangeJson(
   { steps, impact, affected }: CatalogChange,

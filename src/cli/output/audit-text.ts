@@ -1,11 +1,12 @@
 import type { AuditReport, CheckReport } from '../../audit/audit.ts';
 import type { Violation } from '../../audit/check.ts';
 import { formatPromiseTitle } from '../../audit/index.ts';
+import { formatCount } from '../../kernel/count.ts';
 import { isoTime } from '../../kernel/instant.ts';
 
-// The report of an audit for a person: on a terminal, and as Markdown for a chat or an issue.
+// The report of an audit for a person, as text for a terminal and as Markdown.
 
-/** Checks of one promise, which stand together in the list. */
+/** The checks of one promise. */
 export interface ReportSection {
   readonly title: string;
   readonly checks: readonly CheckReport[];
@@ -19,14 +20,11 @@ export function groupByPromise(report: AuditReport): ReportSection[] {
   }));
 }
 
-const formatCount = (count: bigint | number, one: string, several: string): string =>
-  `${count.toLocaleString('en')} ${BigInt(count) === 1n ? one : several}`;
-
-/** `customer 5001` or, where the row has none, that. */
+/** `customer 5001`, or `no customer`. */
 export const formatViolationCustomer = ({ telegramId }: Violation): string =>
   telegramId === null ? 'no customer' : `customer ${telegramId}`;
 
-/** `ledger_entry 5, period 7 and 9`; a customer's own row is told from the Telegram id. */
+/** `ledger_entry 5, period 7 and 9`. `customer row` distinguishes a row id from a Telegram id. */
 export const formatViolationRows = ({ rows }: Violation): string =>
   Object.entries(rows)
     .map(([table, ids]) => `${table}${table === 'customer' ? ' row' : ''} ${ids.join(' and ')}`)
@@ -37,30 +35,31 @@ export function formatNotShown({ violations, sample }: CheckReport): string | un
   return rest > 0n ? `and ${rest.toLocaleString('en')} more` : undefined;
 }
 
-/** What it came to, in a sentence. */
+/** The result in one sentence. */
 export function formatVerdict({ ok, checks, rowCounts }: AuditReport): string {
-  const nodesClause = rowCounts.node === undefined ? '' : ', and the nodes hold what they say';
-  if (ok) return `The books are right${nodesClause}: all ${checks.length} checks hold.`;
+  const nodesClause = rowCounts.node === undefined ? '' : ', and the nodes are equal to it';
+  if (ok)
+    return `The database is right${nodesClause}: all ${formatCount(checks.length, 'check')} hold.`;
   const broken = checks.filter(({ violations }) => violations > 0n);
   const total = broken.reduce((sum, { violations }) => sum + violations, 0n);
   const ofNodes = broken.every(({ id }) => id.startsWith('node-'));
-  const finding = ofNodes ? 'The nodes are not as the books say' : 'The books are wrong';
-  return `${finding}: ${formatCount(total, 'violation', 'violations')} of ${formatCount(broken.length, 'check', 'checks')}.`;
+  const finding = ofNodes ? 'The nodes differ from the database' : 'The database is wrong';
+  return `${finding}: ${formatCount(total, 'violation')} of ${formatCount(broken.length, 'check')}.`;
 }
 
-/** What was looked at, as of when, and how long it took. */
+/** The rows of the audit, the time of its snapshot, and its duration. */
 export function formatScope({ now, rowCounts, tookMs }: AuditReport): string {
   const rowsText = Object.entries(rowCounts)
     .map(([table, count]) => formatCount(count, formatTableName(table), formatTablePlural(table)))
     .join(', ');
-  return `Looked at ${rowsText}, as they were at ${isoTime(now)}, in ${(tookMs / 1_000).toFixed(1)} s.`;
+  return `Checked ${rowsText} as of ${isoTime(now)} in ${(tookMs / 1_000).toFixed(1)} s.`;
 }
 
-/** A sentence for each node that does not answer. */
+/** One sentence for each node that is down. */
 export function formatOutages({ nodesDown }: AuditReport): string[] {
   return nodesDown.map(
     ({ node, downSince, toAdd, toRemove }) =>
-      `Node ${node} is down since ${isoTime(downSince)}: ${formatCount(toAdd, 'user waits', 'users wait')} to be added, ${toRemove.toLocaleString('en')} to be removed.`,
+      `Node ${node} is down since ${isoTime(downSince)}. Pending: ${formatCount(toAdd, 'user')} to add, ${toRemove.toLocaleString('en')} to remove.`,
   );
 }
 
@@ -83,7 +82,7 @@ function formatCheckLines(check: CheckReport): string[] {
   if (check.violations === 0n) return [`  ✓ ${check.title}`];
   const rest = formatNotShown(check);
   return [
-    `  ✗ ${check.title}: ${formatCount(check.violations, 'violation', 'violations')} (${check.id})`,
+    `  ✗ ${check.title}: ${formatCount(check.violations, 'violation')} (${check.id})`,
     ...check.sample.map(
       (one) =>
         `      ${formatViolationCustomer(one)}, ${formatViolationRows(one)}: ${one.sentence}`,
@@ -92,7 +91,7 @@ function formatCheckLines(check: CheckReport): string[] {
   ];
 }
 
-/** A cell: what would end it or be taken for markup is escaped. */
+/** Escapes characters of Markdown in a cell. */
 const escapeCell = (text: string): string => text.replaceAll(/[\\|`*_<>[\]]/g, '\\$&');
 
 export function formatAuditMarkdown(report: AuditReport): string {

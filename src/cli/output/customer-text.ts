@@ -6,7 +6,7 @@ import type {
 } from '../../subscription/queries/customer-view.ts';
 import { formatTable } from '../command.ts';
 
-/** `customer show` for a person. Times are UTC, to the minute. */
+/** `customer show` for a person. Times are in UTC, to the minute. */
 export function formatCustomerView(view: CustomerView): string {
   const { customer } = view;
   const { currency } = customer;
@@ -48,21 +48,22 @@ export function formatCustomerView(view: CustomerView): string {
     .join('\n');
 }
 
-/** Nodes that are down or still have to be changed; empty if there is none. */
+/** Nodes that are down or have a pending change. */
 export function formatCustomerNodes(nodes: readonly CustomerNode[]): string[] {
   const lines = nodes
     .filter(({ down_since, waits_for }) => down_since !== null || waits_for !== null)
     .map(({ subscription_id, node, down_since, waits_for }) => {
       const down = down_since === null ? [] : [`down since ${formatMinute(down_since)}`];
       const waits =
-        waits_for === null ? [] : [`subscription ${subscription_id} waits for its ${waits_for}`];
+        waits_for === null ? [] : [`subscription ${subscription_id}: ${waits_for} pending`];
       return `${node}: ${[...down, ...waits].join(', ')}`;
     });
   return lines.length === 0 ? [] : [`nodes\n${[...new Set(lines)].join('\n')}`];
 }
 
 const toText = (value: unknown): string => String(value ?? '-');
-const formatMinute = (value: unknown): string => toText(value).slice(0, 16).replace('T', ' ');
+/** `2026-11-24 09:00Z`: the Z names the zone, UTC. */
+const formatMinute = (value: unknown): string => `${toText(value).slice(0, 16).replace('T', ' ')}Z`;
 
 const priceReasons = {
   discount: 'with the discount',
@@ -106,7 +107,7 @@ function formatSubscription(subscription: SubscriptionDetails, currency: string)
   ].join('\n');
 }
 
-/** What became of a period since it was sold. */
+/** Changes of a period after its sale. */
 function formatPeriodState(row: SubscriptionDetails['periods'][number]): string {
   const { refunded_at, part_of, moved_from, source } = row;
   if (part_of !== null) return `served part of period ${part_of}`;

@@ -1,4 +1,4 @@
-/** How far long work is, on stderr: in place on a terminal, else a line a second. */
+/** The progress of long work on stderr: in place on a terminal, else one line per second. */
 export class ProgressLine {
   readonly #stream = process.stderr;
   readonly #everyMs: number;
@@ -6,11 +6,11 @@ export class ProgressLine {
 
   constructor() {
     this.#everyMs = this.#stream.isTTY ? 100 : 1_000;
-    // Work that is over within the first interval says nothing.
+    // Work that ends within the first interval shows no progress.
     this.#shownAt = performance.now();
   }
 
-  /** Says it, unless it said something just now. */
+  /** Shows the text, at most once per interval. */
   show(text: () => string): void {
     const at = performance.now();
     if (at - this.#shownAt < this.#everyMs) return;
@@ -18,7 +18,7 @@ export class ProgressLine {
     this.#stream.write(this.#stream.isTTY ? `\r\u001b[K${text()}` : `${text()}\n`);
   }
 
-  /** Clears what stands on the terminal, so that the result has the line. */
+  /** Clears the line on the terminal for the result. */
   end(): void {
     if (this.#stream.isTTY) this.#stream.write('\r\u001b[K');
   }

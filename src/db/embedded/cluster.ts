@@ -61,7 +61,7 @@ export async function checkVersion({ folder, binaries }: Cluster): Promise<void>
   if (version === binaries.major) return;
   throw new UsageFault(
     'cluster_version',
-    `data folder ${folder}: holds files of PostgreSQL ${version}, and this program brings ${binaries.major}; export the books with the program that made them and import them into a new folder`,
+    `data folder ${folder}: contains files of PostgreSQL ${version}, but this program has PostgreSQL ${binaries.major}; back the database up with the program that made it, and restore the backup into a new folder`,
   );
 }
 

@@ -30,8 +30,8 @@ import { linkAnswerShape, subscriptionShape } from './shapes.ts';
 const tag = 'Customers';
 
 const profileFields = {
-  locale: createTextSchema(35).optional().describe('language, as en or ru'),
-  time_zone: createTextSchema(64).optional().describe('IANA zone, as Europe/Moscow'),
+  locale: createTextSchema(35).optional().describe('language, like en or ru'),
+  time_zone: createTextSchema(64).optional().describe('IANA zone, like Europe/Moscow'),
 };
 
 const customerShape = z.object({

@@ -102,7 +102,7 @@ const startRun = defineRoute({
     const names = workers.map(({ name }) => name);
     if (!names.includes(params.name)) {
       const available = names.join(', ');
-      throw refused('no_worker', `there is no worker "${params.name}"; there is ${available}`);
+      throw refused('no_worker', `name: "${params.name}" is not a worker; available: ${available}`);
     }
     await inTransaction(db, (tx) => wakeWorker(tx, params.name));
     return { worker: params.name, asked: true as const };
@@ -260,8 +260,7 @@ const auditNow = defineRoute({
   }),
   refusals: ['audit_running'],
   async handle({ url }, { signal }) {
-    if (isAuditing)
-      throw refused('audit_running', 'an audit is under way; ask again when it ended');
+    if (isAuditing) throw refused('audit_running', 'an audit is running; retry when it ends');
     isAuditing = true;
     // Two connections of its own: it holds one as long as it takes, and needs one to be ended.
     const db = openDatabase(openPool(url, { limits: longLimits, connectionsMax: 2 }));

@@ -7,12 +7,12 @@ describe('a wrong text is found at the start, with file, text, language and the 
     [
       'an unknown text',
       { 'en.ftl': 'reciept = x' },
-      /en\.ftl: reciept \(en\) is no text; there is receipt, /,
+      /en\.ftl: reciept \(en\) is not a text; available: receipt, /,
     ],
     [
       'an unknown part',
       { 'en.ftl': 'receipt = x\n    .title = y' },
-      /en\.ftl: receipt\.title \(en\) is no text/,
+      /en\.ftl: receipt\.title \(en\) is not a text/,
     ],
     [
       'an unknown value',
@@ -140,7 +140,7 @@ describe('a wrong text is found at the start, with file, text, language and the 
     [
       'a button without a label',
       { 'ru.ftl': 'button_buy = { "" }' },
-      /ru\.ftl: button_buy \(ru\) is empty: a button has to say something/,
+      /ru\.ftl: button_buy \(ru\) is empty; expected a text for the button/,
     ],
     [
       'HTML on a button',

@@ -38,7 +38,7 @@ export function checkLanguage(
     if (!isKnown(id))
       throw createFault(
         id,
-        `is no text; there is ${[...noticeKinds, ...feedLines].join(', ')}, button_NAME`,
+        `is not a text; available: ${[...noticeKinds, ...feedLines].join(', ')}, button_NAME`,
       );
   }
   for (const kind of noticeKinds) {
@@ -50,7 +50,7 @@ export function checkLanguage(
     }
   }
   for (const { text } of Object.values(buttons).flat(2)) {
-    if (!texts.has(text)) throw createFault(text, 'is missing: a button is to say it');
+    if (!texts.has(text)) throw createFault(text, 'is missing; a button uses it');
   }
   for (const id of texts.keys()) {
     const problem = checkOtherText(language, id);
@@ -118,7 +118,7 @@ function checkLabel(language: Language, id: string): string | undefined {
   const problem = checkNames(language, id, []);
   if (problem !== undefined) return problem;
   const label = formatText(language, id, {}, errors);
-  if (label.trim() === '') return 'is empty: a button has to say something';
+  if (label.trim() === '') return 'is empty; expected a text for the button';
   return findTag(label, "a button's text");
 }
 

@@ -74,7 +74,7 @@ export function createCustomer(caller: Caller, given: NewCustomer): Promise<Cust
   if (given.telegramId < 1n || given.telegramId > BigInt(Number.MAX_SAFE_INTEGER)) {
     throw new UsageFault(
       'bad_telegram_id',
-      `telegram_id: ${given.telegramId} is not a Telegram id`,
+      `telegram_id: "${given.telegramId}" is not a Telegram id; expected a whole number like 123456789`,
     );
   }
   return inTransaction(caller.db, async (tx) => {

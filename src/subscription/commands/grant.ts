@@ -119,8 +119,8 @@ async function chooseGrantTarget(
       .where('key', '=', request.newPlan)
       .executeTakeFirst();
     if (plan === undefined) {
-      const hint = '"perennial plan list" shows the plans';
-      throw refused('no_plan', `there is no plan "${request.newPlan}"`, hint);
+      const hint = 'list them with "perennial plan list"';
+      throw refused('no_plan', `plan: "${request.newPlan}" is not a plan`, hint);
     }
     return undefined;
   }

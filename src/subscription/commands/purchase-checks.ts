@@ -24,7 +24,7 @@ export async function requirePrice(
   const available = periods.length === 0 ? 'nothing' : `${periods.join(', ')} days`;
   throw refused(
     'no_price',
-    `plan ${wanted.plan} has no price for ${wanted.periodDays} days in ${currency}; there is ${available}`,
+    `plan ${wanted.plan} has no price for ${wanted.periodDays} days in ${currency}; available: ${available}`,
   );
 }
 
@@ -35,7 +35,7 @@ export async function requirePlanOnSale(context: CommandContext, plan: string): 
   const planRow = rows.find((row) => row.key === plan);
   if (planRow !== undefined && planRow.retired_at === null) return;
   const available = rows.filter((row) => row.retired_at === null).map((row) => row.key);
-  const statement = `there is no plan "${plan}" on sale; there is ${available.join(', ') || 'none yet'}`;
+  const statement = `plan: "${plan}" is not a plan on sale; available: ${available.join(', ') || 'none'}`;
   throw refused(
     'no_plan',
     statement,

@@ -174,13 +174,13 @@ function describe(
       return {
         ...base,
         amountMinor: decision.chargeMinor,
-        sentence: `${label} renewed for ${moneyText(decision.chargeMinor, currency)} until ${isoTime(decision.endsAt)}; ${moneyText(balanceMinor - decision.chargeMinor, currency)} left`,
+        sentence: `${label} would be renewed for ${moneyText(decision.chargeMinor, currency)} until ${isoTime(decision.endsAt)}; ${moneyText(balanceMinor - decision.chargeMinor, currency)} left`,
       };
     case 'wait-for-money':
       return {
         ...base,
         amountMinor: decision.missingMinor,
-        sentence: `${label} costs ${moneyText(decision.priceMinor, currency)}, ${moneyText(decision.missingMinor, currency)} missing; ends ${isoTime(facts.expiresAt)}`,
+        sentence: `${label} would wait for money: it costs ${moneyText(decision.priceMinor, currency)}, ${moneyText(decision.missingMinor, currency)} missing; ends at ${isoTime(facts.expiresAt)}`,
       };
     case 'hold-charge':
       return {
@@ -194,7 +194,7 @@ function describe(
       return {
         ...base,
         amountMinor: 0n,
-        sentence: `${label} ended ${isoTime(facts.expiresAt)}: too long ago to be revived`,
+        sentence: `${label} would stay expired: it ended at ${isoTime(facts.expiresAt)}, too long ago to be revived`,
       };
     case 'nothing':
       return { ...base, amountMinor: 0n, sentence: `${label} is not due` };

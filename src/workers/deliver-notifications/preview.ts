@@ -61,10 +61,16 @@ function describeVerdict(
 ): { outcome: string; sentence: string } {
   switch (verdict.do) {
     case 'send':
-      return { outcome: 'send', sentence: subject };
+      return { outcome: 'send', sentence: `would be sent: ${subject}` };
     case 'wait':
-      return { outcome: 'wait', sentence: `until ${isoTime(verdict.until)}: ${subject}` };
+      return {
+        outcome: 'wait',
+        sentence: `would wait until ${isoTime(verdict.until)}: ${subject}`,
+      };
     case 'suppress':
-      return { outcome: 'suppress', sentence: `${verdict.reason}: ${subject}` };
+      return {
+        outcome: 'suppress',
+        sentence: `would be suppressed, ${verdict.reason}: ${subject}`,
+      };
   }
 }

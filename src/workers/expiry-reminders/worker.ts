@@ -152,28 +152,29 @@ function describe(facts: ReminderFacts, decision: EndDecision): SubscriptionPrev
   const label = `${facts.runningPlan} until ${isoTime(facts.expiresAt)}`;
   switch (decision.do) {
     case 'remind':
-      return { ...base, sentence: `${label}: ${decision.reminder.kind}` };
+      return { ...base, sentence: `${label}: would be notified by ${decision.reminder.kind}` };
     case 'tell-price': {
       const { priceMinor, newPriceMinor } = decision.change;
-      const change = `${moneyText(priceMinor, currency)} before, ${moneyText(newPriceMinor, currency)} next`;
+      const change = `would be notified of a price of ${moneyText(newPriceMinor, currency)}, ${moneyText(priceMinor, currency)} before`;
       return { ...base, amountMinor: newPriceMinor - priceMinor, sentence: `${label}: ${change}` };
     }
     case 'tell-withdrawn':
       return {
         ...base,
-        sentence: `${label}: ${facts.plan} ${facts.periodDays} d has no price any more`,
+        sentence: `${label}: would be notified that ${facts.plan} ${facts.periodDays} d has no price any more`,
       };
     case 'tell-renewal': {
       const charge = moneyText(decision.chargeMinor, currency);
       return {
         ...base,
         amountMinor: decision.chargeMinor,
-        sentence: `${label}: renews for ${charge}`,
+        sentence: `${label}: would be notified of a renewal for ${charge}`,
       };
     }
     case 'wait': {
-      const next = decision.nextAt === null ? 'no more' : `again ${isoTime(decision.nextAt)}`;
-      return { ...base, sentence: `${label}: nothing to say now, ${next}` };
+      const next =
+        decision.nextAt === null ? 'no later check' : `next check at ${isoTime(decision.nextAt)}`;
+      return { ...base, sentence: `${label}: no reminder due; ${next}` };
     }
     case 'nothing':
       return { ...base, sentence: `${label}: not due` };

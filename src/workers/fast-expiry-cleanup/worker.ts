@@ -144,15 +144,18 @@ function describe(
       return {
         ...base,
         amountMinor: chargeMinor,
-        sentence: `${label} renewed for ${moneyText(chargeMinor, currency)} until ${isoTime(decision.endsAt)}; ${left} left`,
+        sentence: `${label} would be renewed for ${moneyText(chargeMinor, currency)} until ${isoTime(decision.endsAt)}; ${left} left`,
       };
     }
     case 'end':
-      return { ...base, sentence: `${label} ended ${isoTime(facts.expiresAt)}: its access goes` };
+      return {
+        ...base,
+        sentence: `${label} would expire: it ended at ${isoTime(facts.expiresAt)}`,
+      };
     case 'hold':
       return {
         ...base,
-        sentence: `${label} is in quarantine: stays until ${isoTime(decision.until)}`,
+        sentence: `${label} would stay until ${isoTime(decision.until)}: it is in quarantine`,
       };
     case 'hold-charge':
       return {
@@ -163,12 +166,12 @@ function describe(
     case 'hold-end':
       return {
         ...base,
-        sentence: `${label} ended ${isoTime(facts.expiresAt)}: the guard holds this end; --confirm releases it`,
+        sentence: `${label} would expire: it ended at ${isoTime(facts.expiresAt)}, but the guard holds this end; --confirm releases it`,
       };
     case 'change-terms':
       return {
         ...base,
-        sentence: `${label}: the terms of the period that has begun come into force`,
+        sentence: `${label} would change: the terms of the period that has begun come into force`,
       };
     case 'nothing':
       return { ...base, sentence: `${label} has not ended` };

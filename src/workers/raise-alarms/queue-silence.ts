@@ -41,12 +41,9 @@ export class SilenceDetector {
       const runs = byWorker.get(name)?.runs ?? 0n;
       const silentMs = this.#unchangedMs(name, runs, elapsedMs);
       if (silentMs < Math.max(3 * everyMs, silentMinMs)) return [];
-      const every = formatDuration(everyMs);
+      const every = formatSilence(everyMs);
       return [
-        toAlarm(
-          name,
-          `No run has begun for ${formatDuration(silentMs)}; it is due every ${every}.`,
-        ),
+        toAlarm(name, `No run has begun for ${formatSilence(silentMs)}; it is due every ${every}.`),
       ];
     });
   }
@@ -65,5 +62,5 @@ const toAlarm = (worker: string, error: string): Alarm => ({
   params: { worker, failures: 0, error },
 });
 
-const formatDuration = (ms: number): string =>
+const formatSilence = (ms: number): string =>
   ms < 2 * minuteMs ? `${Math.round(ms / secondMs)} s` : `${Math.round(ms / minuteMs)} min`;

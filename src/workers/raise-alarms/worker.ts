@@ -97,11 +97,11 @@ async function preview(
   );
   for (const alarm of problems) {
     const values = Object.entries(alarm.params).map(([key, value]) => `${key} ${value}`);
-    const sentence = `${alarm.kind}: ${values.join(', ')}`;
+    const sentence = `would raise ${alarm.kind}: ${values.join(', ')}`;
     report({ subject: toAlarmSubject(alarm), outcome: 'alarm', sentence });
   }
   for (const { kind, subject } of resolved) {
-    report({ subject, outcome: 'over', sentence: `${kind} is over` });
+    report({ subject, outcome: 'over', sentence: `would clear ${kind}` });
   }
 }
 

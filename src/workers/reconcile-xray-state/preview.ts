@@ -83,7 +83,7 @@ export function describeDrift(drift: Drift): string {
     case 'unwanted':
       return `${owner}: may not connect here, but is there${marked}`;
     case 'different':
-      return `${owner}: is there with another UUID or flow${marked}`;
+      return `${owner}: is on the node with another UUID or flow${marked}`;
     case 'unknown':
       return `${drift.name}: has our name, but is not in the database${confirmed}`;
     case 'conflict':

@@ -72,10 +72,11 @@ function describe(facts: TrialReminderFacts, decision: TrialDecision): Subscript
   const label = `trial of ${plan} until ${isoTime(facts.expiresAt)}`;
   switch (decision.do) {
     case 'remind':
-      return { ...base, sentence: `${label}: ${decision.reminder.kind}` };
+      return { ...base, sentence: `${label}: would be notified by ${decision.reminder.kind}` };
     case 'wait': {
-      const next = decision.nextAt === null ? 'no more' : `again ${isoTime(decision.nextAt)}`;
-      return { ...base, sentence: `${label}: nothing to say now, ${next}` };
+      const next =
+        decision.nextAt === null ? 'no later check' : `next check at ${isoTime(decision.nextAt)}`;
+      return { ...base, sentence: `${label}: no reminder due; ${next}` };
     }
     case 'nothing':
       return { ...base, sentence: `${label}: not due` };

@@ -40,7 +40,7 @@ export function connectNode(address: NodeAddress): NodeApi {
   const requireResponse = async (call: UnaryCall, options: CallOptions = {}) => {
     const response = await sendCall(connections, call, options);
     if ('bytes' in response) return response;
-    throw new Error(`${call.path}: an answer that nobody expects`);
+    throw new Error(`${call.path}: an unexpected answer`);
   };
   const readBytes = async (call: UnaryCall, options?: CallOptions): Promise<Buffer> =>
     (await requireResponse(call, options)).bytes;

@@ -29,8 +29,8 @@ test('start says when it is ready: its workers and the database, and no password
 });
 
 test.each([
-  ['worker,boss', /--role: "boss" is none of all, worker, api/],
-  ['boss', /--role: "boss" is none of all, worker, api/],
+  ['worker,boss', /--role: "boss" is not a role; available: all, worker, api all, worker, api/],
+  ['boss', /--role: "boss" is not a role; available: all, worker, api all, worker, api/],
 ])('start refuses the role %s in one sentence', async (role, sentence) => {
   const { code, out, err } = await runToExit(['start', '--role', role], {
     url: 'postgres://nowhere/x',
@@ -70,7 +70,7 @@ test('start refuses a second bot and names the bot of the database', async () =>
 test('start without a database says what to set', async () => {
   const { code, err } = await runToExit(['start'], { url: '' });
   expect(code).toBe(2);
-  expect(err).toMatch(/database: is not set; "embedded" or a URL is needed/);
+  expect(err).toMatch(/database: is not set; expected "embedded" or a URL/);
 });
 
 test('start refuses an empty database and says what to run', async () => {

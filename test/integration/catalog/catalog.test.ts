@@ -88,7 +88,7 @@ test('a plan that is no longer listed is retired: who has it is renewed, nobody 
     'plans: { plus: { title: Plus, groups: [all], prices: { RUB: { 30: 299 } } } }',
   );
   expect(await apply(books, other)).toContain(
-    '- plan basic: retired (who has it keeps it, nobody new can buy it)',
+    '- plan basic: retired (its customers keep it and are renewed; it cannot be bought)',
   );
   await books.setClock('2026-11-30T22:00:00Z');
   await runWorker(books, 'auto-renewal');
@@ -185,12 +185,12 @@ test('a node at the address of another one of the books is refused, and said wha
   await expect(asked(one.replace('nl-1', 'nl-2'))).rejects.toMatchObject({
     code: 'double_node',
     message: expect.stringMatching(
-      /the api "127.0.0.1:1" of node "nl-2" is that of node "nl-1" in the books; "perennial node remove nl-1"/,
+      /the api "127.0.0.1:1" of node "nl-2" is that of node "nl-1" in the database; .*"perennial node remove nl-1"/,
     ),
   });
   const moved = `${one.replace('127.0.0.1:1', '127.0.0.1:2')}
   - { id: nl-2, api: "127.0.0.1:1", groups: [all], inbounds: [vless], link: { host: b, port: 1 } }`;
-  await expect(asked(moved)).rejects.toThrow(/give that one its new address first/);
+  await expect(asked(moved)).rejects.toThrow(/apply the new address of "nl-\d" first/);
 });
 
 test('a link that no customer could use is refused, and TLS files are kept from where the file is', async () => {
@@ -227,7 +227,7 @@ nodes:
     (error: Error) => error.message.replaceAll(`${folder}/`, ''),
   );
   expect(String(refused).split('\n')).toEqual([
-    'shop.yaml: line 1: trial.plan: there is no plan "gone"; there is basic',
+    'shop.yaml: line 1: trial.plan: "gone" is not a plan; available: basic',
     expect.stringMatching(/^shop\.yaml: line 2: renewal\.window: "20d" is longer than half/),
     expect.stringMatching(/^shop\.yaml: line 4: nodes: the api "127\.0\.0\.1:1" of node "nl-2"/),
     expect.stringMatching(/^shop\.yaml: line 5: node nl-3: link\.pbk: is missing/),

@@ -206,6 +206,6 @@ test('keep-node has no runs, and says how nodes are kept', async () => {
   const command = buildRunCommand(() => Promise.reject(new Error('not opened'))).exitOverride();
   await expect(command.parseAsync(['keep-node'], { from: 'user' })).rejects.toMatchObject({
     code: 'no_runs',
-    message: expect.stringMatching(/for as long as "perennial start" lives/),
+    message: expect.stringMatching(/"perennial start" keeps nodes/),
   });
 });

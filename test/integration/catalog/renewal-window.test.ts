@@ -43,7 +43,7 @@ async function createEmptyDatabase(): Promise<TestDatabase> {
 
 const tooLong = (found: string, days: number, most: string) => ({
   code: 'window_too_long',
-  message: `perennial.yaml: renewal.window: "${found}" is longer than half of the shortest period on sale (${days} days); expected at most ${most}`,
+  message: `perennial.yaml: renewal.window: "${found}" is longer than half of the shortest period on sale (${days} day${days === 1 ? '' : 's'}); expected at most ${most}`,
 });
 
 test.each([

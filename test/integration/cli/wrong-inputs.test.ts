@@ -90,22 +90,22 @@ const whole = (min: number, max: number): Kind => ({
   wrong: [...noNumbers, ...(min > 0 ? ['0', String(min - 1)] : []), String(max + 1)],
   allowed: new RegExp(`a whole number from ${min} to ${max}`),
 });
-const noWorker = /^perennial: run: there is no worker ".+"; there is auto-renewal/;
+const noWorker = /^perennial: worker: ".+" is not a worker; available: auto-renewal/;
 const anyText: Kind = { right: 'x', wrong: [], allowed: /./ };
 const telegramId: Kind = {
   right: '7',
   wrong: [...noNumbers, '0', '07', ['8', 1, /there is no customer 8/]],
-  allowed: /not a Telegram id; a whole number as 123456789 is/,
+  allowed: /not a Telegram id; expected a whole number like 123456789/,
 };
 const rowId: Kind = {
   right: '1',
   wrong: [...noNumbers, '0', '01'],
-  allowed: /not an id; a whole number as "customer show" prints is/,
+  allowed: /not an id; expected a whole number like 17, see "perennial customer show"/,
 };
 const amount: Kind = {
   right: '5',
   wrong: ['x', '1,5', '1e3', '0x10', 'NaN', 'Infinity', '+5', '.5', '1.234', long],
-  allowed: /149\.50 is|decimals; RUB has 2|too large/,
+  allowed: /like 149 or 149\.50|decimals; RUB has 2|too large/,
 };
 const instant: Kind = {
   right: '2026-12-01T00:00:00Z',
@@ -127,7 +127,11 @@ const noEffect = [
   2,
   /--now: has no effect on "[a-z ]+"; remove it/,
 ] as const;
-const onOff: Kind = { right: 'on', wrong: ['yes', 'ON', '1', 'true'], allowed: /on nor off/ };
+const onOff: Kind = {
+  right: 'on',
+  wrong: ['yes', 'ON', '1', 'true'],
+  allowed: /expected on or off/,
+};
 const currency: Kind = {
   right: 'RUB',
   wrong: ['rub', 'RU', 'ZZZ', 'rubles', '643'],
@@ -140,7 +144,7 @@ const duration: Kind = {
 };
 const plan: Kind = {
   right: 'basic',
-  wrong: [['gold', 1, /no plan "gold".*(there is basic|"perennial plan list")/]],
+  wrong: [['gold', 1, /"gold" is not a plan.*(available: basic|"perennial plan list")/]],
   allowed: /./,
 };
 const node: Kind = { right: 'nl-1', wrong: ['nl-9', 'NL-1'], allowed: /available: nl-1/ };
@@ -152,7 +156,7 @@ const unwritable = ['/nowhere/x.csv', 2, /\/nowhere\/x\.csv: can't be written/] 
 const locale: Kind = {
   right: 'ru',
   wrong: ['english!', '1', '-'],
-  allowed: /a code like en or ru|in en, ru/,
+  allowed: /a code like en or ru|available: en, ru/,
 };
 const timeZone: Kind = {
   right: 'Europe/Moscow',
@@ -172,8 +176,16 @@ const kinds: Readonly<Record<string, Kind>> = {
   AMOUNT: amount,
   PLAN: plan,
   'apply FILE': file(unreadable, ['.', 2, /: can't be read/]),
-  'import FILE': file(unreadable, ['x', 2, /x: ends neither .* --format csv or --format jsonl/]),
-  'export FILE': file(unwritable, ['x', 2, /x: ends neither .* --format csv or --format jsonl/]),
+  'import FILE': file(unreadable, [
+    'x',
+    2,
+    /x: is not a name with a known ending; .* --format csv or --format jsonl/,
+  ]),
+  'export FILE': file(unwritable, [
+    'x',
+    2,
+    /x: is not a name with a known ending; .* --format csv or --format jsonl/,
+  ]),
   'backup FILE': file(unwritable, ['.', 2, /\.: can't be written/]),
   'restore FILE': file(unreadable, ['.', 2, /\.: can't be read/]),
   NAME: { ...anyText, wrong: ['a  b', ' a', 'é​x', 'x'.repeat(65)], allowed: /1 to 64 printable/ },
@@ -188,7 +200,7 @@ const kinds: Readonly<Record<string, Kind>> = {
     wrong: [...rowId.wrong, ['99', 1, /no notice 99; "perennial notice list"/]],
   },
   'token revoke ID': { right: 'x', wrong: [], allowed: /./ },
-  KIND: choice('receipt', /there is receipt, low_balance/),
+  KIND: choice('receipt', /available: receipt, low_balance/),
   worker: {
     ...anyText,
     wrong: ['gone', 'AUTO-RENEWAL', '1'].map((value) => [value, 2, noWorker] as const),
@@ -237,11 +249,11 @@ const kinds: Readonly<Record<string, Kind>> = {
   '--amount': amount,
   '--if-price': amount,
   '--if-expires-at': instant,
-  '--refund': choice('unused', /whole nor unused/),
+  '--refund': choice('unused', /expected whole or unused/),
   '--state': choice('sent', /pending, sending, sent, uncertain, suppressed, failed/),
-  '--kind': choice('receipt', /there is receipt, low_balance/),
+  '--kind': choice('receipt', /available: receipt, low_balance/),
   '--before': rowId,
-  '--forget': { right: 'log', wrong: [['gone', 1, /no courier "gone"/]], allowed: /./ },
+  '--forget': { right: 'log', wrong: [['gone', 1, /"gone" is not a courier/]], allowed: /./ },
   '--scope': choice('read', /read, sell, admin, metrics/),
   '--expires': duration,
 };
@@ -304,20 +316,24 @@ function casesOf({ path, command }: Leaf): Case[] {
   const right = rightLines[path] as Line;
   const words = wordsOf(path, right);
   const cases: Case[] = [
-    { words: [...words, '--jsno'], code: 2, answer: ["unknown option '--jsno'"] },
-    { words: [...words, '-x'], code: 2, answer: ["unknown option '-x'"] },
+    {
+      words: [...words, '--jsno'],
+      code: 2,
+      answer: ['"--jsno" is not an option of "perennial ', 'expected --json'],
+    },
+    { words: [...words, '-x'], code: 2, answer: ['"-x" is not an option'] },
   ];
   const { registeredArguments: places } = command;
   if (!places.some(({ variadic }) => variadic)) {
     const full = places.map((_, at) => right.args[at] ?? 'x');
     const words = wordsOf(path, { ...right, args: [...full, 'more'] });
-    cases.push({ words, code: 2, answer: ['too many arguments'] });
+    cases.push({ words, code: 2, answer: ['arguments are too many; expected'] });
   }
   places.forEach((argument, at) => {
     const place = argument.name();
     if (argument.required) {
       const words = wordsOf(path, { ...right, args: right.args.slice(0, at) });
-      cases.push({ words, code: 2, answer: [`missing required argument '${place}'`] });
+      cases.push({ words, code: 2, answer: [`${place}: is missing; expected a value`] });
     }
     cases.push(
       ...valueCases(path, place, (value) => ({ ...right, args: right.args.with(at, value) })),
@@ -330,13 +346,13 @@ function casesOf({ path, command }: Leaf): Case[] {
       cases.push({
         words: wordsOf(path, rest),
         code: 2,
-        answer: [`required option '${option.flags}' not specified`],
+        answer: [`${option.flags}: is missing; it is required`],
       });
     }
     cases.push({
       words: [...wordsOf(path, rest), place],
       code: 2,
-      answer: [`option '${option.flags}' argument missing`],
+      answer: [`${option.flags}: has no value; expected a value`],
     });
     cases.push(
       ...valueCases(path, place, (value) => ({
@@ -356,7 +372,7 @@ function casesOf({ path, command }: Leaf): Case[] {
 }
 
 let folder: string;
-let books: TestDatabase;
+let database: TestDatabase;
 const home = process.cwd();
 
 beforeAll(async () => {
@@ -366,10 +382,10 @@ beforeAll(async () => {
   vi.stubEnv('PERENNIAL_DATA_DIR', join(folder, 'data'));
   vi.stubEnv('PERENNIAL_CONFIG', undefined);
   vi.stubEnv('DATABASE_URL', undefined);
-  books = await createDatabase({ now: '2026-11-24T09:00:00Z' });
+  database = await createDatabase({ now: '2026-11-24T09:00:00Z' });
   writeFileSync(
     'perennial.yaml',
-    `database: ${books.url}
+    `database: ${database.url}
 plans:
   basic: { title: Basic, groups: [all], prices: { RUB: { 30: 149, 90: 399 } } }
 nodes:
@@ -396,13 +412,13 @@ afterAll(async () => {
   process.chdir(home);
   vi.unstubAllEnvs();
   rmSync(folder, { recursive: true, force: true });
-  await books?.close();
+  await database?.close();
 });
 
 /** The faults of an answer; none: it is right. */
 function faultsOf({ code, out, err }: Outcome, wanted: Case): string[] {
   const [first = '', ...more] = err.trim().split('\n');
-  const hints = more.filter((hint) => !/^\((Did you mean |--help shows )/.test(hint));
+  const hints = more.filter((hint) => !/^See "perennial .*--help"\.$/.test(hint));
   return [
     ...(code === wanted.code ? [] : [`exit code ${code}, not ${wanted.code}`]),
     ...(out === '' ? [] : ['output']),
@@ -427,7 +443,7 @@ test('every command has a right line, and every value has a kind', () => {
 test.each(leaves.map(({ path, command }) => ({ path, command })))(
   'wrong inputs of "$path" are refused in one sentence and change nothing',
   async (leaf) => {
-    const before = await readAllTables(books.url);
+    const before = await readAllTables(database.url);
     const faults: string[] = [];
     for (const each of casesOf(leaf)) {
       const outcome = await runWords(each.words);
@@ -436,7 +452,7 @@ test.each(leaves.map(({ path, command }) => ({ path, command })))(
       }
     }
     expect(faults).toEqual([]);
-    expect(await readAllTables(books.url)).toEqual(before);
+    expect(await readAllTables(database.url)).toEqual(before);
   },
   60_000,
 );
@@ -449,16 +465,20 @@ test.each(['', ...groups])(
     const outcome = await runWords([...(group === '' ? [] : [group]), `${name}x`]);
     expect(outcome).toMatchObject({ code: 2, out: '' });
     expect(outcome.err).toBe(
-      `perennial: unknown command '${name}x'\n(Did you mean ${name}?)\n(--help shows what there is)\n`,
+      `perennial: "${name}x" is not a command of "perennial${group === '' ? '' : ` ${group}`}"; expected ${name}\nSee "perennial ${group === '' ? '' : `${group} `}--help".\n`,
     );
   },
 );
 
 test.each([
-  ['customer show 7 --rows x --json', 'bad_argument', '--rows: "x" is not a whole number'],
-  ['customer show 7 --jsno --json', 'unknown_option', "unknown option '--jsno'"],
-  ['customer grant 7 --json', 'missing_mandatory_option_value', "required option '--days <N>'"],
-  ['plan lst --json', 'unknown_command', "unknown command 'lst'"],
+  ['customer show 7 --rows x --json', 'bad_argument', '--rows: "x" is not a valid number'],
+  ['customer show 7 --jsno --json', 'unknown_option', '"--jsno" is not an option'],
+  ['customer grant 7 --json', 'missing_mandatory_option_value', '--days <N>: is missing'],
+  [
+    'plan lst --json',
+    'unknown_command',
+    '"lst" is not a command of "perennial plan"; expected list',
+  ],
 ])('`%s` prints the fault as JSON', async (words, code, sentence) => {
   const outcome = await runLine(words);
   expect(outcome).toMatchObject({ code: 2, out: '' });

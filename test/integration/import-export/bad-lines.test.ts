@@ -68,10 +68,10 @@ const at = (
   reason,
 });
 
-const timeReason = 'is not a time; ISO 8601 with an offset is, as 2026-11-24T09:00:00Z';
+const timeReason = 'is not a time; expected ISO 8601 with an offset, like 2026-11-24T09:00:00Z';
 const spreadsheetDate =
-  'is a date as a spreadsheet writes it; expected ISO 8601 with an offset, as 2026-11-24T09:00:00Z';
-const flagReason = 'is neither true nor false';
+  'is a date in the format of a spreadsheet; expected ISO 8601 with an offset, like 2026-11-24T09:00:00Z';
+const flagReason = 'is not a switch; expected true or false';
 
 describe('a value that a column does not allow is told with its line, column, value and reason', () => {
   test.each([
@@ -80,23 +80,23 @@ describe('a value that a column does not allow is told with its line, column, va
     ['telegram_id', '-5', 'is not a Telegram id'],
     ['telegram_id', '9007199254740992', 'is not a Telegram id'],
     ['telegram_id', '@anna', 'is not a Telegram id'],
-    ['locale', 'Russian', 'is not a language tag; ru or pt-BR is'],
-    ['time_zone', 'Moscow', 'is not a time zone; Europe/Moscow is'],
-    ['time_zone', '+03:00', 'is not a time zone; Europe/Moscow is'],
-    ['currency', 'RUR', 'is not a currency; an ISO 4217 code as RUB or USD, or XTR, is'],
+    ['locale', 'Russian', 'is not a language tag; expected one like ru or pt-BR'],
+    ['time_zone', 'Moscow', 'is not a time zone; expected a name like Europe/Moscow'],
+    ['time_zone', '+03:00', 'is not a time zone; expected a name like Europe/Moscow'],
+    ['currency', 'RUR', 'is not a currency; expected an ISO 4217 code like RUB or USD, or XTR'],
     ['balance', '-0.01', 'is negative'],
     ['balance', '149.505', 'is too many decimals; RUB has 2'],
-    ['balance', '1e3', 'is not an amount; 149 or 149.50 is'],
-    ['balance', '1 000', 'is not an amount; 149 or 149.50 is'],
+    ['balance', '1e3', 'is not an amount; expected one like 149 or 149.50'],
+    ['balance', '1 000', 'is not an amount; expected one like 149 or 149.50'],
     ['vip', 'yes', flagReason],
     ['discount_percent', '101', 'is not a whole number from 0 to 100'],
     ['discount_percent', '5%', 'is not a whole number from 0 to 100'],
     ['trial_used', 'maybe', flagReason],
     ['sub_token', 'short', 'is not 16 to 128 letters, digits, -, _, . and ~'],
-    ['kind', 'premium', 'is neither paid nor trial'],
-    ['plan', 'gold', 'is not a plan; there is basic, plus'],
+    ['kind', 'premium', 'is not a kind; expected paid or trial'],
+    ['plan', 'gold', 'is not a plan; available: basic, plus'],
     ['plan', '', 'must not be empty'],
-    ['period_days', '31', 'basic has no price for it in RUB; there is 30, 90, 180, 365'],
+    ['period_days', '31', 'basic has no price for it in RUB; available: 30, 90, 180, 365'],
     ['period_days', '0', 'is not a whole number from 1 to 3660'],
     ['expires_at', '', 'must not be empty'],
     ['expires_at', '01.12.2026', spreadsheetDate],
@@ -125,14 +125,14 @@ describe('a value that a column does not allow is told with its line, column, va
       { currency: 'EUR' },
       'plan',
       'basic',
-      'has no price in EUR; there is RUB, USD, XTR',
+      'has no price in EUR; available: RUB, USD, XTR',
     ],
     [
       'a period without a price in the currency',
       { currency: 'USD', period_days: '90' },
       'period_days',
       '90',
-      'basic has no price for it in USD; there is 30',
+      'basic has no price for it in USD; available: 30',
     ],
     [
       'a trial that was not used',
@@ -176,7 +176,7 @@ describe('what is wrong with lines together names the other line', () => {
     ['sub_token', '', '', 'token-of-100-long-enough'],
   ])('customer columns that disagree: %s', async (column, value, shown, first) => {
     const text = file(row(), row(other), row({ ...again, [column]: value }));
-    const reason = `disagrees with line 2 of this customer, which says "${first}"`;
+    const reason = `disagrees with line 2 of this customer, which has "${first}"`;
     expect(await importProblems(text)).toEqual([at(4, column, shown, reason)]);
   });
 
@@ -197,7 +197,7 @@ describe('what is wrong with lines together names the other line', () => {
       row(other),
       row({ telegram_id: '999', sub_token: 'token-that-is-taken', uuid: takenUuid }),
     );
-    const reason = 'is in the books already';
+    const reason = 'is in the database already';
     expect(await importProblems(text)).toEqual([
       at(3, 'sub_token', 'token-that-is-taken', reason),
       at(3, 'telegram_id', '999', reason),
@@ -253,7 +253,7 @@ describe('what is wrong with the file', () => {
       row({ vip: '"x"' }),
     ).replaceAll(/(?<!\r)\n/g, '\r\n');
     expect(await importProblems(text)).toEqual([
-      at(2, 'locale', 'en\n\nen', 'is not a language tag; ru or pt-BR is'),
+      at(2, 'locale', 'en\n\nen', 'is not a language tag; expected one like ru or pt-BR'),
       at(6, 'vip', 'x', flagReason),
     ]);
   });
@@ -284,7 +284,12 @@ describe('what is wrong with the file', () => {
       at(2, null, '[1]', 'is not a JSON object'),
       at(3, null, '{"telegram_id"', 'is not a JSON object'),
       at(4, 'name', '"A"', 'is not a column; see docs/import.md'),
-      at(5, 'telegram_id', '[1]', 'is neither text, number, true, false nor null'),
+      at(
+        5,
+        'telegram_id',
+        '[1]',
+        'is not a plain value; expected a text, a number, true, false or null',
+      ),
       at(6, 'telegram_id', '', 'must not be empty'),
     ]);
   });

@@ -29,7 +29,7 @@ test('two UUIDs that VLESS takes for one are refused, in the file and against th
     outcome: 'refused',
     problems: [
       { line: 3, column: 'uuid', value: toNearUuid(second), reason: `is that of line 2 ${unread}` },
-      { line: 4, column: 'uuid', value: toNearUuid(first), reason: `is in the books ${unread}` },
+      { line: 4, column: 'uuid', value: toNearUuid(first), reason: `is in the database ${unread}` },
     ],
   });
 });

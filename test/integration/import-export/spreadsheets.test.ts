@@ -83,10 +83,14 @@ describe('a value that a spreadsheet has changed is reported with its reason', (
   test.each([
     ['7;149,50;paid;basic;2026-12-01T12:00:00Z', 'balance', /decimal comma; expected a point/],
     ['7;1 149,50;paid;basic;2026-12-01T12:00:00Z', 'balance', /decimal comma/],
-    ['7;0;paid;basic;24.11.2026 9:00', 'expires_at', /a date as a spreadsheet writes it; expected/],
-    ['7;0;paid;basic;11/24/26', 'expires_at', /a date as a spreadsheet writes it/],
-    ['7;0;paid;basic;2026-11-24', 'expires_at', /a date as a spreadsheet writes it/],
-    ['7;0;paid;basic;46350,375', 'expires_at', /a date as a spreadsheet writes it/],
+    [
+      '7;0;paid;basic;24.11.2026 9:00',
+      'expires_at',
+      /a date in the format of a spreadsheet; expected/,
+    ],
+    ['7;0;paid;basic;11/24/26', 'expires_at', /a date in the format of a spreadsheet/],
+    ['7;0;paid;basic;2026-11-24', 'expires_at', /a date in the format of a spreadsheet/],
+    ['7;0;paid;basic;46350,375', 'expires_at', /a date in the format of a spreadsheet/],
     ['1,23457E+11;0;paid;basic;2026-12-01T12:00:00Z', 'telegram_id', /rounded by a spreadsheet/],
   ])('%s', async (line, column, reason) => {
     const problems = toProblemTexts(await checkText(`${header}\n${line}\n`));

@@ -10,6 +10,7 @@ import type { Config } from '../../../config/config.ts';
 import { readClock } from '../../../db/clock.ts';
 import { type Db, inTransaction, type Tx } from '../../../db/connect.ts';
 import { readTrustedTime } from '../../../db/trusted-time.ts';
+import { formatCount } from '../../../kernel/count.ts';
 import { UsageFault } from '../../../kernel/faults.ts';
 import { runPriceReviews } from '../../../subscription/store/price-reviews.ts';
 import { createWholeParser, listed } from '../../arguments.ts';
@@ -34,7 +35,7 @@ import { InterruptedFault } from '../../shutdown.ts';
 interface Options extends CommonOptions {
   readonly yes?: boolean;
   readonly dryRun?: boolean;
-  /** What the file no longer lists goes, also where subscriptions have it. */
+  /** Withdraw plans and prices that the file lacks, also if subscriptions use them. */
   readonly retire?: boolean;
   readonly moved?: readonly string[];
   readonly keep?: readonly string[];
@@ -42,25 +43,29 @@ interface Options extends CommonOptions {
   readonly confirmRemovals?: number;
 }
 
-/** `perennial apply FILE`: plans, prices, rules and nodes of the file; the difference first. */
+/** `perennial apply FILE`: changes plans, prices, settings and nodes to those of the file. */
 export function buildApplyCommand(open: DatabaseOpener): Command {
   return buildCommand(
     'apply <FILE>',
-    'make plans, prices, rules and nodes as in FILE; shows the difference first',
+    'change plans, prices, settings and nodes to those of FILE; show the difference first',
   )
-    .option('--yes', 'do it without asking')
-    .option('--dry-run', 'show the difference, change nothing')
-    .option('--retire', 'take plans and prices out of sale that subscriptions have')
-    .option('--moved <ID>', 'this node has another address, and what was there is gone', listed)
-    .option('--keep <ID>', 'this node, which is being emptied, is kept', listed)
+    .option('--yes', 'make the changes without a question [ask]')
+    .option('--dry-run', 'show the changes that would be made; change nothing [ask]')
+    .option('--retire', 'withdraw also plans and prices that running subscriptions use [refused]')
+    .option(
+      '--moved <ID>',
+      'accept another address of this node; the old server is off [refused]',
+      listed,
+    )
+    .option('--keep <ID>', 'keep this draining node, and fill it again [refused]', listed)
     .option(
       '--confirm-removals <N>',
-      'confirm that N running subscriptions lose access; needed for more than max(20, 10%)',
+      'confirm that N running subscriptions lose access; required above max(20, 10%) [not confirmed]',
       createWholeParser(0, Number.MAX_SAFE_INTEGER),
     )
-    .addHelpText('after', '\n--moved and --keep may be given several times.')
+    .addHelpText('after', '\nRepeat --moved and --keep for several nodes.')
     .action(async (file: string, options: Options) => {
-      // Where the books are is the process's configuration, which the file may be itself.
+      // The database is that of --config. Without --config it is that of FILE.
       const fileConfig = readConfiguration({ config: file });
       const warnings = options.json ? process.stderr : process.stdout;
       for (const exposed of fileConfig.exposed ?? []) warnings.write(`warning: ${exposed}\n`);
@@ -90,7 +95,11 @@ async function applyFile(
     process.stdout.write(formatChange(preview));
   }
   if (preview.steps.length === 0) {
-    printResult(options, report(preview, 0), () => 'nothing to do: the books are as the file says');
+    printResult(
+      options,
+      report(preview, 0),
+      () => 'nothing to do: the database is equal to the file',
+    );
     return;
   }
   const requireFlags = async (connection: Db | Tx, { steps }: CatalogChange) => {
@@ -105,13 +114,17 @@ async function applyFile(
     options.dryRun === true ||
     (options.yes !== true && !(await askConfirmation(options, signal)))
   ) {
-    printResult(options, report(preview, 0), () => 'nothing was changed');
+    printResult(options, report(preview, 0), () =>
+      options.dryRun === true
+        ? `dry run: nothing was changed; ${formatCount(preview.steps.length, 'change')} would be made`
+        : 'nothing was changed',
+    );
     return;
   }
   const applied = await inTransaction(db, async (tx) => {
-    // Changes of plans and nodes wait here, so this one counts what it changes.
+    // Other changes of plans and nodes wait here, so the count below is exact.
     await lockMarkingJobs(tx);
-    // What another replica's apply did meanwhile is not done twice.
+    // Reads again: another `apply` may have made these changes meanwhile.
     const change = await readCatalogChange(tx, fileConfig, await readTrustedTime(tx));
     await requireFlags(tx, change);
     requireConfirmed(change);
@@ -122,23 +135,23 @@ async function applyFile(
   const reviewed = await runPriceReviews(db, { isOver: () => signal.aborted });
   const count = applied.steps.length;
   printResult(options, { ...report(applied, count), marked, reviewed }, () => {
-    const summary = `${count} ${count === 1 ? 'change' : 'changes'} made`;
-    return marked === 0 ? summary : `${summary}; marked for the keepers of nodes: ${marked}`;
+    const summary = `${formatCount(count, 'change')} made`;
+    return marked === 0
+      ? summary
+      : `${summary}; ${formatCount(marked, 'mark')} for the keepers of nodes`;
   });
 }
 
-/** An option that may be given several times. */
-
-/** Who may connect where is different now. What is broken off here, the service finishes. */
+/** Marks the changed access. The service continues if the command is interrupted. */
 async function markAll(db: Db, changes: number, signal: AbortSignal): Promise<number> {
   const progress = new ProgressLine();
   try {
     return await runMarkingJobs(db, (marked) => {
-      progress.show(() => `${marked} marked for the keepers of nodes`);
+      progress.show(() => `${formatCount(marked, 'mark')} for the keepers of nodes`);
       if (!signal.aborted) return;
       throw new InterruptedFault(
         signal,
-        `all ${changes} changes were made; the service continues to mark the nodes, as does "perennial apply"`,
+        `${formatCount(changes, 'change')} made; the service or the next "perennial apply" continues to mark the nodes`,
       );
     });
   } finally {
@@ -146,10 +159,13 @@ async function markAll(db: Db, changes: number, signal: AbortSignal): Promise<nu
   }
 }
 
-/** Asks on the terminal. Ctrl-C there is a key, so it is turned into the signal. */
+/** Asks on the terminal. Readline receives Ctrl-C as a key, so it is sent on as SIGINT. */
 async function askConfirmation(options: Options, signal: AbortSignal): Promise<boolean> {
   if (options.json || !process.stdin.isTTY) {
-    throw new UsageFault('not_confirmed', 'apply: nobody to ask here; --yes makes these changes');
+    throw new UsageFault(
+      'not_confirmed',
+      'apply: not a terminal; pass --yes to make these changes',
+    );
   }
   const terminal = createInterface({ input: process.stdin, output: process.stdout });
   terminal.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
@@ -162,7 +178,7 @@ async function askConfirmation(options: Options, signal: AbortSignal): Promise<b
   } catch (error) {
     process.stdout.write('\n');
     if (signal.aborted) throw new InterruptedFault(signal, 'nothing was changed', error);
-    // Ctrl-D: an end of the input is not a consent.
+    // Ctrl-D: the end of the input is no consent.
     if (closed.signal.aborted) return false;
     throw error;
   } finally {

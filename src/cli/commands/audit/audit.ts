@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { type AuditReport, runAudit, toAuditJson } from '../../../audit/audit.ts';
 import { longLimits, openDatabase, openPool } from '../../../db/connect.ts';
+import { formatCount } from '../../../kernel/count.ts';
 import { unreachable } from '../../../kernel/faults.ts';
 import {
   buildCommand,
@@ -21,14 +22,16 @@ interface Options extends CommonOptions {
   readonly nodes?: boolean;
 }
 
-/** `perennial audit`: proves that the books are right, or names what isn't; then exit code 1. */
+/** `perennial audit`: checks the promises. The exit code is 1 if a check finds a violation. */
 export function buildAuditCommand(open: DatabaseOpener): Command {
-  return buildCommand('audit', 'check every promise on the live books; changes nothing')
+  return buildCommand('audit', 'check every promise on the live database; change nothing')
     .addOption(
-      new Option('--format <FORMAT>', 'how to print the report').choices(formats).default('text'),
+      new Option('--format <FORMAT>', 'print the report in this format')
+        .choices(formats)
+        .default('text'),
     )
-    .option('--nodes', 'ask each node as well what it really holds')
-    .addHelpText('after', '\nExit code 1 if anything is wrong. What is checked: docs/audit.md')
+    .option('--nodes', 'compare also each node with the database [the database only]')
+    .addHelpText('after', '\nExit code 1 if a check finds a violation. Checks: docs/audit.md')
     .action(async (options: Options) => {
       const report = await withDatabase(open, options, ({ url }, signal) =>
         auditDatabase(url, options.nodes ?? false, signal),
@@ -39,7 +42,7 @@ export function buildAuditCommand(open: DatabaseOpener): Command {
     });
 }
 
-/** On a connection of its own, and one to end it with: at once when it is told to. */
+/** Uses one connection, and a second one that cancels the running statement. */
 async function auditDatabase(
   url: string,
   withNodes: boolean,
@@ -53,7 +56,8 @@ async function auditDatabase(
       onCheck: ({ title }, at, of) => progress.show(() => `checking ${at + 1} of ${of}: ${title}`),
     });
     if (!withNodes) return report;
-    const onUsers = (users: number) => progress.show(() => `${users} users of a node read`);
+    const onUsers = (users: number) =>
+      progress.show(() => `${formatCount(users, 'user')} of a node read`);
     return await auditNodes(report, { db, url, signal, onUsers });
   } finally {
     progress.end();

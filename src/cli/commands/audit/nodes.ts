@@ -15,44 +15,45 @@ import type { VerifiedDrift } from '../../../workers/reconcile-xray-state/verifi
 import { readVerifiedDrift } from '../../../workers/reconcile-xray-state/verified-drift.ts';
 import { connectNode } from '../../../xray/grpc/client.ts';
 
-// `perennial audit --nodes`: what each node really holds, against the books, by the comparison that
-// reconciliation makes too. Changes nothing, marks nothing. A node that can't be asked proves
-// nothing, so it is a finding of its own.
+// `perennial audit --nodes`: compares the users of each node with the database.
+//
+// It uses the comparison of reconcile-xray-state, and changes and marks nothing. A node that cannot
+// be compared proves nothing, so it is a violation.
 
 interface NodeCheck {
   readonly id: string;
   readonly promise: number;
   readonly title: string;
-  /** undefined: the node could not be asked. */
+  /** undefined: the check that the node could be compared. */
   readonly kinds?: readonly DriftKind[];
 }
 
 const nodeChecks: readonly NodeCheck[] = [
-  { id: 'node-was-asked', promise: 5, title: 'each node says what it holds' },
+  { id: 'node-was-asked', promise: 5, title: 'each node returned its users' },
   {
     id: 'node-has-who-may-connect',
     promise: 4,
-    title: 'each node has who may connect there, as the books have it',
+    title: 'each node has every user that may connect there, as in the database',
     kinds: ['missing', 'different'],
   },
   {
     id: 'node-shares-no-uuid',
     promise: 4,
-    title: "no name of somebody else's carries the UUID of a customer",
+    title: 'no foreign name carries the UUID of a customer',
     kinds: ['conflict'],
   },
   {
     id: 'node-has-nobody-else',
     promise: 5,
-    title: 'no node has one of ours who may not connect there, or whom the books do not know',
+    title: 'no node has a user of ours that may not connect there or is not in the database',
     kinds: ['unwanted', 'unknown'],
   },
 ];
 
-/** Enough to see a pattern, as for the books. */
+/** Shows a pattern, like the samples of the other checks. */
 const sampleMax = 20;
 
-/** The report with the nodes' part. @throws Fault `interrupted` when the signal aborts */
+/** Adds the checks of the nodes to the report. @throws Fault `interrupted` when the signal aborts */
 export async function auditNodes(
   report: AuditReport,
   comparison: ComparisonContext,
@@ -83,7 +84,7 @@ function toCheckReport(
     if ('fault' in node) {
       if (kinds !== undefined) continue;
       violations += 1;
-      const sentence = `node ${node.node} could not be asked: ${node.fault.message}`;
+      const sentence = `node ${node.node} could not be compared: ${node.fault.message}`;
       sample.push({ telegramId: null, rows: { node: [node.node] }, sentence });
       continue;
     }

@@ -43,7 +43,7 @@ function buildShowCommand(open: DatabaseOpener): Command {
 function buildAcceptCommand(open: DatabaseOpener): Command {
   return buildCommand(
     'accept',
-    'confirm the database time and state; waiting work continues',
+    'confirm the database time and state, so that waiting work continues',
   ).action((options: CommonOptions) =>
     withDatabase(open, options, async ({ db }) => {
       const result = await acceptClock(db, 'cli');

@@ -23,9 +23,9 @@ import {
   withDatabase,
 } from '../../command.ts';
 
-// `perennial clock report|undo`: what a clock that ran ahead did to customers, and its reversal.
+// `perennial clock report|undo`: the effects of a clock that ran ahead on customers, and their reversal.
 //
-// The reversal leaves sales: a person wanted them, and a refund takes access away. The output names
+// The reversal leaves sales, because a person wanted them, and a refund takes access away. The output names
 // each of them with the command that refunds it.
 
 interface ClockEffects {
@@ -35,7 +35,7 @@ interface ClockEffects {
 }
 
 export function buildClockReportCommand(open: DatabaseOpener): Command {
-  const description = 'list early charges, early ends and sales at a wrong time; changes nothing';
+  const description = 'list early charges, early ends and sales at a wrong time; change nothing';
   return buildCommand('report', description).action((options: CommonOptions) =>
     withDatabase(open, options, async ({ db }) => {
       const effects = await readEffects(db);
@@ -51,19 +51,24 @@ interface UndoOptions extends CommonOptions {
 
 export function buildClockUndoCommand(open: DatabaseOpener): Command {
   return buildCommand('undo', 'refund early charges and restore subscriptions that ended early')
-    .option('--dry-run', 'list what would be undone; changes nothing')
-    .option('--yes', 'undo all that "clock report" lists, except sales')
+    .option('--dry-run', 'list the effects that would be undone; change nothing [undo]')
+    .option('--yes', 'undo all that "clock report" lists, except sales [refused]')
     .action((options: UndoOptions) =>
       withDatabase(open, options, async ({ db }) => {
         const effects = await readEffects(db);
         if (options.dryRun === true) {
-          printResult(options, toEffectsJson(effects), () => formatEffects(effects));
+          printResult(
+            options,
+            toEffectsJson(effects),
+            () =>
+              `${formatEffects(effects)}\ndry run: nothing was changed; an undo would reverse the charges and ends above`,
+          );
           return;
         }
         if (options.yes !== true && toCustomers(effects).length > 0) {
           throw new UsageFault(
             'not_confirmed',
-            `clock undo: ${formatSum(effects)}; "perennial clock report" lists them, --yes undoes them`,
+            `clock undo: ${formatSum(effects)}; pass --yes to undo them, or list them with "perennial clock report"`,
           );
         }
         const undone: ClockUndoResult[] = [];
@@ -172,7 +177,7 @@ function formatEffects(effects: ClockEffects): string {
 const saleText = ({ kind, amountMinor, currency }: WrongSale): string =>
   kind === 'purchase' ? `purchase for ${moneyText(amountMinor, currency)}` : kind;
 
-/** What an undo leaves, with the reason or the command that helps. */
+/** Effects that an undo leaves, with the reason or the command that helps. */
 const formatKeptCharges = ({
   charges,
   sales,

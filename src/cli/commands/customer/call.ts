@@ -11,7 +11,7 @@ import {
   withDatabase,
 } from '../../command.ts';
 
-// What the commands on a customer share: the key, the call, and how the answer is printed.
+// The common part of commands on a customer: the key, the call and the output of the answer.
 
 export interface KeyOption extends CommonOptions {
   readonly key?: string;
@@ -27,7 +27,7 @@ export const createCaller = (db: Db, options: KeyOption): Caller => ({
   key: options.key ?? generateIdempotencyKey(),
 });
 
-/** What is printed with an answer: how things stand now, also when the answer is an earlier one. */
+/** Output beside an answer. It is the present state, also if a key returned an earlier answer. */
 export interface ExtraOutput {
   readonly json: object;
   readonly text: string;
@@ -35,7 +35,7 @@ export interface ExtraOutput {
 
 const noExtraOutput = async (): Promise<ExtraOutput> => ({ json: {}, text: '' });
 
-/** A command that changes the books and answers with one object. */
+/** A command that changes a customer and returns one object. */
 export function buildChangeCommand<O extends KeyOption>(
   open: DatabaseOpener,
   build: Command,
@@ -48,7 +48,7 @@ export function buildChangeCommand<O extends KeyOption>(
   return build
     .option(
       '--key <KEY>',
-      'idempotency key: the same request again does nothing and answers the same',
+      'return the first answer if this idempotency key was used before [a new key]',
     )
     .action(async (...received: unknown[]) => {
       const options = received.at(-2) as O;
@@ -72,4 +72,8 @@ const formatAnswer = (answer: CommandResult): string =>
 
 export const requireTelegramId = (text: string | undefined): bigint => parseTelegramId(text ?? '');
 export const addSubscriptionOption = (build: Command): Command =>
-  build.option('--subscription <ID>', 'which one, if there are several', parseSubscriptionId);
+  build.option(
+    '--subscription <ID>',
+    'choose this subscription [the only one, or the only active one]',
+    parseSubscriptionId,
+  );

@@ -10,8 +10,8 @@ import type { CommandDatabase } from '../../command.ts';
 import type { ExtraOutput } from './call.ts';
 import { formatLinks } from './links.ts';
 
-// What the commands on rights share with the API: conditions that the customer saw, and the access
-// that a command gives.
+// Options of commands on rights: conditions on the price and end that the customer saw, and the
+// output of the access that a command gave.
 
 export interface EndOption {
   readonly ifExpiresAt?: Instant | 'none';
@@ -33,15 +33,12 @@ function parseSeenEnd(text: string): Instant | 'none' {
 export const addEndOption = (build: Command): Command =>
   build.option(
     '--if-expires-at <ISO>',
-    'a condition: the end that the customer saw; none: no subscription. With another end nothing is done',
+    'change nothing unless the end is this one; none: a new subscription [any end]',
     parseSeenEnd,
   );
 
 export const addPriceOption = (build: Command): Command =>
-  build.option(
-    '--if-price <AMOUNT>',
-    'a condition: the price that the customer saw. At another price nothing is done',
-  );
+  build.option('--if-price <AMOUNT>', 'change nothing unless the price is this one [any price]');
 
 export const toEndCondition = ({ ifExpiresAt }: EndOption): EndCondition =>
   omitUndefined({ ifExpiresAt: ifExpiresAt === 'none' ? null : ifExpiresAt });
@@ -58,7 +55,7 @@ export async function readSeenPrice(
   };
 }
 
-/** The access to a subscription as it is now, also if the answer is an earlier one. */
+/** The present access to a subscription, also if a key returned an earlier answer. */
 export async function readCurrentAccess(
   { db }: Pick<CommandDatabase, 'db'>,
   { telegram_id, subscription_id }: CommandResult,

@@ -41,12 +41,12 @@ import {
   buildTrialCommand,
 } from './rights.ts';
 
-// `perennial customer …`: each calls one function of subscription/. A customer is named by the
-// Telegram id, money is in major units.
+// `perennial customer …`: each command calls one function of subscription/. A Telegram id names a
+// customer. Money is in major units.
 
 export function buildCustomerCommand(open: DatabaseOpener): Command {
   return new Command('customer')
-    .description('customers: their money, subscriptions and rights')
+    .description('show and change customers, their money and their subscriptions')
     .addCommand(buildCreateCommand(open))
     .addCommand(buildSetCommand(open))
     .addCommand(buildShowCommand(open))
@@ -75,15 +75,40 @@ interface ProfileOptions extends KeyOption {
   readonly reachable?: boolean;
 }
 
-const addProfileOptions = (build: Command): Command =>
+/** The defaults of a new customer; an existing one keeps its values. */
+const newDefaults = {
+  locale: 'en',
+  timeZone: 'UTC',
+  currency: 'that of the configuration',
+  vip: 'off',
+  discount: '0',
+};
+const unchanged = 'unchanged';
+const keptDefaults: typeof newDefaults = {
+  locale: unchanged,
+  timeZone: unchanged,
+  currency: unchanged,
+  vip: unchanged,
+  discount: unchanged,
+};
+
+const addProfileOptions = (build: Command, defaults: typeof newDefaults): Command =>
   build
-    .option('--locale <CODE>', 'language, as en or ru', localeCode)
-    .option('--time-zone <ZONE>', 'IANA zone, as Europe/Moscow', timeZone)
-    .option('--currency <CODE>', 'as RUB', currencyCode)
-    .option('--vip <on|off>', 'pays the VIP price', parseOnOff)
+    .option('--locale <CODE>', `set the language, like en or ru [${defaults.locale}]`, localeCode)
+    .option(
+      '--time-zone <ZONE>',
+      `set the IANA time zone, like Europe/Moscow [${defaults.timeZone}]`,
+      timeZone,
+    )
+    .option('--currency <CODE>', `set the currency, like RUB [${defaults.currency}]`, currencyCode)
+    .option(
+      '--vip <on|off>',
+      `set whether the customer pays the VIP price [${defaults.vip}]`,
+      parseOnOff,
+    )
     .option(
       '--discount <PERCENT>',
-      "personal discount; doesn't add to the VIP's",
+      `set the personal discount; it is not added to the VIP discount [${defaults.discount}]`,
       createWholeParser(0, 100),
     );
 
@@ -100,6 +125,7 @@ const toProfile = (options: ProfileOptions) =>
 function buildCreateCommand(open: DatabaseOpener): Command {
   const build = addProfileOptions(
     buildCommand('create <TG>', 'add a customer without money or rights'),
+    newDefaults,
   );
   return buildChangeCommand<ProfileOptions>(open, build, ({ db, config }, options, id) =>
     createCustomer(createCaller(db, options), {
@@ -111,9 +137,16 @@ function buildCreateCommand(open: DatabaseOpener): Command {
 }
 
 function buildSetCommand(open: DatabaseOpener): Command {
-  const build = addProfileOptions(buildCommand('set <TG>', 'change who a customer is'))
-    .option('--reachable <on|off>', 'whether messages get through', parseOnOff)
-    .option('--new-sub-token', 'a new secret for the subscription URL; the old one ends');
+  const build = addProfileOptions(
+    buildCommand('set <TG>', 'change the data of a customer'),
+    keptDefaults,
+  )
+    .option(
+      '--reachable <on|off>',
+      'set whether notifications reach the customer [unchanged]',
+      parseOnOff,
+    )
+    .option('--new-sub-token', 'replace the secret of the subscription URL [unchanged]');
   return buildChangeCommand<ProfileOptions>(open, build, ({ db }, options, id) =>
     setCustomer(createCaller(db, options), {
       ...toProfile(options),
@@ -129,14 +162,14 @@ interface ShowOptions extends CommonOptions {
 }
 
 function buildShowCommand(open: DatabaseOpener): Command {
-  return buildCommand('show <TG>', 'all that the books say of a customer')
+  return buildCommand('show <TG>', 'show all data of a customer')
     .option(
       '--rows <N>',
-      'how many of the latest ledger entries, notices, events',
+      'show this number of ledger entries, notifications and events',
       createWholeParser(0, 10_000),
       10,
     )
-    .option('--qr', 'each link also as a code to scan')
+    .option('--qr', 'print each link also as a QR code [text]')
     .action((id: string, options: ShowOptions) =>
       withDatabase(open, options, async ({ db }) => {
         const view = await readCustomerView(db, requireTelegramId(id), options.rows);
@@ -154,7 +187,7 @@ function buildShowCommand(open: DatabaseOpener): Command {
 }
 
 function buildTopUpCommand(open: DatabaseOpener): Command {
-  const build = buildCommand('top-up <TG> <AMOUNT>', 'credit a balance; wakes auto-renewal');
+  const build = buildCommand('top-up <TG> <AMOUNT>', 'credit a balance and start auto-renewal');
   return buildChangeCommand<KeyOption & PaymentOptions>(
     open,
     addPaymentOptions(build),
@@ -175,8 +208,8 @@ function buildTopUpCommand(open: DatabaseOpener): Command {
 function buildAdjustCommand(open: DatabaseOpener): Command {
   const build = buildCommand(
     'adjust <TG> <AMOUNT>',
-    'correct a balance by hand; -- before a negative amount',
-  ).requiredOption('--reason <TEXT>', 'why; it stands in the timeline');
+    'correct a balance; put -- before a negative amount',
+  ).requiredOption('--reason <TEXT>', 'record this reason in the timeline');
   return buildChangeCommand<KeyOption & { reason: string }>(
     open,
     build,

@@ -1,10 +1,10 @@
 import { renderUnicodeCompact } from 'uqr';
 import type { NodeLink } from '../../../catalog/links.ts';
 
-/** What the largest code holds of bytes (version 40, the lowest level of correction). */
+/** Bytes of the largest QR code: version 40 with the lowest level of correction. */
 const codeBytesMax = 2_953;
 
-/** Each link on a line, with a code to scan under it if asked for. */
+/** One line for each link, optionally with its QR code below. */
 export function formatLinks(links: readonly NodeLink[], withCodes: boolean): string {
   return links
     .map(({ node, link, error }) => {
@@ -17,5 +17,5 @@ export function formatLinks(links: readonly NodeLink[], withCodes: boolean): str
 function renderCode(link: string): string {
   const bytes = Buffer.byteLength(link);
   if (bytes <= codeBytesMax) return renderUnicodeCompact(link);
-  return `(${bytes} bytes: too long for a code, which holds up to ${codeBytesMax})`;
+  return `(${bytes.toLocaleString('en')} bytes: too long for a QR code; expected at most ${codeBytesMax.toLocaleString('en')})`;
 }

@@ -10,14 +10,14 @@ import { omitUndefined, parseAmountOption, parseRowId, parseTelegramId } from '.
 import { buildCommand, type CommandDatabase, type DatabaseOpener } from '../../command.ts';
 import { buildChangeCommand, createCaller, type KeyOption, requireTelegramId } from './call.ts';
 
-// `perennial customer …`: payments that are reversed, or that belong to another customer.
+// `perennial customer …`: commands on payments that are reversed or belong to another customer.
 
 export interface PreviewOption extends KeyOption {
   readonly dryRun?: boolean;
 }
 
 export const addDryRunOption = (build: Command): Command =>
-  build.option('--dry-run', 'show the answer without a change');
+  build.option('--dry-run', 'show the answer that the command would give; change nothing [change]');
 
 /** Runs a command, or with `--dry-run` only previews it. */
 export function runOrPreview<A extends CommandResult>(
@@ -25,8 +25,8 @@ export function runOrPreview<A extends CommandResult>(
   options: PreviewOption,
   act: (caller: Caller) => Promise<A>,
 ): Promise<A> {
-  const asked = createCaller(db, options);
-  return options.dryRun === true ? runPreview(asked, act) : act(asked);
+  const caller = createCaller(db, options);
+  return options.dryRun === true ? runPreview(caller, act) : act(caller);
 }
 
 interface ChargebackOptions extends PreviewOption {
@@ -39,9 +39,9 @@ export function buildChargebackCommand(open: DatabaseOpener): Command {
   const build = addDryRunOption(
     buildCommand('chargeback <TG>', 'reverse a payment that the provider took back'),
   )
-    .requiredOption('--provider <P>', 'the provider that took the payment')
-    .requiredOption('--ref <R>', 'the reference of the payment there')
-    .requiredOption('--dispute <ID>', 'the id of the dispute there: entered once');
+    .requiredOption('--provider <P>', 'name the provider of the payment')
+    .requiredOption('--ref <R>', 'name the reference of the payment at the provider')
+    .requiredOption('--dispute <ID>', 'name the id of the dispute at the provider, used once');
   return buildChangeCommand<ChargebackOptions>(open, build, (database, options, id) =>
     runOrPreview(database, options, (caller) =>
       applyChargeback(caller, {
@@ -67,12 +67,16 @@ export function buildMovePaymentCommand(open: DatabaseOpener): Command {
   const build = addDryRunOption(
     buildCommand('move-payment', 'move a payment to the customer that it belongs to'),
   )
-    .requiredOption('--provider <P>', 'the provider that took the payment')
-    .requiredOption('--ref <R>', 'the reference of the payment there')
-    .requiredOption('--from <TG>', 'the customer that was credited', parseTelegramId)
-    .requiredOption('--to <TG>', 'the customer that the payment belongs to', parseTelegramId)
-    .option('--adjustment <ID>', 'the ledger entry that took the money back already', parseRowId)
-    .option('--claim', 'what the balance does not cover becomes a claim (default: refused)');
+    .requiredOption('--provider <P>', 'name the provider of the payment')
+    .requiredOption('--ref <R>', 'name the reference of the payment at the provider')
+    .requiredOption('--from <TG>', 'take the payment from this customer', parseTelegramId)
+    .requiredOption('--to <TG>', 'credit the payment to this customer', parseTelegramId)
+    .option(
+      '--adjustment <ID>',
+      'name the ledger entry that took the money back already [none]',
+      parseRowId,
+    )
+    .option('--claim', 'turn the part that the balance does not cover into a claim [refused]');
   return buildChangeCommand<MoveOptions>(open, build, (database, options) =>
     runOrPreview(database, options, (caller) =>
       movePayment(caller, {
@@ -96,8 +100,8 @@ interface WaiverOptions extends PreviewOption {
 
 export function buildWaiveClaimCommand(open: DatabaseOpener): Command {
   const build = addDryRunOption(buildCommand('waive-claim <TG>', 'waive the claim of a customer'))
-    .requiredOption('--reason <TEXT>', 'why; the timeline shows it')
-    .option('--amount <AMOUNT>', 'only this part of the claim (default: the whole claim)');
+    .requiredOption('--reason <TEXT>', 'record this reason in the timeline')
+    .option('--amount <AMOUNT>', 'waive only this part of the claim [the whole claim]');
   return buildChangeCommand<WaiverOptions>(open, build, async (database, options, id) => {
     const telegramId = requireTelegramId(id);
     const part = options.amount;

@@ -31,7 +31,7 @@ import {
 } from './conditions.ts';
 import { addDryRunOption, type PreviewOption, runOrPreview } from './reversals.ts';
 
-// `perennial customer …`: what a customer buys, gets, gives back and loses.
+// `perennial customer …`: commands on the subscriptions of a customer.
 
 interface PurchaseOptions extends SubscriptionOption, PaymentOptions, EndOption, PriceOption {
   readonly pay?: string;
@@ -45,15 +45,15 @@ export function buildPurchaseCommand(open: DatabaseOpener): Command {
   const build = addSubscriptionOption(
     buildCommand('purchase <TG>', 'buy a period from the balance'),
   )
-    .requiredOption('--plan <P>', 'which plan')
-    .requiredOption('--days <N>', 'how long', parseDays)
-    .option('--new', 'another subscription, whatever there is')
+    .requiredOption('--plan <P>', 'buy this plan')
+    .requiredOption('--days <N>', 'buy a period of N days', parseDays)
+    .option('--new', 'create another subscription [extend, convert or revive]')
     .option(
       '--auto-renew <on|off>',
-      'of a new or converted one; an extended one keeps its own (default: on)',
+      'set auto-renewal of a new or converted subscription [on]',
       parseOnOff,
     )
-    .option('--pay <AMOUNT>', 'a payment that is credited in the same transaction');
+    .option('--pay <AMOUNT>', 'credit this payment in the same transaction [no payment]');
   const act = async ({ db }: CommandDatabase, options: PurchaseOptions, id?: string) => {
     const telegramId = requireTelegramId(id);
     const { pay } = options;
@@ -77,7 +77,10 @@ export function buildPurchaseCommand(open: DatabaseOpener): Command {
 }
 
 export function buildTrialCommand(open: DatabaseOpener): Command {
-  const build = buildCommand('trial <TG>', 'some days for nothing, once ever; for newcomers');
+  const build = buildCommand(
+    'trial <TG>',
+    'start a free trial, once, for a customer without an earlier subscription',
+  );
   return buildChangeCommand<KeyOption>(
     open,
     build,
@@ -89,7 +92,7 @@ export function buildTrialCommand(open: DatabaseOpener): Command {
 
 export function buildAutoRenewCommand(open: DatabaseOpener): Command {
   const build = addSubscriptionOption(
-    buildCommand('auto-renew <TG> <on|off>', "the customer's switch"),
+    buildCommand('auto-renew <TG> <on|off>', 'set auto-renewal of a subscription'),
   );
   return buildChangeCommand<SubscriptionOption & EndOption>(
     open,
@@ -113,15 +116,15 @@ interface ChangeOptions extends SubscriptionOption, EndOption, PriceOption {
 
 export function buildChangePlanCommand(open: DatabaseOpener): Command {
   const build = addSubscriptionOption(
-    buildCommand('change-plan <TG>', 'another plan or period: at the next renewal, or now'),
+    buildCommand('change-plan <TG>', 'change plan or length, at the next renewal or now'),
   )
-    .requiredOption('--plan <P>', 'which plan')
-    .requiredOption('--days <N>', 'how long its periods are', parseDays)
+    .requiredOption('--plan <P>', 'change to this plan')
+    .requiredOption('--days <N>', 'change to periods of N days', parseDays)
     .option(
       '--immediately',
-      'now: unused time is credited, a new period starts (default: at the next renewal)',
+      'credit the unused time and start a new period now [at the next renewal]',
     )
-    .option('--forfeit', 'with --immediately: give up time that was a gift or imported');
+    .option('--forfeit', 'give up granted or imported time, with --immediately [refused]');
   return buildChangeCommand<ChangeOptions>(
     open,
     addPriceOption(addEndOption(build)),
@@ -149,10 +152,13 @@ export function buildRefundCommand(open: DatabaseOpener): Command {
   const build = addDryRunOption(
     buildCommand('refund <TG>', 'refund a period to the balance, or take a grant back'),
   )
-    .requiredOption('--period <ID>', 'which one; "customer show" lists them', parseRowId)
-    .option('--unused', 'only the part that is not used yet (default: whole)')
-    .option('--keep-auto-renew', 'leave auto-renewal on: it may buy the period again')
-    .option('--payout', 'the money leaves the balance at once, to be paid out');
+    .requiredOption('--period <ID>', 'refund this period, as "customer show" lists it', parseRowId)
+    .option('--unused', 'refund only the unused part [the whole price]')
+    .option(
+      '--keep-auto-renew',
+      'leave auto-renewal on; it may buy the period again [switched off]',
+    )
+    .option('--payout', 'take the money from the balance at once, to pay it out [it stays]');
   return buildChangeCommand<RefundOptions>(open, addEndOption(build), (database, options, id) =>
     runOrPreview(database, options, (caller) =>
       refund(caller, {
@@ -172,9 +178,9 @@ interface GrantOptions extends SubscriptionOption, EndOption {
 }
 
 export function buildGrantCommand(open: DatabaseOpener): Command {
-  const build = addSubscriptionOption(buildCommand('grant <TG>', 'a period that costs nothing'))
-    .requiredOption('--days <N>', 'how long', parseDays)
-    .option('--plan <P>', 'a new subscription to this plan, instead of extending one');
+  const build = addSubscriptionOption(buildCommand('grant <TG>', 'give a free period'))
+    .requiredOption('--days <N>', 'give N days', parseDays)
+    .option('--plan <P>', 'create a new subscription to this plan [extend or revive]');
   return buildChangeCommand<GrantOptions>(open, addEndOption(build), ({ db }, options, id) =>
     grant(createCaller(db, options), {
       telegramId: requireTelegramId(id),
@@ -192,14 +198,17 @@ interface RevokeOptions extends SubscriptionOption, EndOption {
 
 export function buildRevokeCommand(open: DatabaseOpener): Command {
   const build = addSubscriptionOption(
-    buildCommand('revoke <TG>', 'end the access now; moves no money unless asked'),
+    buildCommand('revoke <TG>', 'end access now and for good; move money only with --refund'),
   )
-    .option('--reason <TEXT>', 'why; it stands in the timeline', 'by the operator')
-    .option('--refund <whole|unused>', 'give back the periods that are not over');
+    .option('--reason <TEXT>', 'record this reason in the timeline', 'by the operator')
+    .option('--refund <whole|unused>', 'refund the bought periods that are not over [no refund]');
   return buildChangeCommand<RevokeOptions>(open, addEndOption(build), ({ db }, options, id) => {
     const part = options.refund;
     if (part !== undefined && part !== 'whole' && part !== 'unused') {
-      throw new UsageFault('bad_refund', `--refund: "${part}" is neither whole nor unused`);
+      throw new UsageFault(
+        'bad_refund',
+        `--refund: "${part}" is not a part of a period; expected whole or unused`,
+      );
     }
     return revoke(createCaller(db, options), {
       telegramId: requireTelegramId(id),
@@ -212,7 +221,7 @@ export function buildRevokeCommand(open: DatabaseOpener): Command {
 
 export function buildReissueCommand(open: DatabaseOpener): Command {
   const build = addSubscriptionOption(
-    buildCommand('reissue <TG>', 'a new credential; the old one is taken off every node'),
+    buildCommand('reissue <TG>', 'replace the credential; the old one is removed from every node'),
   );
   return buildChangeCommand<SubscriptionOption>(
     open,

@@ -3,6 +3,7 @@ import { streamBackup } from '../../../backup/backup.ts';
 import { restoreBackup } from '../../../backup/restore.ts';
 import { connectionFault } from '../../../db/preflight.ts';
 import { openSource, writeTarget } from '../../../import-export/files.ts';
+import { formatCount } from '../../../kernel/count.ts';
 import {
   buildCommand,
   type CommonOptions,
@@ -15,10 +16,10 @@ import { startDatabase } from '../../open-database.ts';
 import { ProgressLine } from '../../output/progress.ts';
 import { InterruptedFault, runUntilSignal } from '../../shutdown.ts';
 
-/** `perennial backup FILE`: all of the database as SQL, while the service runs. */
+/** `perennial backup FILE`: writes the whole database as SQL, while the service runs. */
 export function buildBackupCommand(open: DatabaseOpener): Command {
   return buildCommand('backup <FILE>', 'write the whole database to FILE, while the service runs')
-    .addHelpText('after', '\nFILE may be - for stdout. Restore it: docs/backup-and-restore.md')
+    .addHelpText('after', '\nFILE - is stdout. Restore it: docs/backup-and-restore.md')
     .action((file: string, options: CommonOptions) =>
       withDatabase(open, options, async ({ url }, signal) => {
         const progress = new ProgressLine();
@@ -35,13 +36,10 @@ export function buildBackupCommand(open: DatabaseOpener): Command {
     );
 }
 
-/** `perennial restore FILE`: a backup into an empty database, all of it or nothing. */
+/** `perennial restore FILE`: reads a backup into an empty database, all or nothing. */
 export function buildRestoreCommand(): Command {
   return buildCommand('restore <FILE>', 'read a backup into an empty database, all or nothing')
-    .addHelpText(
-      'after',
-      '\nFILE may be - for stdin. Before and after it: docs/backup-and-restore.md',
-    )
+    .addHelpText('after', '\nFILE - is stdin. Steps before and after: docs/backup-and-restore.md')
     .action((file: string, options: CommonOptions) =>
       runUntilSignal(async (signal) => {
         using source = await openSource(file);
@@ -49,7 +47,7 @@ export function buildRestoreCommand(): Command {
         const progress = new ProgressLine();
         signal.addEventListener('abort', source.close);
         try {
-          const onRows = (rows: number) => progress.show(() => `${rows} rows read`);
+          const onRows = (rows: number) => progress.show(() => `${formatCount(rows, 'row')} read`);
           const result = await restoreBackup({
             url: database.url,
             source: source.bytes,
@@ -60,7 +58,7 @@ export function buildRestoreCommand(): Command {
           printResult(
             options,
             result,
-            () => `restored ${result.rows} rows; next: "perennial migrate"`,
+            () => `restored ${formatCount(result.rows, 'row')}; next: "perennial migrate"`,
           );
         } catch (error) {
           progress.end();

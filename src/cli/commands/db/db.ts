@@ -4,9 +4,9 @@ import { buildCommand, type CommonOptions, printResult } from '../../command.ts'
 import { readConfiguration } from '../../configuration.ts';
 import { findRunningUrl } from '../../open-database.ts';
 
-/** `perennial db url`: where psql and other tools connect. */
+/** `perennial db url`: the URL for psql and other tools. */
 export function buildDbCommand(): Command {
-  return new Command('db').description('the database itself, for other tools').addCommand(
+  return new Command('db').description('print the URL of the database for other tools').addCommand(
     buildCommand('url', 'print the URL of the database, with its password')
       .addHelpText('after', '\nExample: psql "$(perennial db url)"')
       .action(async (options: CommonOptions) => {
@@ -15,7 +15,7 @@ export function buildDbCommand(): Command {
         if (url === undefined) {
           throw new UsageFault(
             'not_running',
-            `data folder ${config.dataDir}: its server runs only while a service does; start it with "perennial start"`,
+            `data folder ${config.dataDir}: its server runs only while a service runs; start it with "perennial start"`,
           );
         }
         printResult(options, { url }, () => url);

@@ -11,10 +11,10 @@ interface Options extends CommonOptions {
   readonly test?: boolean;
 }
 
-/** `perennial migrate`: brings the schema forward. Safe to run again, and from several places. */
+/** `perennial migrate`: updates the schema. A repetition or a second process does no harm. */
 export function buildMigrateCommand(): Command {
-  return buildCommand('migrate', 'create or bring forward the schema of the database')
-    .option('--test', 'mark a new database as a test: its clock can be set with --now')
+  return buildCommand('migrate', 'create the schema of the database, or update it')
+    .option('--test', 'mark a new database as a test database, whose clock --now sets [not a test]')
     .action((options: Options) => runUntilSignal((signal) => runMigrate(options, signal)));
 }
 
@@ -42,7 +42,7 @@ async function runMigrate(options: Options, signal: AbortSignal): Promise<void> 
   }
 }
 
-/** Shows the progress, and ends between two migrations. */
+/** Shows the progress. A signal ends the command between two migrations. */
 function createProgressHandler(signal: AbortSignal): (progress: MigrationProgress) => void {
   let state = 'the schema was not changed';
   return (progress) => {
@@ -55,7 +55,7 @@ function createProgressHandler(signal: AbortSignal): (progress: MigrationProgres
   };
 }
 
-/** On stderr, so that the result stays alone on stdout. */
+/** On stderr, so that stdout contains only the result. */
 function showProgress(progress: MigrationProgress): void {
   const text =
     progress.is === 'applied'

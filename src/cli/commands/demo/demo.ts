@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { loadConfig } from '../../../config/config.ts';
 import { runDemo } from '../../../demo/demo.ts';
 import { createLiveView, createPlainView } from '../../../demo/view.ts';
+import { formatCount } from '../../../kernel/count.ts';
 import { secondMs } from '../../../kernel/instant.ts';
 import { timeoutSignal } from '../../../kernel/timer.ts';
 import { createWholeParser } from '../../arguments.ts';
@@ -16,36 +17,40 @@ interface Options extends CommonOptions {
   readonly seconds?: number;
 }
 
-/** Plans, prices and rules of the demo. */
+/** Plans, prices and settings of the demo. */
 const catalogFile = fileURLToPath(new URL('../../../../examples/perennial.yaml', import.meta.url));
 
-/** A demo has 5 s to end. What hangs then is cut off; its books were made up. */
+/** A demo exits within 5 s. Its data is generated, so work in progress may be lost. */
 const shutdownMs = 5 * secondMs;
 
-/** `perennial demo`: needs nothing; made-up books, all workers, a clock at 3,600x. */
+/** `perennial demo`: all workers on generated data, with a clock at up to 3,600 times real time. */
 export function buildDemoCommand(): Command {
-  return buildCommand(
-    'demo',
-    'made-up books, all workers, and a clock at 3,600x, until Ctrl-C; needs nothing',
-  )
+  return buildCommand('demo', 'run all workers on generated data with a fast clock, until Ctrl-C')
     .option(
       '--customers <N>',
-      'how many customers the books have',
+      'generate this number of customers',
       createWholeParser(10, 100_000),
       500,
     )
-    .option('--seed <N>', 'other people for another seed', createWholeParser(1, 999_999_999), 1)
-    .option('--rate <N>', 'virtual seconds in a real one', createWholeParser(1, 100_000), 3_600)
-    .option('--seconds <N>', 'end after that many real seconds', createWholeParser(1, 86_400))
+    .option('--seed <N>', 'generate the data from this seed', createWholeParser(1, 999_999_999), 1)
+    .option(
+      '--rate <N>',
+      'move the clock by at most N seconds per second',
+      createWholeParser(1, 100_000),
+      3_600,
+    )
+    .option('--seconds <N>', 'exit after N real seconds [never]', createWholeParser(1, 86_400))
     .action(async (options: Options) => {
       const config = loadConfig(options.config === undefined ? {} : { config: options.config });
-      // Beside the real books, never among them.
+      // Beside the data folder of the operator, never inside it.
       const dataDir = config.dataDirNamed ? config.dataDir : `${config.dataDir}-demo`;
       const catalog = loadConfig({ config: catalogFile });
       const isTerminal = process.stdout.isTTY && options.json !== true;
       const writeError = (sentence: string) => process.stderr.write(`${sentence}\n`);
       if (options.json !== true) {
-        process.stdout.write(`Making a book of ${options.customers} customers in ${dataDir} …\n`);
+        process.stdout.write(
+          `Generating ${formatCount(options.customers, 'customer')} in ${dataDir} …\n`,
+        );
       }
       const view = isTerminal
         ? createLiveView(process.stdout)
@@ -74,13 +79,13 @@ export function buildDemoCommand(): Command {
 
 function formatFarewell(dataDir: string, renewed: number): string {
   return [
-    `Ended. ${renewed} renewals; the books stay in ${dataDir} until the next demo.`,
-    'Look into them:',
+    `Ended. ${formatCount(renewed, 'renewal')}. The database stays in ${dataDir} until the next demo.`,
+    'Audit it:',
     `  PERENNIAL_DATA_DIR=${dataDir} DATABASE_URL=embedded npx --no-install perennial audit`,
   ].join('\n');
 }
 
-/** Ctrl-C, SIGTERM, the time or the end of the reader (`demo | head`) end the work. */
+/** Ctrl-C, SIGTERM, `--seconds` or a closed output (`demo | head`) end the work. */
 async function runUntilEnded<T>(
   seconds: number | undefined,
   work: (signal: AbortSignal) => Promise<T>,

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { exportCustomers } from '../../../import-export/export.ts';
 import { writeTarget } from '../../../import-export/files.ts';
 import { detectFormat } from '../../../import-export/records.ts';
+import { formatCount } from '../../../kernel/count.ts';
 import {
   buildCommand,
   type CommonOptions,
@@ -16,11 +17,14 @@ interface Options extends CommonOptions {
   readonly format?: string;
 }
 
-/** `perennial export FILE`: the books as a file that `import` reads. */
+/** `perennial export FILE`: writes customers as a file that `import` reads. */
 export function buildExportCommand(open: DatabaseOpener): Command {
-  return buildCommand('export <FILE>', 'write customers and subscriptions as import reads them')
-    .option('--format <FORMAT>', 'csv or jsonl (default: by the ending of FILE)')
-    .addHelpText('after', '\nFILE may be - for stdout. What is in it: docs/import.md')
+  return buildCommand(
+    'export <FILE>',
+    'write customers and subscriptions to FILE, in the format of import',
+  )
+    .option('--format <FORMAT>', 'write csv or jsonl [by the ending of FILE; csv on stdout]')
+    .addHelpText('after', '\nFILE - is stdout. Columns: docs/import.md')
     .action(async (file: string, options: Options) => {
       const toStdout = file === '-';
       const format = detectFormat(file, options.format ?? (toStdout ? 'csv' : undefined));
@@ -29,7 +33,7 @@ export function buildExportCommand(open: DatabaseOpener): Command {
         let written = 0;
         const onRows = (rows: number) => {
           written = rows;
-          progress.show(() => `writing: ${rows} lines`);
+          progress.show(() => `writing: ${formatCount(rows, 'line')}`);
         };
         await writeTarget(file, exportCustomers({ url, format, onRows }), signal)
           .catch((error: unknown) => {
@@ -41,6 +45,6 @@ export function buildExportCommand(open: DatabaseOpener): Command {
         return written;
       });
       if (toStdout) return;
-      printResult(options, { file, lines }, () => `wrote ${lines} lines to ${file}`);
+      printResult(options, { file, lines }, () => `wrote ${formatCount(lines, 'line')} to ${file}`);
     });
 }

@@ -9,6 +9,7 @@ import {
 import type { LineProblem } from '../../../import-export/problems.ts';
 import { detectFormat } from '../../../import-export/records.ts';
 import type { FileSummary } from '../../../import-export/summary.ts';
+import { formatCount } from '../../../kernel/count.ts';
 import { terminalText } from '../../../kernel/foreign-text.ts';
 import {
   buildCommand,
@@ -26,12 +27,12 @@ interface Options extends CommonOptions {
   readonly dryRun?: boolean;
 }
 
-/** `perennial import FILE`: a book goes in, all of it or nothing; every bad line is told. */
+/** `perennial import FILE`: imports all lines or none, and reports every bad line. */
 export function buildImportCommand(open: DatabaseOpener): Command {
-  return buildCommand('import <FILE>', 'bring customers and subscriptions in, all or nothing')
-    .option('--format <FORMAT>', 'csv or jsonl (default: by the ending of FILE)')
-    .option('--dry-run', 'check everything, change nothing')
-    .addHelpText('after', '\nFILE may be - for stdin. Columns and errors: docs/import.md')
+  return buildCommand('import <FILE>', 'add customers and subscriptions from FILE, all or nothing')
+    .option('--format <FORMAT>', 'read csv or jsonl [by the ending of FILE]')
+    .option('--dry-run', 'check everything; change nothing [import]')
+    .addHelpText('after', '\nFILE - is stdin. Columns and errors: docs/import.md')
     .action(async (file: string, options: Options) => {
       const format = detectFormat(file, options.format);
       using source = await openSource(file);
@@ -66,7 +67,7 @@ function formatProgress({ phase, done, total }: ImportProgress): string {
     total === undefined || total === 0 ? '' : ` (${Math.floor((100 * done) / total)}%)`;
   return phase === 'reading'
     ? `reading: ${(done / 1e6).toFixed(1)} MB${percent}`
-    : `writing: ${done} lines${percent}`;
+    : `writing: ${formatCount(done, 'line')}${percent}`;
 }
 
 function printOutcome(file: string, outcome: ImportOutcome, options: Options): void {
@@ -86,12 +87,12 @@ function printOutcome(file: string, outcome: ImportOutcome, options: Options): v
     return;
   }
   const rest = total > problems.length ? `; the first ${problems.length} are above` : '';
-  const sum = `${file}: ${total} ${total === 1 ? 'problem' : 'problems'}${rest}; nothing was imported`;
+  const sum = `${file}: ${formatCount(total, 'problem')}${rest}; nothing was imported`;
   const lines = [...problems.map((one) => formatProblem(file, one)), sum];
   process.stderr.write(`${terminalText(lines.join('\n'))}\n`);
 }
 
-/** `book.csv:17: balance "-5" is negative`, which editors take for a place. */
+/** `book.csv:17: balance "-5" is negative`; editors link such a place. */
 function formatProblem(file: string, { line, column, value, reason }: LineProblem): string {
   const parts = [column, value === null ? null : JSON.stringify(value), reason];
   return `${file}:${line}: ${parts.filter((part) => part !== null).join(' ')}`;
@@ -101,16 +102,16 @@ function formatSummary(summary: FileSummary, action: string): string {
   const { paid, trial } = summary.subscriptions;
   const balances = Object.entries(summary.balances).map(([code, sum]) => `${sum} ${code}`);
   return [
-    `${action} ${summary.customers} customers from ${summary.lines} lines`,
+    `${action} ${formatCount(summary.customers, 'customer')} from ${formatCount(summary.lines, 'line')}`,
     `  paid   ${paid.running} running, ${paid.expired} expired`,
     `  trial  ${trial.running} running, ${trial.expired} expired`,
     `  balances ${balances.join(', ') || 'none'}`,
   ].join('\n');
 }
 
-/** A column that is not there is a choice or an oversight, so its default is shown. */
+/** An absent column may be a mistake, so the output shows its default. */
 function formatAbsentColumns(absent: readonly ColumnName[]): string {
   if (absent.length === 0) return '';
   const defaults = absent.map((name) => `${name} (${columns[name].empty.replaceAll('`', '')})`);
-  return `\n  columns that the file does not have, with the default of each: ${defaults.join(', ')}`;
+  return `\n  absent columns, each with its default: ${defaults.join(', ')}`;
 }

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { listNamedNodes } from '../../../catalog/nodes.ts';
+import { formatCount } from '../../../kernel/count.ts';
 import { UsageFault } from '../../../kernel/faults.ts';
 import { type AdoptionResult, adopt } from '../../../workers/reconcile-xray-state/adopt.ts';
 import { connectNode } from '../../../xray/grpc/client.ts';
@@ -19,19 +20,19 @@ interface Options extends CommonOptions {
   readonly dryRun?: boolean;
 }
 
-/** `perennial node adopt ID NAME…`: names of somebody else's that carry a UUID of ours become ours. */
+/** `perennial node adopt ID NAME…`: replaces foreign names that carry a UUID of ours. */
 export function buildNodeAdoptCommand(open: DatabaseOpener): Command {
   return buildCommand(
     'adopt <ID> [NAME...]',
-    "take over somebody else's names that carry the UUID of a customer",
+    'take over foreign names that carry the UUID of a customer',
   )
-    .option('--all', 'all that there are, instead of names')
-    .option('--dry-run', 'tell which would be taken over; change nothing')
-    .addHelpText('after', '\n"perennial node reconcile ID --dry-run" tells them as conflicts.')
+    .option('--all', 'take over all conflicts of the node, instead of names [only NAME]')
+    .option('--dry-run', 'list the names that would be taken over; change nothing [take them over]')
+    .addHelpText('after', '\n"perennial node reconcile ID --dry-run" lists them as conflicts.')
     .action((id: string, names: string[], options: Options) =>
       withDatabase(open, options, async (database) => {
         if ((options.all === true) === names.length > 0) {
-          throw new UsageFault('no_names', 'node adopt: either names are meant, or --all');
+          throw new UsageFault('no_names', 'NAME: expected names, or --all instead of names');
         }
         await listNamedNodes(database.db, id);
         const adopted = await runAdopt(database, id, names, options);
@@ -50,7 +51,8 @@ async function runAdopt(
 ): Promise<AdoptionResult> {
   const shutdown = watchSignals();
   const progress = new ProgressLine();
-  const onUsers = (users: number) => progress.show(() => `${node}: ${users} users read`);
+  const onUsers = (users: number) =>
+    progress.show(() => `${node}: ${formatCount(users, 'user')} read`);
   const selection = { names: all === true ? undefined : names, dryRun: dryRun ?? false };
   try {
     const adoption = {
@@ -88,13 +90,14 @@ function formatAdopted(
   { count, sample, left }: AdoptionResult,
   { dryRun }: Options,
 ): string {
-  if (count === 0) return `${node}: no name of somebody else's carries the UUID of a customer`;
+  if (count === 0) return `${node}: no conflicts; no foreign name carries the UUID of a customer`;
   const lines = sample.map(
     ({ name, telegramId, subscriptionId }) =>
       `  "${name}": customer ${telegramId}, subscription ${subscriptionId}`,
   );
-  if (count > sample.length) lines.push(`  and ${count - sample.length} more`);
-  const outcome = dryRun === true ? 'would be taken over' : 'are taken over by its keeper';
-  const rest = left > 0 ? [`  ${left} more conflicts are left as they are`] : [];
-  return [`${node}: ${count} ${outcome}`, ...lines, ...rest].join('\n');
+  if (count > sample.length)
+    lines.push(`  and ${(count - sample.length).toLocaleString('en')} more`);
+  const outcome = dryRun === true ? 'would be taken over' : 'marked; the keeper takes over';
+  const rest = left > 0 ? [`  not selected: ${formatCount(left, 'conflict')}`] : [];
+  return [`${node}: ${formatCount(count, 'name')} ${outcome}`, ...lines, ...rest].join('\n');
 }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { listNamedNodes, type NodeStatus } from '../../../catalog/nodes.ts';
 import { toFault } from '../../../db/faults.ts';
+import { formatCount } from '../../../kernel/count.ts';
 import { connectNode } from '../../../xray/grpc/client.ts';
 import { checkLinkFit } from '../../../xray/link-fit.ts';
 import { formatLinkFault, tryParseLink } from '../../../xray/link-settings.ts';
@@ -13,7 +14,7 @@ import {
   withDatabase,
 } from '../../command.ts';
 
-// `perennial node check`: whether we could do our work on a node, without doing any.
+// `perennial node check`: reads whether a node is reachable and valid. It changes nothing.
 
 interface CheckedInbound {
   readonly tag: string;
@@ -27,7 +28,7 @@ interface CheckedNode {
   readonly api: string;
   readonly well: boolean;
   readonly uptime_s: number | null;
-  /** Xray's API doesn't tell its version; what it can do tells the least. */
+  /** Xray's API does not return its version; its capabilities imply the lowest one. */
   readonly version: string | null;
   readonly inbounds: readonly CheckedInbound[];
   /** Values of the link that no inbound fits: customers cannot connect by it. */
@@ -35,22 +36,22 @@ interface CheckedNode {
   readonly error: string | null;
 }
 
-/** Of an Xray that has told its inbounds (docs/xray-facts.md). */
+/** The lowest version that lists its inbounds (docs/xray-facts.md). */
 const versionMin = '25.6.7 or newer';
 
 export function buildNodeCheckCommand(open: DatabaseOpener): Command {
   return buildCommand(
     'check',
-    'ask nodes how they are: reachable, version, uptime, inbounds, users',
+    'read from nodes whether they are reachable and valid, with version, uptime, inbounds and users',
   )
-    .argument('[ID]', 'one of them; all by default')
-    .addHelpText('after', "\nExit code 1 if one of them isn't well.")
+    .argument('[ID]', 'check only this node [all]')
+    .addHelpText('after', '\nExit code 1 if a node is unreachable or misconfigured.')
     .action((id: string | undefined, options: CommonOptions) =>
       withDatabase(open, options, async ({ db }) => {
         const checked = await Promise.all((await listNamedNodes(db, id)).map(checkNode));
         printResult(options, checked, () =>
           checked.length === 0
-            ? 'no nodes yet; "perennial apply FILE" adds them'
+            ? 'no nodes; add them with "perennial apply FILE"'
             : checked.map(formatNode).join('\n'),
         );
         if (checked.some(({ well }) => !well)) process.exitCode = 1;
@@ -82,7 +83,7 @@ async function checkNode({ id, api, tls, inbounds: tags, link }: NodeStatus): Pr
   }
 }
 
-/** @param inbounds those of the node that have our users */
+/** @param inbounds the inbounds of the node that have our users */
 function describeLinkError(link: unknown, inbounds: readonly Inbound[]): string | null {
   const parsed = tryParseLink(link);
   if ('faults' in parsed) return parsed.faults.map(formatLinkFault).join('; ');
@@ -99,10 +100,9 @@ async function checkInbound(
   const toFailed = (error: string) => ({ tag, protocol, users: null, error });
   if (inbound === undefined) {
     const tags = nodeInbounds.map((each) => each.tag).filter((each) => each !== '');
-    return toFailed(`there is no such inbound; there is ${tags.join(', ') || 'none with a tag'}`);
+    return toFailed(`is not an inbound of this node; available: ${tags.join(', ') || 'none'}`);
   }
-  if (!inbound.manages)
-    return toFailed(`is a ${inbound.type}; users are managed of VLESS, VMess, Trojan`);
+  if (!inbound.manages) return toFailed(`is a ${inbound.type}; expected VLESS, VMess or Trojan`);
   try {
     return { tag, protocol, users: await node.countUsers(tag), error: null };
   } catch (error) {
@@ -119,10 +119,12 @@ function formatNode({
   link_error,
   error,
 }: CheckedNode): string {
-  if (error !== null) return `${id}: NOT WELL: ${error}`;
+  if (error !== null) return `${id}: unreachable: ${error}`;
   const lines = inbounds.map(({ tag, protocol, users, error: wrong }) =>
-    wrong === null ? `  ${tag}: ${protocol}, ${users} users` : `  ${tag}: NOT WELL: ${wrong}`,
+    wrong === null
+      ? `  ${tag}: ${protocol}, ${formatCount(users ?? 0, 'user')}`
+      : `  ${tag}: misconfigured: ${wrong}`,
   );
-  if (link_error !== null) lines.push(`  link: NOT WELL: ${link_error}`);
-  return [`${id}: answers at ${api}, Xray ${version}, up for ${uptime_s} s`, ...lines].join('\n');
+  if (link_error !== null) lines.push(`  link: misconfigured: ${link_error}`);
+  return [`${id}: reachable at ${api}, Xray ${version}, up for ${uptime_s} s`, ...lines].join('\n');
 }

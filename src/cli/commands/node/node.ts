@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { listNodes, type NodeStatus, toNodeJson } from '../../../catalog/nodes.ts';
+import { formatCount } from '../../../kernel/count.ts';
 import {
   buildCommand,
   type CommonOptions,
@@ -16,7 +17,7 @@ import { buildNodeRemoveCommand } from './remove.ts';
 /** `perennial node list|check|reconcile|adopt|remove`. */
 export function buildNodeCommand(open: DatabaseOpener): Command {
   return new Command('node')
-    .description('the Xray servers that customers connect to')
+    .description('list, check, compare, adopt and remove Xray nodes')
     .addCommand(buildListCommand(open))
     .addCommand(buildNodeCheckCommand(open))
     .addCommand(buildNodeReconcileCommand(open))
@@ -25,27 +26,25 @@ export function buildNodeCommand(open: DatabaseOpener): Command {
 }
 
 function buildListCommand(open: DatabaseOpener): Command {
-  return buildCommand('list', 'the nodes, and what is still to be told to each').action(
-    (options: CommonOptions) =>
-      withDatabase(open, options, async ({ db }) => {
-        const nodes = await listNodes(db);
-        printResult(options, nodes.map(toNodeJson), () => formatNodes(nodes));
-      }),
+  return buildCommand('list', 'list nodes and pending changes').action((options: CommonOptions) =>
+    withDatabase(open, options, async ({ db }) => {
+      const nodes = await listNodes(db);
+      printResult(options, nodes.map(toNodeJson), () => formatNodes(nodes));
+    }),
   );
 }
 
 function formatNodes(nodes: readonly NodeStatus[]): string {
-  if (nodes.length === 0) return 'no nodes yet; "perennial apply FILE" adds them';
+  if (nodes.length === 0) return 'no nodes; add them with "perennial apply FILE"';
   const head = [
     'NODE',
     'API',
     'GROUPS',
     'INBOUNDS',
+    'STATUS',
     'LAST SEEN',
-    'DOWN SINCE',
     'FAILURES',
-    'OPEN UNTIL',
-    'WAITING',
+    'PENDING',
     'OLDEST REMOVAL',
     'LINK',
   ];
@@ -54,26 +53,35 @@ function formatNodes(nodes: readonly NodeStatus[]): string {
     .map((node) => [
       node.id,
       node.api,
-      node.leaving ? '(is being emptied)' : node.groups.join(', '),
+      node.groups.join(', ') || '-',
       node.inbounds.join(', '),
+      formatStatus(node),
       node.last_seen_at ?? 'never',
-      node.down_since ?? '-',
       String(node.failures),
-      node.open_until ?? '-',
-      String(node.marks_waiting),
+      node.marks_waiting.toLocaleString('en'),
       node.oldest_unconfirmed_removal ?? '-',
-      node.link_error === null ? '-' : 'no client can connect',
+      node.link_error === null ? '-' : 'misconfigured',
     ]);
   const notes = nodes.flatMap(
     ({ id, marking, confirmed, lastError, linkError, reconcileError }) => [
-      ...(marking ? [`${id}: a change is still being marked; there will be more waiting`] : []),
+      ...(marking ? [`${id}: a change is still being marked; more pending changes follow`] : []),
       ...(confirmed === 0n
         ? []
-        : [`${id}: names that are confirmed to go, and still there: ${confirmed}`]),
+        : [`${id}: ${formatCount(confirmed, 'confirmed stray user')} left`]),
       ...(lastError === null ? [] : [`${id}: ${lastError}`]),
       ...(linkError === null ? [] : [`${id}: ${linkError}`]),
-      ...(reconcileError === null ? [] : [`${id}: when compared last: ${reconcileError}`]),
+      ...(reconcileError === null ? [] : [`${id}: last comparison: ${reconcileError}`]),
     ],
   );
-  return [formatTable([head, ...rows], [6, 8]), ...notes].join('\n');
+  return [formatTable([head, ...rows], [6, 7]), ...notes].join('\n');
+}
+
+/** Draining is a decision of a person, so it is stated beside the condition of the node. */
+function formatStatus(node: ReturnType<typeof toNodeJson>): string {
+  const states = [
+    ...(node.leaving ? ['draining'] : []),
+    ...(node.down_since === null ? [] : [`down since ${node.down_since}`]),
+    ...(node.open_until === null ? [] : [`paused until ${node.open_until}`]),
+  ];
+  return states.join(', ') || 'up';
 }

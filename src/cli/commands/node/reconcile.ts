@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { listNamedNodes } from '../../../catalog/nodes.ts';
+import { formatCount } from '../../../kernel/count.ts';
 import { stopwatch } from '../../../kernel/stopwatch.ts';
 import { openReplica } from '../../../leases/replica.ts';
 import type {
@@ -25,14 +26,14 @@ interface Options extends CommonOptions {
   readonly confirm?: boolean;
 }
 
-/** `perennial node reconcile`: one comparison, now, whether it is due or not. */
+/** `perennial node reconcile`: compares nodes now, also if no comparison is due. */
 export function buildNodeReconcileCommand(open: DatabaseOpener): Command {
-  return buildCommand('reconcile', 'compare nodes with the books now, and mark where they differ')
-    .argument('[ID]', 'one of them; all by default')
-    .option('--dry-run', 'tell what differs; mark nothing')
+  return buildCommand('reconcile', 'compare nodes with the database now, and mark the differences')
+    .argument('[ID]', 'compare only this node [all]')
+    .option('--dry-run', 'list the differences that would be marked; change nothing [mark them]')
     .option(
       '--confirm',
-      'mark the removals that the guard holds as well, and have names of ours that the books do not know removed',
+      'mark also removals that the guard holds, and remove unknown users of ours [held]',
     )
     .addHelpText('after', '\nExit code 1 if a node could not be compared.')
     .action((id: string | undefined, options: Options) =>
@@ -41,7 +42,7 @@ export function buildNodeReconcileCommand(open: DatabaseOpener): Command {
         const results = await runComparison(database, id ?? 'all', options);
         printResult(options, results.map(toResultJson), () =>
           results.length === 0
-            ? 'no nodes yet; "perennial apply FILE" adds them'
+            ? 'no nodes; add them with "perennial apply FILE"'
             : results.map((end) => formatResult(end, options)).join('\n'),
         );
         if (results.some(({ is }) => is !== 'compared')) process.exitCode = 1;
@@ -58,7 +59,8 @@ async function runComparison(
   const { signal } = shutdown;
   const replica = openReplica(url);
   const progress = new ProgressLine();
-  const onUsers = (users: number) => progress.show(() => `${users} users of a node read`);
+  const onUsers = (users: number) =>
+    progress.show(() => `${formatCount(users, 'user')} of a node read`);
   try {
     if (options.dryRun === true) {
       return await compareNodes({ db, url, signal, onUsers }, connectNode, target);
@@ -126,28 +128,38 @@ function formatResult(end: ComparisonOutcome, options: Options): string {
   }
 }
 
-/** Each kind with its first few; then what was done about them. */
+/** Each kind of difference with a sample, then the marks. */
 function formatComparison(node: string, comparison: Comparison, { dryRun }: Options): string {
   const { kinds, sample, ours, foreign, newlyMarked, newlyConfirmed, held } = comparison;
-  const lines = [`${node}: ${ours} users of ours, ${foreign} of somebody else's`];
+  const lines = [
+    `${node}: ${formatCount(ours, 'user')} of ours, ${foreign.toLocaleString('en')} foreign`,
+  ];
   for (const [kind, count] of Object.entries(kinds)) {
     if (count === 0) continue;
-    lines.push(`  ${kind}: ${count}`);
+    lines.push(`  ${kind}: ${count.toLocaleString('en')}`);
     for (const drift of sample) if (drift.kind === kind) lines.push(`    ${describeDrift(drift)}`);
   }
-  if (Object.values(kinds).every((count) => count === 0)) lines.push('  equals the books');
-  else if (dryRun !== true) lines.push(`  marked now: ${newlyMarked}`);
+  const differs = Object.values(kinds).some((count) => count > 0);
+  if (!differs) lines.push('  equal to the database');
+  else if (dryRun === true)
+    lines.push('  dry run: nothing was marked; a run would mark these differences');
+  else lines.push(`  marked now: ${newlyMarked.toLocaleString('en')}`);
   if (held > 0) {
-    lines.push(`  held: ${held} removals at once are to be looked at; --confirm marks them`);
+    lines.push(
+      `  held: ${formatCount(held, 'removal')} at once; check them, then pass --confirm to mark them`,
+    );
   }
-  if (newlyConfirmed > 0) lines.push(`  confirmed, to be removed: ${newlyConfirmed}`);
+  if (newlyConfirmed > 0)
+    lines.push(`  confirmed, to be removed: ${newlyConfirmed.toLocaleString('en')}`);
   else if (kinds.unknown > 0) {
     lines.push(
-      '  unknown: left there; once you are sure that these are the right books, --confirm removes those that it finds',
+      '  unknown: not removed; make sure that this is the right database, then pass --confirm to remove them',
     );
   }
   if (kinds.conflict > 0) {
-    lines.push(`  conflict: left there; "perennial node adopt ${node} NAME" takes one over`);
+    lines.push(
+      `  conflict: not changed; take a name over with "perennial node adopt ${node} NAME"`,
+    );
   }
   return lines.join('\n');
 }

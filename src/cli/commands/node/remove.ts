@@ -6,6 +6,7 @@ import { listNamedNodes, type NodeStatus } from '../../../catalog/nodes.ts';
 import { deleteNode, drainNode } from '../../../catalog/remove-node.ts';
 import { type Db, inTransaction } from '../../../db/connect.ts';
 import { readTrustedTime } from '../../../db/trusted-time.ts';
+import { formatCount } from '../../../kernel/count.ts';
 import { refused } from '../../../kernel/faults.ts';
 import { compareNodes } from '../../../workers/reconcile-xray-state/preview.ts';
 import { connectNode } from '../../../xray/grpc/client.ts';
@@ -26,15 +27,15 @@ interface Options extends CommonOptions {
 }
 
 /**
- * `perennial node remove ID`: its keeper empties it of our users, and the same command strikes it
- * from the books once that is done. No command waits for a node.
+ * `perennial node remove ID`, in two calls. The first one drains the node: its keeper removes our
+ * users. A call after that deletes the node from the database. No command waits for a node.
  */
 export function buildNodeRemoveCommand(open: DatabaseOpener): Command {
-  return buildCommand('remove <ID>', 'give a node up: it is emptied of our users, then forgotten')
-    .option('--forget', 'leave the node as it is; our users stay on it')
+  return buildCommand('remove <ID>', 'drain a node, then delete it from the database')
+    .option('--forget', 'delete the node at once; our users stay on it [drain it first]')
     .option(
       '--confirm-removals <N>',
-      'confirm that N running subscriptions lose access; needed for more than max(20, 10%)',
+      'confirm that N running subscriptions lose access; required above max(20, 10%) [not confirmed]',
       createWholeParser(0, Number.MAX_SAFE_INTEGER),
     )
     .action((id: string, options: Options) =>
@@ -47,7 +48,7 @@ export function buildNodeRemoveCommand(open: DatabaseOpener): Command {
 }
 
 interface RemovalState {
-  readonly state: 'emptying' | 'removed';
+  readonly state: 'draining' | 'removed';
   readonly marks_waiting: number;
 }
 
@@ -62,14 +63,14 @@ async function advanceRemoval(
     await runMarkingJobs(db);
     const [current] = await listNamedNodes(db, node.id);
     const { waiting, marking } = current as NodeStatus;
-    if (waiting > 0n || marking) return { state: 'emptying', marks_waiting: Number(waiting) };
+    if (waiting > 0n || marking) return { state: 'draining', marks_waiting: Number(waiting) };
     await requireEmpty(database, node.id);
   }
   await inTransaction(db, async (tx) => deleteNode(tx, node.id, 'cli', await readTrustedTime(tx)));
   return { state: 'removed', marks_waiting: 0 };
 }
 
-/** Counts who loses access in the transaction that takes it away. @throws UsageFault */
+/** Counts the lost access in the transaction of the change. @throws UsageFault */
 async function startDrain(db: Db, id: string, { confirmRemovals }: Options): Promise<void> {
   await inTransaction(db, async (tx) => {
     await lockMarkingJobs(tx);
@@ -83,26 +84,26 @@ async function startDrain(db: Db, id: string, { confirmRemovals }: Options): Pro
   });
 }
 
-/** Everything was confirmed; now the node itself is asked. @throws Fault what is still there */
+/** Reads the users of the node after the last confirmation. @throws Fault `node_not_empty` */
 async function requireEmpty({ db, url }: CommandDatabase, id: string): Promise<void> {
   const { signal } = new AbortController();
   const [end] = await compareNodes({ db, url, signal }, connectNode, id);
   if (end?.is === 'failed') {
     throw refused(
       'node_not_asked',
-      `${end.fault.message}; whether it is empty isn't known. Again when it answers, or --forget`,
+      `${end.fault.message}; its users cannot be counted. Run this command again when the node is reachable, or pass --forget`,
     );
   }
   if (end?.is !== 'compared' || end.comparison.ours === 0) return;
   throw refused(
     'node_not_empty',
-    `node ${id}: still has ${end.comparison.ours} users of ours; "perennial node reconcile ${id}" says which, and with --confirm removes those that the books don't know. Again when they are gone, or --forget`,
+    `node ${id}: ${formatCount(end.comparison.ours, 'user')} of ours left. Run this command again later, or pass --forget. List them with "perennial node reconcile ${id}"; --confirm removes unknown users`,
   );
 }
 
 function formatRemoval(id: string, { state, marks_waiting }: RemovalState): string {
-  if (state === 'emptying') {
-    return `${id}: is being emptied, ${marks_waiting} are still to be taken off by its keeper; say it again then, and take it out of the configuration`;
+  if (state === 'draining') {
+    return `${id}: draining: ${formatCount(marks_waiting, 'user')} left. Run this command again later.\nRemove the node from the configuration file.`;
   }
-  return `${id}: removed; take it out of the configuration, or the next "perennial apply" adds it again`;
+  return `${id}: removed. Remove the node from the configuration file, or the next "perennial apply" adds it again.`;
 }

@@ -18,13 +18,13 @@ interface Options extends CommonOptions {
   readonly forget?: string;
 }
 
-/** `perennial notice couriers`: by which bots and mailboxes messages went, and how those are. */
+/** `perennial notice couriers`: the bots, mailboxes and logs that delivered, with their states. */
 export function buildNoticeCouriersCommand(open: DatabaseOpener): Command {
-  return buildCommand(
-    'couriers',
-    'the bots, mailboxes and logs that messages went by, and how they are',
-  )
-    .option('--forget <ID>', 'one is given up for good: what it would send goes to the log')
+  return buildCommand('couriers', 'list bots, mailboxes and logs that delivered, with their states')
+    .option(
+      '--forget <ID>',
+      'give this courier up for good; its notifications go to the log [list]',
+    )
     .action((options: Options) =>
       withDatabase(open, options, async ({ db }) => {
         const { forget } = options;
@@ -54,9 +54,9 @@ const toCourierJson = ({
 });
 
 function formatCouriers(couriers: readonly CourierStatus[]): string {
-  if (couriers.length === 0) return 'nothing was ever delivered';
+  if (couriers.length === 0) return 'no couriers; nothing was delivered so far';
   return formatTable([
-    ['ID', 'DELIVERS', 'RESTS UNTIL', 'FAILURES', 'LAST ERROR'],
+    ['ID', 'DELIVERS', 'PAUSED UNTIL', 'FAILURES', 'LAST ERROR'],
     ...couriers.map(({ id, lives: isRunning, restsUntil: pausedUntil, failures, lastError }) => [
       id,
       isRunning ? 'yes' : 'no',

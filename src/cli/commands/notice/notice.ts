@@ -26,16 +26,26 @@ import {
 import { buildNoticeCouriersCommand } from './couriers.ts';
 import { buildNoticePreviewCommand } from './preview.ts';
 
-/** `perennial notice …`: messages, as they are owed and as they read. */
+/** `perennial notice …`: notifications, their texts and their couriers. */
 export function buildNoticeCommand(open: DatabaseOpener): Command {
   return new Command('notice')
-    .description('messages: how they read, what is owed and what became of it')
+    .description('preview, list, resend and cancel notifications')
     .addCommand(buildNoticePreviewCommand(open))
     .addCommand(buildListCommand(open))
     .addCommand(
-      buildActionCommand(open, 'resend', 'have one sent, again or now, if it is still true'),
+      buildActionCommand(
+        open,
+        'resend',
+        'send a notification again or now, if it is still relevant',
+      ),
     )
-    .addCommand(buildActionCommand(open, 'cancel', 'take one back that was not sent yet'))
+    .addCommand(
+      buildActionCommand(
+        open,
+        'cancel',
+        'cancel a notification that waits, or whose answer was lost',
+      ),
+    )
     .addCommand(buildNoticeCouriersCommand(open));
 }
 
@@ -56,13 +66,13 @@ interface ListOptions extends CommonOptions {
 }
 
 function buildListCommand(open: DatabaseOpener): Command {
-  const build = buildCommand('list', 'the newest first, a page at a time');
+  const build = buildCommand('list', 'list notifications, the newest first, one page at a time');
   return build
-    .argument('[TG]', 'of one customer', parseTelegramId)
-    .addOption(new Option('--state <STATE>', 'only those').choices(states))
-    .option('--kind <KIND>', 'only those', parseNoticeKind)
-    .option('--before <ID>', 'older ones than this: the next page', parseRowId)
-    .option('--rows <N>', 'how many', createWholeParser(1, 10_000), 20)
+    .argument('[TG]', 'list notifications of this customer [all]', parseTelegramId)
+    .addOption(new Option('--state <STATE>', 'list only this state [all]').choices(states))
+    .option('--kind <KIND>', 'list only this kind [all]', parseNoticeKind)
+    .option('--before <ID>', 'list ids below this one, for the next page [newest]', parseRowId)
+    .option('--rows <N>', 'list at most N notifications', createWholeParser(1, 10_000), 20)
     .action((id: bigint | undefined, options: ListOptions) =>
       withDatabase(open, options, async ({ db }) => {
         const { state, kind, before, rows } = options;
@@ -89,7 +99,7 @@ function toListedJson({ telegramId: id, ...row }: ListedNotification) {
 }
 
 function formatPage(notices: readonly ListedNotification[], next: bigint | undefined): string {
-  if (notices.length === 0) return 'no notices';
+  if (notices.length === 0) return 'no notifications';
   const lines = formatTable([
     ['ID', 'CUSTOMER', 'KIND', 'STATE', 'WHEN', 'REASON'],
     ...notices.map((row) => [
@@ -101,10 +111,10 @@ function formatPage(notices: readonly ListedNotification[], next: bigint | undef
       row.reason ?? '',
     ]),
   ]);
-  return next === undefined ? lines : `${lines}\nolder ones: --before ${next}`;
+  return next === undefined ? lines : `${lines}\nnext page: --before ${next}`;
 }
 
-/** When it was sent, when it will be tried, or when it came up. */
+/** The time of the send, of the next attempt, or of the creation. */
 function formatTime({ state, sentAt, nextAttemptAt, createdAt }: ListedNotification): string {
   if (state === 'sent' && sentAt !== null) return isoTime(sentAt);
   return state === 'pending' ? `due ${isoTime(nextAttemptAt)}` : isoTime(createdAt);
@@ -119,7 +129,7 @@ function buildActionCommand(
 ): Command {
   const build = buildCommand(name, description).argument(
     '<ID>',
-    'as "notice list" prints it',
+    'choose the notification with this id, as "notice list" prints it',
     parseRowId,
   );
   return build.action((id: bigint, options: CommonOptions) =>
@@ -132,5 +142,5 @@ function buildActionCommand(
 
 const formatActionResult = ({ id, kind, state, reason }: ActionResult): string =>
   state === 'pending'
-    ? `notice ${id} (${kind}) is sent next, if it is still true`
-    : `notice ${id} (${kind}) will not be sent: ${reason}`;
+    ? `notification ${id} (${kind}) is sent next, if it is still relevant`
+    : `notification ${id} (${kind}) will not be sent: ${reason}`;

@@ -21,14 +21,14 @@ interface Options extends CommonOptions {
 }
 
 /**
- * `perennial notice preview KIND`: made-up values, the texts as they are, also those of the
- * operator's folder. Needs no database, so texts can be written anywhere.
+ * `perennial notice preview KIND`: the texts with example values, also those of the operator's
+ * folder. It needs no database, so texts can be written anywhere.
  */
 export function buildNoticePreviewCommand(open: DatabaseOpener): Command {
-  return buildCommand('preview', 'how messages read, with made-up values')
-    .argument('[KIND]', 'which; else all of them', parseNoticeKind)
-    .option('--locale <CODE>', 'in which language', 'en')
-    .option('--zone <ZONE>', 'by whose clock, as Europe/Moscow', timeZone, 'UTC')
+  return buildCommand('preview', 'print the texts of notifications with example values')
+    .argument('[KIND]', 'print only this kind [all]', parseNoticeKind)
+    .option('--locale <CODE>', 'print the texts in this language', 'en')
+    .option('--zone <ZONE>', 'format times in this zone, like Europe/Moscow', timeZone, 'UTC')
     .action(async (kind: NoticeKind | undefined, options: Options) => {
       const { folder } = toNoticeSettings(readConfiguration(options));
       if (options.now !== undefined) await withDatabase(open, options, async () => undefined);
@@ -47,7 +47,7 @@ function checkReader({ locales }: Texts, { locale }: Options): void {
     const available = locales.join(', ');
     throw new UsageFault(
       'no_locale',
-      `--locale: there are no texts in "${locale}"; in ${available}`,
+      `--locale: "${locale}" is not a language of the texts; available: ${available}`,
     );
   }
 }
@@ -56,7 +56,7 @@ interface Preview extends RenderedNotice {
   readonly kind: NoticeKind;
 }
 
-/** One for each form that differs by more than a number. */
+/** One preview for each form that differs by more than a number. */
 function renderPreviews(texts: Texts, kind: NoticeKind, { locale, zone }: Options): Preview[] {
   return createForms(kind).map((params) => {
     const request = { kind, params, planTitle: sampleTitle };

@@ -6,6 +6,7 @@ import { formatWithdrawal, readPriceWithdrawal } from '../../../catalog/withdraw
 import { readClock } from '../../../db/clock.ts';
 import { inTransaction } from '../../../db/connect.ts';
 import { readTrustedTime } from '../../../db/trusted-time.ts';
+import { formatCount } from '../../../kernel/count.ts';
 import { refused, UsageFault } from '../../../kernel/faults.ts';
 import { type Instant, isoTime } from '../../../kernel/instant.ts';
 import { majorUnits, moneyText, parseMinor } from '../../../kernel/money.ts';
@@ -30,19 +31,19 @@ interface PriceOptions extends CommonOptions {
 /** `perennial plan list|set-price`. */
 export function buildPlanCommand(open: DatabaseOpener): Command {
   return new Command('plan')
-    .description('what is on sale')
+    .description('list plans, set prices')
     .addCommand(buildListCommand(open))
     .addCommand(buildSetPriceCommand(open));
 }
 
 function buildListCommand(open: DatabaseOpener): Command {
-  return buildCommand('list', 'plans, their groups, and their prices now and to come').action(
+  return buildCommand('list', 'list plans, their groups, and present and future prices').action(
     (options: CommonOptions) =>
       withDatabase(open, options, async ({ db }) => {
         const plans = await listPlans(db, await readClock(db));
         printResult(options, plans, () =>
           plans.length === 0
-            ? 'no plans yet; "perennial apply FILE" adds them'
+            ? 'no plans; add them with "perennial apply FILE"'
             : formatTable([
                 ['PLAN', 'TITLE', 'GROUPS', 'PRICES'],
                 ...plans.map((plan) => [
@@ -62,26 +63,30 @@ function buildListCommand(open: DatabaseOpener): Command {
   );
 }
 
-/** Null: `none`, the price is withdrawn. */
+/** @returns null for `none`, which withdraws the price */
 function parsePrice(text: string, currency: string): bigint | null {
   if (text === 'none') return null;
   const amountMinor = parseMinor(text, currency, 'AMOUNT');
   if (amountMinor > 0n) return amountMinor;
   throw new UsageFault(
     'bad_price',
-    `AMOUNT: ${text} is not a price; it must be above 0, or none to withdraw the price`,
+    `AMOUNT: "${text}" is not a price; expected an amount above 0, or none to withdraw the price`,
   );
 }
 
 function buildSetPriceCommand(open: DatabaseOpener): Command {
   return buildCommand(
     'set-price <PLAN> <AMOUNT>',
-    'the price of a period, from now or from a time on',
+    'set the price of a period, from now or from a later time',
   )
     .addHelpText('after', '\nAMOUNT none withdraws the price: the period is no longer sold.')
-    .requiredOption('--days <N>', 'the length of the period', parseDays)
-    .option('--currency <CODE>', "default: the configuration's", currencyCode)
-    .option('--from <ISO>', 'from then on (default: now)', time)
+    .requiredOption('--days <N>', 'set the price of a period of N days', parseDays)
+    .option(
+      '--currency <CODE>',
+      'set the price in this currency [that of the configuration]',
+      currencyCode,
+    )
+    .option('--from <ISO>', 'set the start of the price [now]', time)
     .action((plan: string, amountText: string, options: PriceOptions) =>
       withDatabase(open, options, async ({ db, config }) => {
         const currency = options.currency ?? config.file.currency;
@@ -92,7 +97,7 @@ function buildSetPriceCommand(open: DatabaseOpener): Command {
           if (from < now) {
             throw refused(
               'past_price',
-              `--from: ${isoTime(from)} is past; a price can't change what was charged`,
+              `--from: "${isoTime(from)}" is not a future time; expected a time after ${isoTime(now)}`,
             );
           }
           if (amountMinor !== null) await requirePeriodFitsWindow(tx, options.days);
@@ -125,7 +130,7 @@ function buildSetPriceCommand(open: DatabaseOpener): Command {
         await runPriceReviews(db);
         printResult(options, result, () => {
           const price = amountMinor === null ? 'no price' : moneyText(amountMinor, currency);
-          const line = `${plan}, ${options.days} days: ${price} from ${result.valid_from}`;
+          const line = `${plan}, ${formatCount(options.days, 'day')}: ${price} from ${result.valid_from}`;
           return result.affected === undefined
             ? line
             : `${line}\n${formatWithdrawal(result.affected)}`;

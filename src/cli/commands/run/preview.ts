@@ -4,15 +4,16 @@ import type { Preview } from '../../../runs/worker.ts';
 import type { Worker } from '../../../workers/index.ts';
 import { type CommandDatabase, formatJson } from '../../command.ts';
 
-/** How many had this outcome, and the sum of what it is about, by currency, in minor units. */
+/** The number of items with an outcome, and their amounts by currency in minor units. */
 interface OutcomeTotal {
   count: number;
   readonly minor: Map<string, bigint>;
 }
 
 /**
- * Prints what a run would do: a line a subscription, as they are found (a book of a million stays
- * out of memory), then the totals. In JSON: `{"items": […], "totals": {…}}`.
+ * Prints the decisions that a run would make, one line for each item, then the totals. Lines are
+ * printed at once, so memory does not grow with the database. In JSON:
+ * `{"items": […], "totals": {…}}`.
  */
 export async function printPreview(
   out: NodeJS.WritableStream,
@@ -66,7 +67,7 @@ function toItemJson(item: Preview): object {
   };
 }
 
-/** Columns of a fixed width: the longest id is not known while they come. */
+/** Columns have a fixed width, because later items are unknown. */
 function formatItem(item: Preview): string {
   if ('subject' in item) {
     return `${item.subject.padEnd(20)}  ${item.outcome.padEnd(10)}  ${item.sentence}`;
@@ -95,10 +96,10 @@ function toTotalsJson(totals: ReadonlyMap<string, OutcomeTotal>) {
 }
 
 function formatTotals(totals: ReadonlyMap<string, OutcomeTotal>): string {
-  if (totals.size === 0) return 'nothing to do\n';
+  if (totals.size === 0) return 'dry run: nothing to do\n';
   const lines = [...totals].map(([outcome, { count, minor }]) => {
     const sums = [...minor].map(([code, sum]) => moneyText(sum, code)).join(', ');
-    return `${outcome}: ${count}${sums === '' ? '' : ` (${sums})`}`;
+    return `${outcome}: ${count.toLocaleString('en')}${sums === '' ? '' : ` (${sums})`}`;
   });
-  return `\n${lines.join('\n')}\n`;
+  return `\ndry run: nothing was changed; a run would have these outcomes:\n${lines.join('\n')}\n`;
 }

@@ -24,26 +24,26 @@ import {
 } from '../../command.ts';
 import { printPreview } from './preview.ts';
 
-// `perennial run WORKER`: one run, now, beside whatever a service is doing; both go by the same
-// locks. Somebody who asks for a run wants it done: it goes on until nothing is left, unless the
-// configuration gives this worker a budget.
+// `perennial run WORKER`: one run now, also beside a service, because both use the same locks.
+//
+// The run continues until no work is left, or until the budget of the configuration is spent.
 
 interface Options extends CommonOptions {
   readonly dryRun?: boolean;
-  /** What a guard holds until somebody looked at it is meant. */
+  /** Proceed with changes that a guard holds. */
   readonly confirm?: boolean;
 }
 
 export function buildRunCommand(open: DatabaseOpener): Command {
-  return buildCommand('run', 'one run of a worker, now; prints its record')
-    .argument('<worker>', workerNames.join(', '))
-    .option('--dry-run', 'print what a run would do, subscription by subscription; changes nothing')
-    .option('--confirm', 'go on with what a guard holds')
+  return buildCommand('run', 'run a worker once and print its record')
+    .argument('<worker>', `run this worker: ${workerNames.join(', ')}`)
+    .option('--dry-run', 'print each decision that a run would make; change nothing [run]')
+    .option('--confirm', 'proceed with changes that a guard holds [held]')
     .action(async (name: string, options: Options) => {
       if (!workerNames.includes(name)) throw createNoWorkerFault(name);
       await withDatabase(open, options, (database, signal) => {
         signal.addEventListener('abort', () => {
-          process.stderr.write('ending after the batch in hand\n');
+          process.stderr.write('ending after the current batch\n');
         });
         const worker = requireWorker(name, database.config);
         return options.dryRun === true
@@ -57,14 +57,14 @@ function createNoWorkerFault(name: string): UsageFault {
   if (name === 'keep-node') {
     return new UsageFault(
       'no_runs',
-      'run: keep-node has no runs: nodes are kept for as long as "perennial start" lives, which works off marks as they come; "perennial node list" tells what waits',
+      'worker: "keep-node" is not a worker with runs; "perennial start" keeps nodes, and pending changes are in "perennial node list"',
     );
   }
   const available = workerNames.join(', ');
-  return new UsageFault('no_worker', `run: there is no worker "${name}"; there is ${available}`);
+  return new UsageFault('no_worker', `worker: "${name}" is not a worker; available: ${available}`);
 }
 
-/** @throws UsageFault for texts of messages that are wrong */
+/** @throws UsageFault for a wrong text of a notification */
 function requireWorker(name: string, config: Config): Worker {
   const worker = createRunnableWorkers(() => openDelivery(config, stderrMessageLog)).find(
     (each) => each.name === name,
@@ -73,7 +73,7 @@ function requireWorker(name: string, config: Config): Worker {
   return worker;
 }
 
-/** Where messages go that have no other way out, beside the books. */
+/** Receives notifications without another channel. They are also in the database. */
 const stderrMessageLog: MessageLog = {
   info: (fields, message) => process.stderr.write(`${message}: ${JSON.stringify(fields)}\n`),
 };
@@ -103,7 +103,7 @@ async function runOnce(
     });
     stopProgress();
     printResult(options, toRowJson(row), () => formatRow(row));
-    // Nothing was asked for but the run: one that failed, or may not start here, is a failure.
+    // The command is only the run, so a run that failed or was not started is a failure.
     if (row.outcome === 'failed' || row.outcome === 'skipped') process.exitCode = 1;
   } finally {
     stopProgress();
@@ -124,7 +124,7 @@ function formatFields(fields: object): string {
 
 const progressEveryMs = 2 * secondMs;
 
-/** A line on standard error every 2 s, from the record that each batch counts up. */
+/** Prints a line on stderr every 2 s, from the run record that each batch updates. */
 function showProgress(database: CommandDatabase, worker: Worker, replica: Replica): () => void {
   const timer = startInterval(() => {
     readRunProgress(database.db, worker.name, replica.name).then(
@@ -134,13 +134,13 @@ function showProgress(database: CommandDatabase, worker: Worker, replica: Replic
           `${worker.name}: ${progress.examined} examined, ${progress.changed} changed\n`,
         );
       },
-      () => undefined, // the run will say what is wrong
+      () => undefined, // the run itself reports the fault
     );
   }, progressEveryMs);
   return () => clearInterval(timer);
 }
 
-/** The row of `worker_run`, for a program. */
+/** The row of `worker_run` as JSON. */
 function toRowJson(row: RunRow) {
   return {
     ...row,

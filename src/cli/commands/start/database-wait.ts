@@ -4,7 +4,7 @@ import { stopwatch } from '../../../kernel/stopwatch.ts';
 import { pause } from '../../../kernel/timer.ts';
 import type { Log } from '../../../logging/log.ts';
 
-/** Codes of `connectionFault` for a PostgreSQL that is not there yet, or is just starting. */
+/** Codes of `connectionFault` for a PostgreSQL that is starting. */
 const retryableCodes = new Set(['unreachable', 'database_busy']);
 const retryMs = secondMs;
 const logEveryMs = minuteMs;
@@ -16,7 +16,7 @@ export interface WaitOptions {
   readonly log: Pick<Log, 'warn' | 'info'>;
 }
 
-/** Opens the database once it answers, within a limit. Logs one line, and one each minute. */
+/** Retries every second until the database is open or the limit is over. Logs once per minute. */
 export async function retryUntilReachable<T>(
   open: () => Promise<T>,
   options: WaitOptions,
@@ -28,7 +28,7 @@ export async function retryUntilReachable<T>(
     try {
       const opened = await open();
       if (loggedMs !== undefined)
-        log.info({ waitedMs: Math.round(elapsedMs()) }, 'PostgreSQL answers');
+        log.info({ waitedMs: Math.round(elapsedMs()) }, 'PostgreSQL reachable');
       return opened;
     } catch (error) {
       const { code, message } = toFault(error);

@@ -22,8 +22,8 @@ import { readConfiguration } from '../../configuration.ts';
 import { watchSignals } from '../../shutdown.ts';
 import { retryUntilReachable } from './database-wait.ts';
 
-// `perennial start`: the service. It ends by SIGTERM or SIGINT: the batch in hand ends, nothing
-// new starts, and what is left waits for another replica or the next start.
+// `perennial start`: the service. On SIGTERM or SIGINT the current batches end and no new work
+// starts. Another replica or the next start continues.
 
 interface Options extends CommonOptions {
   readonly role: string;
@@ -32,33 +32,37 @@ interface Options extends CommonOptions {
   readonly wait?: number;
 }
 
-/** A service has 10 s to end. What hangs then is cut off: the database undoes what was open. */
+/** Operators expect an exit within 10 s. The database rolls back a transaction that still runs. */
 const shutdownMs = 8 * secondMs;
 
 export function buildStartCommand(open: DatabaseOpener): Command {
-  return buildCommand('start', 'the service: workers and API, until SIGTERM or SIGINT')
+  return buildCommand('start', 'run the service: workers and API, until SIGTERM or SIGINT')
     .option(
       '--role <LIST>',
-      'what this process does: all, worker, api (all: the API where "http" is set)',
+      'run these tasks: worker, api, or all (the API only if "http" is set)',
       'all',
     )
     .addOption(
       new Option(
         '--log <FORMAT>',
-        'format of the log (default: text on a terminal, else json)',
+        'write the log in this format [text on a terminal, else json]',
       ).choices(['text', 'json']),
     )
-    .option('--wait <DURATION>', 'how long to wait for PostgreSQL (default: 5m)', parseWaitDuration)
+    .option(
+      '--wait <DURATION>',
+      'wait this time for PostgreSQL; 0 does not wait [5m]',
+      parseWaitDuration,
+    )
     .option(
       '--rate <N>',
-      'run the clock of a test database: N of its seconds in a second',
+      'move the clock of a test database N seconds per second [it stands still]',
       createWholeParser(1, 100_000),
     )
     .action(async (options: Options) => {
       const roles = parseRoles(options.role);
       const shutdown = watchSignals({ graceMs: shutdownMs });
       const onHangup = () => void (process.stdin.isTTY && process.kill(process.pid, 'SIGTERM'));
-      // A service without a terminal was started to stay: nohup, cron, a closed ssh session.
+      // A service without a terminal is detached and continues: nohup, cron, a closed ssh session.
       process.on('SIGHUP', onHangup);
       try {
         await runService(open, options, roles, shutdown.signal);
@@ -114,12 +118,15 @@ function parseWaitDuration(text: string): number {
 
 const knownRoles = ['all', 'worker', 'api'];
 
-/** @throws UsageFault for what is no role */
+/** @throws UsageFault `bad_role` */
 function parseRoles(list: string): readonly string[] {
   const roleNames = list.split(',').map((role) => role.trim());
   const unknown = roleNames.find((role) => !knownRoles.includes(role));
   if (unknown === undefined) return roleNames;
-  throw new UsageFault('bad_role', `--role: "${unknown}" is none of ${knownRoles.join(', ')}`);
+  throw new UsageFault(
+    'bad_role',
+    `--role: "${unknown}" is not a role; available: ${knownRoles.join(', ')}`,
+  );
 }
 
 interface ServiceRoles {
@@ -127,7 +134,7 @@ interface ServiceRoles {
   readonly api: boolean;
 }
 
-/** `all` has an API where the configuration says where: two services on one machine can't share it. */
+/** `all` includes the API only if `http` is set, because two services cannot share one port. */
 function chooseRoles(roleNames: readonly string[], { config }: CommandDatabase): ServiceRoles {
   const all = roleNames.includes('all');
   return {
@@ -136,7 +143,7 @@ function chooseRoles(roleNames: readonly string[], { config }: CommandDatabase):
   };
 }
 
-/** A demo's customers are made up, and its clock runs at 3,600×. */
+/** A demo has generated customers, and its clock runs at up to 3,600 times real time. */
 function requireNoDemo({ installation, url, config }: CommandDatabase): void {
   if (installation.madeBy !== 'demo') return;
   const place =
@@ -145,14 +152,14 @@ function requireNoDemo({ installation, url, config }: CommandDatabase): void {
       : `database ${describeDatabase(url)}`;
   throw new UsageFault(
     'made_by_demo',
-    `${place}: was made by "perennial demo", with a book that is made up; name another one for your own`,
+    `${place}: was made by "perennial demo" and contains generated customers; expected another database`,
   );
 }
 
-/** What nobody caught is a bug: nothing is known of the state any more, so a new process is. */
+/** An uncaught error is a bug. The state of the process is unknown, so the process exits. */
 function exitOnUncaughtError(log: Log): void {
   process.on('uncaughtException', (error) => {
-    log.fatal({ err: error }, 'uncaught error: this process ends');
+    log.fatal({ err: error }, 'uncaught error: process exits');
     process.exit(1);
   });
 }
@@ -201,11 +208,11 @@ async function serveUntil(
     'ready',
   );
   if (!shutdown.aborted) await once(shutdown, 'abort');
-  log.info({ signal: shutdown.reason }, 'ending: the batches in hand end, nothing new starts');
+  log.info({ signal: shutdown.reason }, 'shutdown: current batches end, no new work starts');
   await Promise.all([api?.stop(), service?.stop()]);
 }
 
-/** A second replica on this host has workers, but the port belongs to the first one. */
+/** A second replica on this host runs workers, but the port belongs to the first one. */
 async function tryStartApi(database: ApiDatabase, log: Log, hasWorkers: boolean) {
   return startApi(database, log).catch((error: unknown) => {
     const { code } = ((error as Error).cause ?? {}) as { code?: string };

@@ -11,10 +11,10 @@ import {
   withDatabase,
 } from '../../command.ts';
 
-/** `perennial token create|list|revoke`: who may use the HTTP API. */
+/** `perennial token create|list|revoke`: the tokens of the HTTP API. */
 export function buildTokenCommand(open: DatabaseOpener): Command {
   return new Command('token')
-    .description('who may use the HTTP API')
+    .description('create, list and revoke tokens of the HTTP API')
     .addCommand(buildCreateCommand(open))
     .addCommand(buildListCommand(open))
     .addCommand(buildRevokeCommand(open));
@@ -24,10 +24,12 @@ function parseScopes(text: string): TokenScope[] {
   const names = text.split(',').map((name) => name.trim());
   const unknown = names.find((name) => !(tokenScopes as readonly string[]).includes(name));
   if (unknown === undefined) return [...new Set(names)] as TokenScope[];
-  throw new InvalidArgumentError(`"${unknown}" is none of ${tokenScopes.join(', ')}`);
+  throw new InvalidArgumentError(
+    `"${unknown}" is not a scope; available: ${tokenScopes.join(', ')}`,
+  );
 }
 
-/** A hundred years. */
+/** A hundred years: a longer lifetime is a mistake. */
 const longestMs = 36_500 * dayMs;
 
 function parseDuration(text: string): number {
@@ -51,18 +53,22 @@ interface CreateOptions extends CommonOptions {
 }
 
 function buildCreateCommand(open: DatabaseOpener): Command {
-  return buildCommand('create', 'make a token; its text is shown this once')
+  return buildCommand('create', 'create a token and print it once')
     .argument(
       '<NAME>',
-      'the name of the holder, unique and printable; timelines show it',
+      'name the holder of the token; unique, and shown in timelines',
       parseTokenName,
     )
     .requiredOption(
       '--scope <LIST>',
-      'read, sell (includes read), admin (includes all), or metrics (/metrics alone)',
+      'allow read, sell (includes read), admin (includes all) or metrics (/metrics only)',
       parseScopes,
     )
-    .option('--expires <DURATION>', 'ends after that, as 90d; without it never', parseDuration)
+    .option(
+      '--expires <DURATION>',
+      'end the token after this time, like 90d [unlimited]',
+      parseDuration,
+    )
     .action((name: string, options: CreateOptions) =>
       withDatabase(open, options, async ({ db }) => {
         const order = { name, scopes: options.scope, lastsMs: options.expires };
@@ -70,7 +76,7 @@ function buildCreateCommand(open: DatabaseOpener): Command {
         printResult(options, { ...toTokenJson(created), token }, () =>
           [
             token,
-            `for "${name}" (${created.scopes.join(', ')}), ${formatExpiry(created)}. It is not shown again; "perennial token revoke ${created.id}" ends it.`,
+            `for "${name}" (${created.scopes.join(', ')}), ${formatExpiry(created)}. It is not shown again. Revoke it with "perennial token revoke ${created.id}".`,
           ].join('\n'),
         );
       }),
@@ -78,27 +84,28 @@ function buildCreateCommand(open: DatabaseOpener): Command {
 }
 
 const formatExpiry = ({ expires_at }: TokenStatus): string =>
-  expires_at === null ? 'without an end' : `until ${isoTime(expires_at)}`;
+  expires_at === null ? 'unlimited' : `until ${isoTime(expires_at)}`;
 
 function buildListCommand(open: DatabaseOpener): Command {
-  return buildCommand('list', 'tokens, without their secrets').action((options: CommonOptions) =>
-    withDatabase(open, options, async ({ db }) => {
-      const tokens = await listTokens(db);
-      printResult(options, tokens.map(toTokenJson), () => formatTokens(tokens));
-    }),
+  return buildCommand('list', 'list tokens, without their secrets').action(
+    (options: CommonOptions) =>
+      withDatabase(open, options, async ({ db }) => {
+        const tokens = await listTokens(db);
+        printResult(options, tokens.map(toTokenJson), () => formatTokens(tokens));
+      }),
   );
 }
 
 function buildRevokeCommand(open: DatabaseOpener): Command {
-  return buildCommand('revoke', 'end a token, at once')
-    .argument('<ID>', 'as "token list" has it')
+  return buildCommand('revoke', 'revoke a token at once')
+    .argument('<ID>', 'revoke the token with this id, as "token list" prints it')
     .action((id: string, options: CommonOptions) =>
       withDatabase(open, options, async ({ db }) => {
         await revokeToken(db, id, 'cli');
         printResult(
           options,
           { id, revoked: true },
-          () => `${id}: revoked; it opens nothing any more`,
+          () => `${id}: revoked; requests with it are refused from now on`,
         );
       }),
     );
@@ -121,7 +128,7 @@ const toTokenJson = ({
 });
 
 function formatTokens(tokens: readonly TokenStatus[]): string {
-  if (tokens.length === 0) return 'no tokens yet; "perennial token create" makes one';
+  if (tokens.length === 0) return 'no tokens; create one with "perennial token create"';
   const rows = tokens.map((token) => [
     token.id,
     token.name,

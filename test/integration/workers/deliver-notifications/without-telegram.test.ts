@@ -110,7 +110,9 @@ test('a bot that is given up is forgotten by a person, not while a process deliv
   await until('its lock to be free', async () =>
     (await readCouriers(db))[0]?.lives === false ? true : undefined,
   );
-  await expect(forgetCourier(db, 'telegram:1', 'test')).rejects.toThrow(/no courier "telegram:1"/);
+  await expect(forgetCourier(db, 'telegram:1', 'test')).rejects.toThrow(
+    /"telegram:1" is not a courier/,
+  );
   await forgetCourier(db, bot, 'test');
   expect(await readCouriers(db)).toEqual([]);
   const { rows } = await sql`

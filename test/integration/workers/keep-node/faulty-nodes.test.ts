@@ -190,7 +190,7 @@ test('S5: each fault is reported for its node by keeper, check and reconcile, an
   ];
   expect([checked.code, reconciled.code]).toEqual([1, 1]);
   expect(checked.out).toMatch(/^well: answers at .*\n {2}vless: vless, 2 users$/m);
-  expect(reconciled.out).toMatch(/^well: 2 users of ours, 0 of somebody else's\n {2}equals/m);
+  expect(reconciled.out).toMatch(/^well: 2 users of ours, 0 foreign\n {2}equal/m);
   const partOf = (out: string, id: string) => {
     const lines = out.split('\n');
     const from = lines.findIndex((line) => line.startsWith(`${id}:`));

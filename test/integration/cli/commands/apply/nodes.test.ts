@@ -71,7 +71,7 @@ test('another address is refused until it is said that what was there runs no mo
     await expect(applyFile(database, nodeYaml(after.api), ...options)).rejects.toMatchObject({
       code: 'node_moved',
       message: expect.stringMatching(
-        /nodes: "a" has the api .* in the books and .* here; .*say --moved a; .*"perennial node remove a"/,
+        /nodes: "a" has the api .* in the database and .* in the file; .*pass --moved a; .*"perennial node remove a"/,
       ),
     });
   }
@@ -117,7 +117,7 @@ test('a node that is being emptied is not filled again by a file that still has 
   await deleteMarks(database);
   await expect(applyFile(database, nodeYaml('127.0.0.1:1'))).rejects.toMatchObject({
     code: 'node_leaving',
-    message: expect.stringMatching(/is being emptied.*take it out of the file, or say --keep a/),
+    message: expect.stringMatching(/is draining.*remove it from the file, or pass --keep a/),
   });
   expect(await countMarks(database)).toBe(0);
   expect(await applyFile(database, nodeYaml('127.0.0.1:1'), '--keep', 'a')).toContain(

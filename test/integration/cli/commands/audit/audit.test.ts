@@ -37,7 +37,7 @@ test('the command says that books are right, or names what is wrong and exits wi
   const { victim } = scenes[0] as AuditScene;
   const clean = await runAudit(database);
   expect(clean.out).toMatch(
-    /✓ a balance is the sum of its ledger\n[\s\S]*The books are right: all/,
+    /✓ a balance is the sum of its ledger\n[\s\S]*The database is right: all/,
   );
   expect(clean.code).toBeUndefined();
   const { ok, checks } = JSON.parse((await runAudit(database, '--json')).out);
@@ -63,7 +63,7 @@ test('the command says that books are right, or names what is wrong and exits wi
     ],
   });
   expect((await runAudit(database, '--format', 'markdown')).out).toMatch(
-    /^# Audit\n\nThe books are wrong/,
+    /^# Audit\n\nThe database is wrong/,
   );
   expect((await runAudit(database, '--format', 'html')).out).toMatch(
     /^<!doctype html>[\s\S]*<\/html>\n$/,
@@ -104,8 +104,8 @@ Impossible states
       no customer, period 1 and 2: <script>alert("it's")</script> | & *
       and 21 more
 
-The books are wrong: 22 violations of 1 check. Looked at 1,234 ledger entries, as they were at 1970-01-01T00:00:00.000Z, in 1.2 s.
-Node nl-1 is down since 1970-01-01T00:00:00.000Z: 1 user waits to be added, 2,000 to be removed.`);
+The database is wrong: 22 violations of 1 check. Checked 1,234 ledger entries as of 1970-01-01T00:00:00.000Z in 1.2 s.
+Node nl-1 is down since 1970-01-01T00:00:00.000Z. Pending: 1 user to add, 2,000 to remove.`);
   expect(formatAuditMarkdown(report)).toContain(
     '- no customer, period 1 and 2: \\<script\\>alert("it\'s")\\</script\\> \\| & \\*',
   );

@@ -58,7 +58,7 @@ test('nodes that hold what the books say are right, and what was looked at is sa
   expect(found).toEqual([]);
   expect(report).toMatchObject({ ok: true, rowCounts: { node: 1n, node_user: 3n } });
   expect(formatAuditText(report)).toMatch(
-    /The books are right, and the nodes hold what they say: all/,
+    /The database is right, and the nodes are equal to it: all/,
   );
   expect(formatAuditText(report)).toMatch(/1 node, 3 node users/);
 });
@@ -102,7 +102,7 @@ test('who is missing, different, unwanted, unknown, or shares a UUID is named; n
   );
   expect(report.ok).toBe(false);
   for (const print of [formatAuditText, formatAuditMarkdown, formatAuditHtml]) {
-    expect(print(report)).toMatch(/The nodes are not as the books say: 5 violations of 3 checks/);
+    expect(print(report)).toMatch(/The nodes differ from the database: 5 violations of 3 checks/);
   }
   const { rows } = await sql`
     SELECT FROM perennial.access_sync UNION ALL SELECT FROM perennial.stray`.execute(database.db);
@@ -155,7 +155,7 @@ test('a node that can not be asked is a finding of its own, and the others are l
     expect.objectContaining({ id: 'node-has-who-may-connect', telegramId: 1n }),
   ]);
   expect(formatAuditText(report)).toMatch(
-    /node de-1 could not be asked: 127\.0\.0\.1:1: no connection/,
+    /node de-1 could not be compared: 127\.0\.0\.1:1: no connection/,
   );
 });
 

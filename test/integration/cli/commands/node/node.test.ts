@@ -48,7 +48,7 @@ async function runNodeJson<T>(database: TestDatabase, ...words: string[]): Promi
   return JSON.parse((await runNodeCommand(database, ...words, '--json')).out) as T;
 }
 
-test('node list states a link that no inbound fits, until apply and the keeper find it right', async () => {
+test('`node list` shows a link that no inbound fits until the keeper finds it valid', async () => {
   using server = await startNode([{ tag: 'vless', protocol: 'trojan' }]);
   await using database = await createShopWithNodes({ a: { api: server.api } });
   await using _ = startTestKeepers(database);
@@ -61,7 +61,7 @@ test('node list states a link that no inbound fits, until apply and the keeper f
   expect(found).toBe('link.protocol: "vless" is not the protocol of an inbound; expected trojan');
   const { out } = await runNodeCommand(database, 'list');
   expect(out).toMatch(/LINK\n/);
-  expect(out).toMatch(/no client can connect\na: link\.protocol: "vless" is not/);
+  expect(out).toMatch(/misconfigured\na: link\.protocol: "vless" is not/);
   await sql`
     UPDATE perennial.node SET link = link || '{"protocol": "trojan"}'`.execute(database.db);
   await until('the changed link is compared', async () =>
@@ -69,7 +69,7 @@ test('node list states a link that no inbound fits, until apply and the keeper f
   );
 });
 
-test('node list tells what a node is, what it waits for, and since when a removal is owed', async () => {
+test('`node list` shows status, pending changes and the oldest unconfirmed removal of each node', async () => {
   await using database = await createShopWithNodes(
     { a: { api: '127.0.0.1:1' } },
     { now: '2026-11-24T09:00:00Z' },
@@ -103,11 +103,31 @@ test('node list tells what a node is, what it waits for, and since when a remova
     },
   ]);
   const { out } = await runNodeCommand(database, 'list');
-  expect(out).toMatch(/^NODE +API +GROUPS/);
+  expect(out).toMatch(
+    /^NODE +API +GROUPS +INBOUNDS +STATUS +LAST SEEN +FAILURES +PENDING +OLDEST REMOVAL +LINK\n/,
+  );
+  expect(out).toContain(
+    'down since 2026-11-24T08:30:00.000Z, paused until 2026-11-24T09:00:30.000Z',
+  );
   expect(out).toContain('a: 127.0.0.1:1: no connection');
 });
 
-test('node check says how each is, and exits with 1 if one is not well', async () => {
+test.each([
+  ['up', { down_since: null }],
+  ['down since 2026-11-24T08:30:00.000Z', { down_since: '2026-11-24T08:30:00Z' }],
+  ['draining', { down_since: null, groups: ['perennial/leaving'] }],
+  [
+    'draining, down since 2026-11-24T08:30:00.000Z',
+    { down_since: '2026-11-24T08:30:00Z', groups: ['perennial/leaving'] },
+  ],
+] as const)('`node list` shows the status "%s"', async (status, row) => {
+  await using database = await createShopWithNodes({ a: { api: '127.0.0.1:1' } });
+  await database.db.updateTable('perennial.node').set(row).execute();
+  const [, line] = (await runNodeCommand(database, 'list')).out.split('\n');
+  expect(line).toContain(`  ${status}  `);
+});
+
+test('`node check` shows the state of each node, and exits with 1 if one is unreachable or misconfigured', async () => {
   using well = await startNode([
     { tag: 'vless', protocol: 'vless' },
     { tag: 'door', protocol: 'door' },
@@ -118,21 +138,23 @@ test('node check says how each is, and exits with 1 if one is not well', async (
     c: { api: well.api.replace('127.0.0.1', 'localhost'), inbounds: ['door', 'gone'] },
   });
   expect(await runNodeCommand(database, 'check', 'a')).toMatchObject({
-    out: expect.stringMatching(/^a: answers at .*\n {2}vless: vless, 0 users\n$/),
+    out: expect.stringMatching(/^a: reachable at .*\n {2}vless: vless, 0 users\n$/),
     code: undefined,
   });
   const { out, code } = await runNodeCommand(database, 'check');
   expect(code).toBe(1);
-  expect(out).toMatch(/b: NOT WELL: 127\.0\.0\.1:1: no connection/);
-  expect(out).toMatch(/door: NOT WELL: is a xray\.proxy\.dokodemo\.Config/);
-  expect(out).toMatch(/gone: NOT WELL: there is no such inbound; there is vless, door/);
+  expect(out).toMatch(/b: unreachable: 127\.0\.0\.1:1: no connection/);
+  expect(out).toMatch(/door: misconfigured: is a xray\.proxy\.dokodemo\.Config/);
+  expect(out).toMatch(
+    /gone: misconfigured: is not an inbound of this node; available: vless, door/,
+  );
   expect(await runNodeJson(database, 'check', 'a')).toMatchObject([
     { id: 'a', well: true, version: '25.6.7 or newer', error: null },
   ]);
 });
 
 test.each(['check', 'reconcile', 'adopt', 'remove'])(
-  'node %s of a node that is none names those there are',
+  '`node %s` of an unknown node names the available ones',
   async (command) => {
     await using database = await createShopWithNodes({
       a: { api: '127.0.0.1:1' },
@@ -145,7 +167,7 @@ test.each(['check', 'reconcile', 'adopt', 'remove'])(
   },
 );
 
-test('node reconcile --dry-run tells what differs and marks nothing; without it, it marks', async () => {
+test('`node reconcile` marks the differences; --dry-run only lists them', async () => {
   using there = await startNode();
   await using database = await createShopWithNodes({ a: { api: there.api } });
   const api = connectNode({ api: there.api });
@@ -160,7 +182,7 @@ test('node reconcile --dry-run tells what differs and marks nothing; without it,
   expect(await readMarks(database, 'a')).toEqual([]);
   const done = await runNodeCommand(database, 'reconcile');
   expect(done.out).toContain('marked now: 1');
-  expect(done.out).toMatch(/unknown: left there.*--confirm removes/);
+  expect(done.out).toMatch(/unknown: not removed; .*pass --confirm to remove them/);
   expect((await runNodeCommand(database, 'reconcile', '--confirm')).out).toMatch(
     /confirmed, to be removed: 1/,
   );
@@ -170,7 +192,7 @@ test('node reconcile --dry-run tells what differs and marks nothing; without it,
   ]);
 });
 
-test('node adopt tells what it would take over, refuses what is no conflict, and takes the rest', async () => {
+test('`node adopt` lists conflicts with --dry-run, refuses other names, and takes conflicts over', async () => {
   using there = await startNode();
   await using database = await createShopWithNodes({
     a: { api: there.api },
@@ -193,7 +215,7 @@ test('node adopt tells what it would take over, refuses what is no conflict, and
   );
   for (const words of [[], ['panel-7', '--all']]) {
     await expect(runNodeCommand(database, 'adopt', 'a', ...words)).rejects.toThrow(
-      /either names .*, or --all/,
+      'NAME: expected names, or --all instead of names',
     );
   }
   await expect(runNodeCommand(database, 'adopt', 'b', '--all')).rejects.toThrow(
@@ -203,9 +225,9 @@ test('node adopt tells what it would take over, refuses what is no conflict, and
     /"perennial node adopt a NAME"/,
   );
   const { out } = await runNodeCommand(database, 'adopt', 'a', '--all');
-  expect(out).toMatch(/^a: 2 are taken over by its keeper\n {2}"panel-7": customer 42, /);
+  expect(out).toMatch(/^a: 2 names marked; the keeper takes over\n {2}"panel-7": customer 42, /);
   await using _ = startTestKeepers(database);
-  await until('they are', async () =>
+  await until('the names are taken over', async () =>
     (await runNodeJson<{ confirmed_waiting: number }[]>(database, 'list'))[0]?.confirmed_waiting ===
     0
       ? true
@@ -214,11 +236,11 @@ test('node adopt tells what it would take over, refuses what is no conflict, and
   await untilSynced(database, 'a');
   expect(there.accepts('vless', id)).toBe(true);
   expect((await runNodeCommand(database, 'adopt', 'a', '--all')).out).toMatch(
-    /^a: no name of somebody else's/,
+    /^a: no conflicts; no foreign name/,
   );
 });
 
-test('node reconcile of a node that is down says so and exits with 1', async () => {
+test('`node reconcile` of a node that is down exits with 1', async () => {
   await using database = await createShopWithNodes({ a: { api: '127.0.0.1:1' } });
   for (const options of [[], ['--dry-run']]) {
     const { out, code } = await runNodeCommand(database, 'reconcile', ...options);
@@ -227,7 +249,7 @@ test('node reconcile of a node that is down says so and exits with 1', async () 
   }
 });
 
-test('node remove empties a node of our users by its keeper, leaves others, and strikes it then', async () => {
+test('`node remove` drains a node of our users, leaves foreign ones, and then deletes the node', async () => {
   using there = await startNode();
   await using database = await createShopWithNodes({ a: { api: there.api } });
   const api = connectNode({ api: there.api });
@@ -242,10 +264,13 @@ test('node remove empties a node of our users by its keeper, leaves others, and 
   }
   expect(await runNodeJson(database, 'remove', 'a')).toEqual({
     id: 'a',
-    state: 'emptying',
+    state: 'draining',
     marks_waiting: 3,
   });
-  expect((await runNodeCommand(database, 'list')).out).toContain('(is being emptied)');
+  expect((await runNodeCommand(database, 'list')).out).toMatch(/ draining.* 3 /);
+  expect((await runNodeCommand(database, 'remove', 'a')).out).toMatch(
+    /^a: draining: 3 users left\. Run this command again later\.\n/,
+  );
   {
     await using _ = startTestKeepers(database);
     await untilSynced(database);
@@ -259,7 +284,7 @@ test('node remove empties a node of our users by its keeper, leaves others, and 
   expect(await runNodeJson(database, 'list')).toEqual([]);
 });
 
-test('node remove does not strike a node that still has users of ours, or that does not answer', async () => {
+test('`node remove` does not delete a node that has users of ours or is unreachable', async () => {
   using there = await startNode();
   await using database = await createShopWithNodes({
     a: { api: there.api },
@@ -269,11 +294,9 @@ test('node remove does not strike a node that still has users of ours, or that d
   const stray = randomUUID() as CredentialId;
   await api.addUser('vless', { name: formatUserName('perennial', stray), id: stray, flow: '' }, {});
   api.close();
-  await expect(runNodeCommand(database, 'remove', 'a')).rejects.toThrow(
-    /still has 1 users of ours/,
-  );
+  await expect(runNodeCommand(database, 'remove', 'a')).rejects.toThrow(/1 user of ours left/);
   await expect(runNodeCommand(database, 'remove', 'b')).rejects.toThrow(
-    /no connection.*or --forget/,
+    /no connection.*or pass --forget/,
   );
   await createSubscriber(database, 1n, 0n);
   await runNodeJson(database, 'remove', 'a', '--forget');
@@ -282,7 +305,7 @@ test('node remove does not strike a node that still has users of ours, or that d
   expect(there.listUserNames('vless')).toHaveLength(1);
 });
 
-test('a purchase that marks every node while one is forgotten goes well', async () => {
+test('a purchase that marks every node succeeds while a node is deleted', async () => {
   await using database = await createShopWithNodes({
     a: { api: '127.0.0.1:1' },
     b: { api: '127.0.0.1:2' },
