@@ -27,10 +27,7 @@ const keyText = 'must be lower-case letters, digits, - and _';
 const refusals: readonly [text: string, sentence: string][] = [
   ['installation: Ac_me', 'installation: "Ac_me" must be 1 to 32 lower-case letters and digits'],
   ['installation: 5', 'installation: 5 must be a text'],
-  [
-    'currency: rub',
-    'currency: "rub" is not a currency; expected an ISO 4217 code like RUB or USD, or XTR',
-  ],
+  ['currency: rub', `currency: "rub" ${currencyText}`],
   ['database: 5', 'database: must be a text'],
   ['database: ""', 'database: must not be empty'],
   ['discounts: { vip_percent: 101 }', 'discounts.vip_percent: 101 must be at most 100'],
@@ -55,21 +52,12 @@ const refusals: readonly [text: string, sentence: string][] = [
     'plans: { basic: { title: {}, groups: [all], prices: {} } }',
     'plans.basic.title: must be a text, or one by language as { en: Basic, ru: Базовый }',
   ],
-  [
-    plan('{ ABC: { 30: 5 } }'),
-    'plans.basic.prices.ABC: is not a currency; expected an ISO 4217 code like RUB or USD, or XTR',
-  ],
+  [plan('{ ABC: { 30: 5 } }'), `plans.basic.prices.ABC: ${currencyText}`],
   [plan('{ RUB: { 0: 5 } }'), `plans.basic.prices.RUB.0: ${daysText}`],
   [plan('{ RUB: { 3661: 5 } }'), `plans.basic.prices.RUB.3661: ${daysText}`],
   [plan('{ RUB: { month: 5 } }'), `plans.basic.prices.RUB.month: ${daysText}`],
-  [
-    plan('{ RUB: { 30: 0 } }'),
-    'plans.basic.prices.RUB.30: "0" is not a price; expected an amount above 0',
-  ],
-  [
-    plan('{ RUB: { 30: -5 } }'),
-    'plans.basic.prices.RUB.30: "-5" is not a price; expected an amount above 0',
-  ],
+  [plan('{ RUB: { 30: 0 } }'), `plans.basic.prices.RUB.30: "0" ${priceText}`],
+  [plan('{ RUB: { 30: -5 } }'), `plans.basic.prices.RUB.30: "-5" ${priceText}`],
   [
     plan('{ RUB: { 30: 149.505 } }'),
     'plans.basic.prices.RUB.30: "149.505" is too many decimals; RUB has 2',

@@ -112,7 +112,7 @@ test('`node list` shows status, pending changes and the oldest unconfirmed remov
   expect(out).toContain('a: 127.0.0.1:1: no connection');
 });
 
-test.each([
+test.each<[status: string, row: { down_since: string | null; groups?: string[] }]>([
   ['up', { down_since: null }],
   ['down since 2026-11-24T08:30:00.000Z', { down_since: '2026-11-24T08:30:00Z' }],
   ['draining', { down_since: null, groups: ['perennial/leaving'] }],
@@ -120,7 +120,7 @@ test.each([
     'draining, down since 2026-11-24T08:30:00.000Z',
     { down_since: '2026-11-24T08:30:00Z', groups: ['perennial/leaving'] },
   ],
-] as const)('`node list` shows the status "%s"', async (status, row) => {
+])('`node list` shows the status "%s"', async (status, row) => {
   await using database = await createShopWithNodes({ a: { api: '127.0.0.1:1' } });
   await database.db.updateTable('perennial.node').set(row).execute();
   const [, line] = (await runNodeCommand(database, 'list')).out.split('\n');
