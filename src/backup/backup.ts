@@ -8,9 +8,9 @@ import { refused } from '../kernel/faults.ts';
 import { programVersion } from '../version.ts';
 import { type BackupTable, readSequences, readTables } from './tables.ts';
 
-// A backup is a text of SQL: the schema by its migrations, every row of one snapshot, the sequences.
-// The service goes on meanwhile. Any psql of version 15 or newer restores it, and so does
-// `perennial restore`, into a server of any version that the program works with.
+// Writes a backup: SQL of the schema by its migrations, every row of one snapshot, and the sequences.
+// The service continues meanwhile. `perennial restore` and any psql of version 15 or newer restore it,
+// into a server of any version that the program supports.
 //
 // The schema `perennial_queue` is left out: `start` creates it.
 
@@ -22,7 +22,7 @@ export interface BackupRequest {
   readonly onTable?: (name: string) => void;
 }
 
-/** The text in pieces. Ends the connection when it is read to its end, or given up. */
+/** The text in pieces. The connection ends after the last piece, or if the reader stops. */
 export async function* streamBackup({ url, onTable }: BackupRequest): AsyncGenerator<string> {
   await using connection = await openSingleConnection(url);
   const tx = await connection.db

@@ -7,8 +7,8 @@ import { cancelOnAbort, openSingleConnection } from '../db/single-connection.ts'
 import { UsageFault } from '../kernel/faults.ts';
 import { backupFirstLine, backupLastLine } from './backup.ts';
 
-// Reads a backup into an empty database, as psql does: SQL as it stands, and the lines behind a COPY
-// as its data. All of it is one transaction, which the file itself begins and commits.
+// Reads a backup into an empty database as psql does: SQL statements, and the lines after a COPY as its
+// data. The file itself begins and commits the one transaction.
 
 export interface RestoreRequest {
   readonly url: string;
@@ -17,7 +17,7 @@ export interface RestoreRequest {
   readonly onRows?: (rows: number) => void;
 }
 
-/** @throws UsageFault `not_empty`, `not_a_backup`, `cut_off`; the database is unchanged then */
+/** @throws UsageFault `not_empty`, `not_a_backup`, `cut_off`; the database stays unchanged */
 export async function restoreBackup(request: RestoreRequest): Promise<{ readonly rows: number }> {
   await using connection = await openSingleConnection(request.url);
   const { client } = connection;
@@ -28,7 +28,7 @@ export async function restoreBackup(request: RestoreRequest): Promise<{ readonly
   let isFirst = true;
   const input = Readable.from(request.source, { objectMode: false });
   const lines = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY });
-  // The loop below throws an error of the source. One that comes after the loop concerns no reader.
+  // The loop below throws an error of the source. A later error has no reader.
   lines.on('error', () => undefined);
   for await (const line of lines) {
     request.signal?.throwIfAborted();
@@ -59,7 +59,7 @@ interface CopyStream {
   end(): Promise<undefined>;
 }
 
-/** Lines go in 64 kB at a time; the server's refusal is thrown by the next of them. */
+/** Lines are sent in blocks of 64 kB; the next call throws an error of the server. */
 function startCopy(client: pg.Client, statement: string): CopyStream {
   const stream = client.query(copyFrom(statement.replace('stdin', 'STDIN')));
   let failed: Error | undefined;

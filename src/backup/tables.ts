@@ -2,8 +2,8 @@ import { sql } from 'kysely';
 import type { Tx } from '../db/connect.ts';
 import { mustHold } from '../kernel/faults.ts';
 
-// The content of a backup, read from the catalogs of the database itself: a new table or column of
-// a migration is in it without a change here.
+// The tables of a backup, read from the catalogs of the database. So a migration that adds a table or
+// a column needs no change here.
 
 export interface BackupTable {
   readonly name: string;
@@ -43,11 +43,11 @@ export async function readTables(tx: Tx): Promise<readonly BackupTable[]> {
 
 export interface BackupSequence {
   readonly name: string;
-  /** Null: it was never used. */
+  /** Null: the sequence was never used. */
   readonly lastValue: bigint | null;
 }
 
-/** Sequences are outside of a snapshot: read after it, they are never behind its rows. */
+/** Sequences are outside of a snapshot. Read after it, they are never behind its rows. */
 export async function readSequences(tx: Tx): Promise<readonly BackupSequence[]> {
   const { rows } = await sql<BackupSequence>`
     SELECT sequencename AS name, last_value AS "lastValue" FROM pg_sequences

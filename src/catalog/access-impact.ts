@@ -40,7 +40,7 @@ export interface StepsImpact {
 const unconfirmedMin = 20;
 const unconfirmedShare = 10;
 
-/** How many may lose access without a confirmation. */
+/** The number of subscriptions that may lose access without a confirmation. */
 export function computeUnconfirmedMax(running: number): number {
   return Math.max(unconfirmedMin, Math.floor(running / unconfirmedShare));
 }
@@ -71,7 +71,7 @@ export function computeImpact(before: AccessState, after: AccessState): AccessIm
   return { lose, gain };
 }
 
-/** Whether the first one has an inbound that the second one lacks. */
+/** True if the first set has an inbound that the second one lacks. */
 const hasMore = (one: ReadonlySet<string>, other: ReadonlySet<string>): boolean =>
   [...one].some((inbound) => !other.has(inbound));
 

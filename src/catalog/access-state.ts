@@ -21,8 +21,8 @@ export async function readAccessState(db: Db | Tx, now: Instant): Promise<Access
 }
 
 /**
- * @param source where the change was asked for
- * @param confirmed the number that a person gave; undefined: none
+ * @param source the place of the change in an error
+ * @param confirmed the number that a person confirmed; undefined: none
  * @throws UsageFault `removals_not_confirmed`, `removals_changed`
  */
 export function requireConfirmedRemovals(

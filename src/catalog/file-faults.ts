@@ -3,7 +3,7 @@ import type { ConfigFault } from '../config/faults.ts';
 import { UsageFault } from '../kernel/faults.ts';
 import { maskSecrets } from '../kernel/secrets.ts';
 
-// Faults of a configuration that only the database shows: all of a file at once, each with its line.
+// Faults of a configuration file that only the database shows, all at once and with their lines.
 
 export interface FileFault extends ConfigFault {
   readonly code: string;

@@ -6,11 +6,11 @@ import type { CredentialId } from '../kernel/ids.ts';
 import { formatShareLink } from '../xray/link.ts';
 import { parseLink } from '../xray/link-settings.ts';
 
-/** What a customer pastes into a client: one node of the plan. */
+/** The share link of one node for a client program. */
 export interface NodeLink {
   readonly subscription_id: number;
   readonly node: string;
-  /** Null where the node's link settings are wrong; `error` says how. */
+  /** Null if the link settings of the node are wrong; `error` has the reason. */
   readonly link: string | null;
   readonly error: string | null;
 }
@@ -26,12 +26,12 @@ interface LinkRow {
   readonly sharesName: boolean;
 }
 
-/** A client with more entries is of no use, and a customer may have 10,000 subscriptions. */
+/** More entries are useless in a client, and a customer may have 10,000 subscriptions. */
 const subscriptionsMax = 100;
 
 /**
- * Links of the running subscriptions of a customer, on every node that their plans open.
- * At most of the latest 100. @param subscriptionId of this one alone
+ * Links of the running subscriptions of a customer, on every node that their plans open. At most
+ * the latest 100 subscriptions count. @param subscriptionId only this subscription
  */
 export async function readCustomerLinks(
   db: Db | Tx,

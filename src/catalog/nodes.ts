@@ -5,16 +5,16 @@ import { UsageFault } from '../kernel/faults.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import type { NodeTls } from '../xray/grpc/connect.ts';
 
-/** A node as it is shown. */
+/** The state of a node, as commands and the API show it. */
 export interface NodeStatus {
   readonly id: string;
   readonly api: string;
   readonly tls: NodeTls;
   readonly groups: readonly string[];
   readonly inbounds: readonly string[];
-  /** How customers reach it, as it is stored. */
+  /** The stored link settings of the node. */
   readonly link: unknown;
-  /** It is being emptied of our users (`remove-node.ts`). */
+  /** The node is draining: its keeper removes our users (`remove-node.ts`). */
   readonly leaving: boolean;
   readonly lastSeenAt: Instant | null;
   readonly failures: number;
@@ -24,21 +24,21 @@ export interface NodeStatus {
   readonly linkError: string | null;
   readonly reconciledAt: Instant | null;
   readonly reconcileError: string | null;
-  /** Credentials about which it may differ from the books. */
+  /** Credentials for which the node may differ from the database. */
   readonly waiting: bigint;
-  /** A change is being marked: there will be more of them. */
+  /** A change is being marked; more marks follow. */
   readonly marking: boolean;
-  /** Names that a person confirmed for removal, or had taken over, and that are not gone yet. */
+  /** Names that a person confirmed or had taken over, and that are still on the node. */
   readonly confirmed: bigint;
-  /** Since when somebody may not connect whose removal it has not confirmed. */
+  /** The time since which the oldest removal is unconfirmed. */
   readonly oldestRemoval: Instant | null;
-  /** How many of `waiting` are removals. */
+  /** The removals among `waiting`. */
   readonly removals: bigint;
-  /** Since when it does not answer; null while it does. */
+  /** The start of the outage; null if the node is reachable. */
   readonly downSince: Instant | null;
 }
 
-/** A group that no plan opens: a node that has only this one is to have nobody. */
+/** A group that no plan opens. A node with only this group has no entitled user. */
 export const drainingGroup = 'perennial/leaving';
 
 export async function listNodes(db: Db | Tx): Promise<NodeStatus[]> {
@@ -58,7 +58,7 @@ export async function listNodes(db: Db | Tx): Promise<NodeStatus[]> {
   return rows;
 }
 
-/** As programs are told of it. */
+/** The JSON of a node, with the column names of the database. */
 export function toNodeJson(node: NodeStatus) {
   const toTimeOrNull = (at: Instant | null): string | null => (at === null ? null : isoTime(at));
   return {
@@ -83,7 +83,7 @@ export function toNodeJson(node: NodeStatus) {
   };
 }
 
-/** All of them, or the one that is named. @throws UsageFault that names those there are */
+/** All nodes, or the named one. @throws UsageFault `no_node` */
 export async function listNamedNodes(db: Db | Tx, id: string | undefined): Promise<NodeStatus[]> {
   const nodes = await listNodes(db);
   if (id === undefined) return nodes;

@@ -3,7 +3,7 @@ import type { Db, Tx } from '../db/connect.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
 
-/** A plan as it is shown. */
+/** A plan as commands and the API show it. */
 export interface ListedPlan {
   readonly key: string;
   readonly title: Record<string, string>;
@@ -13,7 +13,7 @@ export interface ListedPlan {
     readonly period_days: number;
     readonly currency: string;
     readonly amount: string;
-    /** For a price to come; null for the one that counts now. */
+    /** The start of a future price; null for the present one. */
     readonly valid_from: string | null;
   }[];
 }
@@ -26,7 +26,7 @@ interface PriceRow {
   readonly valid_from: Instant;
 }
 
-/** Plans with the prices that count now and those that will. */
+/** Plans with their present and future prices. */
 export async function listPlans(db: Db | Tx, now: Instant): Promise<ListedPlan[]> {
   const plans = await db
     .selectFrom('perennial.plan')

@@ -5,10 +5,12 @@ import type { Instant } from '../kernel/instant.ts';
 import { recordEvents } from '../subscription/store/events.ts';
 import { drainingGroup } from './nodes.ts';
 
-// A node that is given up is emptied of our users first. It gets a group that no plan opens, so that
-// by the one rule that there is nobody may connect there, and its keeper takes everybody off.
+// Removes a node in two steps: it is drained, then deleted.
+//
+// A draining node has a group that no plan opens. So no credential is entitled there, and the keeper
+// removes our users by the common rule.
 
-/** From now on nobody may connect there; who could is marked after the commit (`finishMarking`). */
+/** Starts to drain a node. Call `runMarkingJobs` after the commit. */
 export async function drainNode(tx: Tx, node: string, actor: string, now: Instant) {
   await withMarkingJobs(tx, now, async () => {
     await sql`
@@ -17,12 +19,12 @@ export async function drainNode(tx: Tx, node: string, actor: string, now: Instan
   await recordEvent(tx, node, 'empty_node', actor, now);
 }
 
-/** Strikes it from the books, with its marks. What it holds stays as it is. */
+/** Deletes a node and its marks from the database. The users on the node stay. */
 export async function deleteNode(tx: Tx, node: string, actor: string, now: Instant): Promise<void> {
-  // First, as all who change nodes: whoever is at a stretch of marks wants the next lock.
+  // First, like all changes of nodes: a running chunk of marks waits for the next lock.
   await lockMarkingJobs(tx);
-  // Whoever marks credentials on every node has seen this one or has not: one who did would refer
-  // to a node that is gone, and fail. An INSERT that waits here reads the nodes after us.
+  // A transaction that read this node before would insert marks of a deleted node, and fail. The
+  // lock waits for it. An INSERT that waits here reads the nodes after this commit.
   await sql`LOCK TABLE perennial.access_sync IN SHARE ROW EXCLUSIVE MODE`.execute(tx);
   await sql`LOCK TABLE perennial.stray IN SHARE ROW EXCLUSIVE MODE`.execute(tx);
   await sql`DELETE FROM perennial.marking WHERE node_id = ${node}`.execute(tx);

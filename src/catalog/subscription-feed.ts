@@ -7,7 +7,7 @@ import { formatShareLink } from '../xray/link.ts';
 import { parseLink } from '../xray/link-settings.ts';
 import { readCustomerLinks } from './links.ts';
 
-// The feed of a customer, which a client fetches by itself:
+// The feed of a customer, which client programs fetch:
 //
 // 1. While a subscription runs: its links, and the latest end.
 // 2. After the last end: this past end, and one entry that states the end and how to pay. A client
@@ -113,14 +113,14 @@ async function readFeedRow(db: Db, subToken: string): Promise<FeedRow> {
   return rows[0] as FeedRow;
 }
 
-/** A customer without any subscription has none since the beginning. */
+/** Without any subscription the end is the time at which the customer was created. */
 function computeEnd({ runsUntil, endedAt, createdAt, now }: FeedRow): Instant {
   if (runsUntil !== null) return runsUntil;
   const past = endedAt ?? createdAt ?? now;
   return past < now ? past : now;
 }
 
-/** No client connects by it: no server has this port, and no user this UUID. */
+/** No client can connect by this entry: no server has this port, and no user this UUID. */
 const emptyId = '00000000-0000-0000-0000-000000000000' as CredentialId;
 const unusedAddress = { host: '127.0.0.1', port: 1 };
 

@@ -8,9 +8,9 @@ import type { AccessState } from './access-impact.ts';
 import type { CatalogStep } from './diff.ts';
 import { drainingGroup } from './nodes.ts';
 
-// What `apply` warns of: a state that is allowed, and most often a slip.
+// Warnings of `apply`: states that are allowed, but most often a mistake.
 
-/** @param steps those that the file asks for; @param after the state that they leave */
+/** @param steps the changes of the file; @param after the state after them */
 export async function readWarnings(
   db: Db,
   url: string,
@@ -45,7 +45,7 @@ async function readSoldOrUsedPlans(
   return plans;
 }
 
-/** Groups that join nothing: a mistyped letter is one on each side. */
+/** Groups without a partner: a mistyped letter leaves one on each side. */
 export function computeGroupWarnings(
   { plans, nodes }: Pick<AccessState, 'plans' | 'nodes'>,
   onSale: ReadonlySet<string>,
@@ -69,7 +69,7 @@ export function computeGroupWarnings(
   return [...unmatched, ...unused];
 }
 
-/** A key of a link that has no effect: most often the type or the security is another than meant. */
+/** Keys of a link without an effect: most often its type or security is a mistake. */
 function computeUnusedLinkKeys(steps: readonly CatalogStep[]): string[] {
   return steps.flatMap((step) => {
     if (step.do !== 'add-node' && step.do !== 'change-node') return [];

@@ -147,7 +147,7 @@ test('a secret is not repeated in a refusal', () => {
   );
 });
 
-test('both sides of each bound are told apart', () => {
+test('each bound accepts one side and refuses the other', () => {
   const read = parseConfig(
     `discounts: { vip_percent: 100 }
 renewal: { window: 1ms, retry: 0.5h, revive: 3660d }
@@ -185,7 +185,7 @@ describe('${ENV}', () => {
   });
 
   test.for(['a #b', 'a: b', '{a', 'a, installation: b', '*a', '"a', "'a", '%a', '${URL}', '- a'])(
-    'whatever it holds stays in its value: %s',
+    'a variable stays in its value: %s',
     (secret) => {
       const read = parseConfig('{ database: ${URL}, currency: USD }', 'shop.yaml', { URL: secret });
       expect(read).toEqual({ database: secret, currency: 'USD', workers: {} });
@@ -207,7 +207,7 @@ describe('${ENV}', () => {
     );
   });
 
-  test('in a comment it is nobody’s', () => {
+  test('a variable in a comment is ignored', () => {
     expect(database('# ${URL}\ndatabase: x', { URL: 'a\nb' })).toBe('x');
   });
 });
@@ -216,7 +216,7 @@ describe('the configuration of a process', () => {
   const folder = mkdtempSync(join(tmpdir(), 'perennial-config-'));
   afterAll(() => rmSync(folder, { recursive: true }));
   const path = join(folder, 'shop.yaml');
-  writeFileSync(path, 'database: embedded\ndata_dir: /srv/books\ntelegram: { token: "1:file" }\n');
+  writeFileSync(path, 'database: embedded\ndata_dir: /srv/data\ntelegram: { token: "1:file" }\n');
 
   test('is the file that --config names, else PERENNIAL_CONFIG', () => {
     expect(loadConfig({ config: path }, {}).database).toBe('embedded');
@@ -243,7 +243,7 @@ describe('the configuration of a process', () => {
   test('an empty variable wins over nothing', () => {
     const env = { DATABASE_URL: '', PERENNIAL_DATA_DIR: '', TELEGRAM_BOT_TOKEN: '' };
     const read = loadConfig({ config: path }, env);
-    expect(read).toMatchObject({ database: 'embedded', dataDir: resolve('/srv/books') });
+    expect(read).toMatchObject({ database: 'embedded', dataDir: resolve('/srv/data') });
     expect(read.file.telegram?.token).toBe('1:file');
   });
 
@@ -263,7 +263,7 @@ describe('the configuration of a process', () => {
     expect(() => loadConfig({ config: folder }, {})).toThrow(/can't be read \(EISDIR\)$/);
   });
 
-  test('TLS files of nodes are named from its folder, whatever folder a process is in', () => {
+  test('TLS files of nodes are relative to the file, not to the working folder', () => {
     const own = join(folder, 'nodes.yaml');
     writeFileSync(own, node('tls: { ca: tls/ca.pem, key: /etc/key.pem, server_name: nl }'));
     expect(toNodeConfigs(loadConfig({ config: own }, {}))?.[0]?.tls).toEqual({

@@ -20,9 +20,9 @@ import {
 } from './faults.ts';
 import { describeConfigIssue, fileSchema, type nodeSchema, type planSchema } from './schema.ts';
 
-// The configuration: one YAML file, `${ENV}` inside, three variables that win over it. The only
-// file that reads the environment. What must not differ between replicas (plans, prices, nodes,
-// discounts, renewal, trial) is written to the database by `perennial apply` and read from there.
+// The configuration: one YAML file with `${ENV}` inside, and three variables that take precedence. Only
+// this file reads the environment. `perennial apply` writes everything that must be equal on all
+// replicas (plans, prices, nodes, discounts, renewal, trial) to the database.
 
 export type ConfigFile = z.output<typeof fileSchema>;
 
@@ -31,17 +31,17 @@ export type PlanConfig = z.output<typeof planSchema>;
 export type NodeConfig = z.output<typeof nodeSchema>;
 
 export interface Config {
-  /** Where it was read from; undefined where there is no file. */
+  /** The path of the file; undefined without a file. */
   readonly path: string | undefined;
   readonly file: ConfigFile;
-  /** `embedded`, a URL, or undefined: then a command that needs one says so. */
+  /** `embedded`, a URL, or undefined: a command that needs a database then fails. */
   readonly database: string | undefined;
-  /** Where `embedded` keeps its folder. */
+  /** The folder of `embedded`. */
   readonly dataDir: string;
-  /** Whether a variable or the file named `dataDir`, or it is the default. */
+  /** True if a variable or the file names `dataDir`, false for the default. */
   readonly dataDirNamed: boolean;
   readonly logLevel: string;
-  /** Sentences about files with secrets that every user of the machine can read. */
+  /** Warnings about files with secrets that every user of the machine can read. */
   readonly exposed?: readonly string[];
   /** The line of a place in the file, for faults that are found later. */
   readonly findLine?: (path: ConfigPath) => number;
@@ -49,13 +49,13 @@ export interface Config {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Stands for a variable while the file is parsed: letters to YAML, and to nobody else. */
+/** Replaces a variable while the file is parsed: plain letters without a meaning in YAML. */
 const toPlaceholder = (name: string): string => `\uE000${name}\uE001`;
 
 /**
- * Puts variables in place of `${NAME}`, in the texts of the parsed file: whatever a variable holds
- * (`#`, `: `, a brace of a password) stays in its value. One that stands alone in its place and is
- * not set counts as not given, and a number that stands alone is a number.
+ * Replaces `${NAME}` in the parsed values, so that special characters of a variable (`#`, `: `, a
+ * brace of a password) stay in its value. A value of one unset variable counts as absent. A value of
+ * one number is a number.
  */
 function parseWithVariables(
   text: string,
@@ -95,13 +95,13 @@ function parseWithVariables(
 /** Values that are not printed: they hold passwords. */
 const secretKeys = new Set(['database', 'token', 'url']);
 
-/** Sections with a secret in them: a text in place of the section may be that secret. */
+/** Sections that contain a secret: a text in place of the section may be the secret. */
 const secretSections = new Set(['telegram', 'email', 'database', 'http']);
 
 /** A longer value is no typing error in a setting. It can be a key. */
 const shownMax = 64;
 
-/** The wrong value before what is wrong with it; nothing for a missing one or a whole mapping. */
+/** The wrong value for the fault text; empty for a missing value or a whole mapping. */
 function formatValue(contents: unknown, path: ConfigPath): string {
   const [section, ...rest] = path.map(String);
   if (secretKeys.has(String(path.at(-1)))) return '';
@@ -113,7 +113,7 @@ function formatValue(contents: unknown, path: ConfigPath): string {
   return isHidden ? '' : `${text} `;
 }
 
-/** @throws UsageFault for an alias without its anchor, or one that repeats another thousands of times */
+/** @throws UsageFault for an alias without its anchor, or for thousands of repeated aliases */
 function toContents(document: Document, path: string): unknown {
   try {
     return document.toJS();
@@ -132,14 +132,14 @@ function dropEmpty(value: unknown): unknown {
   );
 }
 
-/** The bot's token of the environment wins over the file's, where the file has Telegram at all. */
+/** The bot token of the environment takes precedence if the file has the section `telegram`. */
 function applyToken(value: unknown, env: Environment): unknown {
   const contents = value as { telegram?: object } | undefined;
   if (!env.TELEGRAM_BOT_TOKEN || typeof contents?.telegram !== 'object') return value;
   return { ...contents, telegram: { ...contents.telegram, token: env.TELEGRAM_BOT_TOKEN } };
 }
 
-/** A worker that is misspelt would have its settings ignored. */
+/** The settings of a misspelt worker would have no effect. */
 function checkWorkers(workers: unknown, known: readonly string[]): ConfigFault[] {
   if (typeof workers !== 'object' || workers === null) return [];
   return Object.keys(workers)
@@ -152,8 +152,8 @@ function checkWorkers(workers: unknown, known: readonly string[]): ConfigFault[]
 }
 
 /**
- * Reads a configuration's text. @throws UsageFault with all faults: the file, the line, the key and
- * what is allowed
+ * Parses the text of a configuration. @throws UsageFault with all faults, each with file, line, key and
+ * the allowed values
  */
 export function parseConfig(
   text: string,
@@ -170,7 +170,7 @@ function parseConfigText(
   env: Environment,
   workers: readonly string[] | undefined,
 ): { readonly file: ConfigFile; readonly lineOf: (place: ConfigPath) => number } {
-  // UTF-16 that was read as UTF-8.
+  // UTF-16 that was decoded as UTF-8.
   if (text.includes('\0') || text.startsWith('\ufffd')) {
     throw new UsageFault('bad_config', `${path}: is not text in UTF-8; save the file as UTF-8`);
   }
@@ -180,7 +180,7 @@ function parseConfigText(
     throw new UsageFault('bad_config', `${path}: ${sentence}`);
   }
   const syntaxErrors = parsed.document.errors.map((error) => {
-    // The parser quotes the text that it stumbled over.
+    // The parser quotes the text at the fault.
     const text = error.message.split('\n')[0]?.replace(/:$/, '') ?? '';
     const reason = maskSecrets(text.replaceAll(/"(?:[^"\\]|\\.)*"/g, '"…"'));
     return `${path}: is not YAML (${reason})`;
@@ -217,8 +217,8 @@ function readFileOr(path: string, otherwise: (cause: NodeJS.ErrnoException) => s
 }
 
 /**
- * The configuration of this process: `--config`, else `PERENNIAL_CONFIG`, else `perennial.yaml`
- * in the working folder if it is there. @throws UsageFault
+ * The configuration of this process: `--config`, else `PERENNIAL_CONFIG`, else `perennial.yaml` in the
+ * working folder if it exists. @throws UsageFault
  */
 export function loadConfig(
   options: { config?: string; workers?: readonly string[] } = {},
@@ -239,7 +239,7 @@ export function loadConfig(
     );
   });
   const { file: config, lineOf } = parseConfigText(text, path, env, options.workers);
-  // A path in a file is meant from that file, a variable's from where one is.
+  // A path in the file is relative to the file. A path in a variable is relative to the working folder.
   const fileDataDir = config.data_dir && resolve(dirname(path), config.data_dir);
   const dataDir = env.PERENNIAL_DATA_DIR || fileDataDir;
   return {
@@ -254,14 +254,14 @@ export function loadConfig(
   };
 }
 
-/** The nodes of the file; its TLS files are named from where it is, and absolute from here on. */
+/** The nodes of the file. Their TLS files are relative to the file, and absolute in the result. */
 export function toNodeConfigs({ path = 'perennial.yaml', file }: Config): NodeConfig[] | undefined {
   const resolveFile = (name: string | undefined) => name && resolve(dirname(path), name);
   return file.nodes?.map((node) => {
     if (typeof node.tls !== 'object') return node;
     const { ca, cert, key } = node.tls;
     const files = { ca: resolveFile(ca), cert: resolveFile(cert), key: resolveFile(key) };
-    // What isn't named stays unnamed, so that it equals what the books have.
+    // Absent keys stay absent, so that the node equals the one in the database.
     const present = Object.fromEntries(Object.entries(files).filter(([, name]) => name));
     return { ...node, tls: { ...node.tls, ...present } };
   });

@@ -6,7 +6,7 @@ import type { fileSchema } from './schema.ts';
 // Files with secrets that every user of the machine can read. A secret from a variable is not in
 // the file, so it does not count.
 
-/** Others may read. */
+/** Other users may read the file. */
 const readableByAll = 0o004;
 
 const isReadableByAll = (path: string): boolean => {
@@ -14,7 +14,7 @@ const isReadableByAll = (path: string): boolean => {
   return stats?.isFile() === true && (stats.mode & readableByAll) !== 0;
 };
 
-/** Between the user and the host, or as a parameter. */
+/** A password between user and host, or as a parameter. */
 const hasPassword = (url: string | undefined): boolean =>
   /:\/\/[^/]*:.*@|[?&]password=/.test(url ?? '');
 

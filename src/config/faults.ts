@@ -8,18 +8,18 @@ import { maskSecrets } from '../kernel/secrets.ts';
 
 export type ConfigPath = readonly PropertyKey[];
 
-/** A fault, and the place in the file that it is about. */
+/** A fault and its place in the file. */
 export interface ConfigFault {
   readonly path: ConfigPath;
   /** The path and the value, as far as they may be shown, and the reason. */
   readonly sentence: string;
 }
 
-/** A URL or a key in PEM, where a name is meant: its end, and so its secret, cannot be told. */
+/** A URL or a PEM key in place of a name: its end, and so its secret, is unknown. */
 export const isSecretLike = (text: string): boolean =>
   text.includes('-----BEGIN') || (text.includes('://') && text.includes('@'));
 
-/** The name of a key, which can be a secret in the wrong place. */
+/** The name of a key, which can be a misplaced secret. */
 const formatKey = (key: PropertyKey): string => (isSecretLike(String(key)) ? '***' : String(key));
 
 /** `nodes.2.id`: names of keys, and entries of lists counted from 1. */
@@ -28,7 +28,7 @@ export function formatPath(path: ConfigPath): string {
   return steps.join('.') || 'the file';
 }
 
-/** The line of a place, or of what encloses it if the file does not have it. */
+/** The line of a place, or of its parent if the file does not have it. */
 export function findLine(document: Document, lines: LineCounter, path: ConfigPath): number {
   let node: unknown = document.contents;
   let start = document.contents?.range?.[0] ?? 0;
@@ -69,7 +69,7 @@ export function toConfigFaults(
 const toEntries = (value: unknown): [string, unknown][] =>
   typeof value === 'object' && value !== null ? Object.entries(value) : [];
 
-/** Prices that are no amounts of their currency. What the schema refuses is left to the schema. */
+/** Prices that are no amounts of their currency. The schema reports its own faults. */
 export function checkPrices(plans: unknown): ConfigFault[] {
   const faults: ConfigFault[] = [];
   for (const [plan, settings] of toEntries(plans)) {
@@ -112,7 +112,7 @@ export function checkNodes(nodes: unknown): ConfigFault[] {
   });
 }
 
-/** A trial on a plan that the file does not have. Without `plans:`, the database is asked later. */
+/** A trial of a plan that the file does not have. Without `plans:`, the database is checked later. */
 export function checkTrial(trial: unknown, plans: unknown): ConfigFault[] {
   const plan = (trial as { plan?: unknown } | null | undefined)?.plan;
   if (typeof plan !== 'string' || typeof plans !== 'object' || plans === null) return [];
@@ -132,7 +132,7 @@ export function refuseFaults(
 ): void {
   if (faults.length === 0) return;
   const located = faults.map(({ path, sentence }) => ({
-    // The name of a key can be a secret in the wrong place.
+    // The name of a key can be a misplaced secret.
     sentence: maskSecrets(sentence),
     line: findLine(document, lines, path),
   }));

@@ -1,13 +1,13 @@
-/** How notices are said. */
+/** Settings for the texts of notifications. */
 
 import { dirname, resolve } from 'node:path';
 import { secondMs } from '../kernel/instant.ts';
 import type { Config } from './config.ts';
 
 export interface NoticeSettings {
-  /** The operator's own texts; undefined: ours alone. */
+  /** The folder of the operator's texts; undefined: only the built-in ones. */
   readonly folder: string | undefined;
-  /** In which language and by whose clock the admins are told. */
+  /** The language and the time zone of notifications to admins. */
   readonly admins: { readonly locale: string; readonly timeZone: string };
 }
 
@@ -24,14 +24,14 @@ export function toNoticeSettings({
   };
 }
 
-/** How a worker is run: from `workers.<name>`, else these. */
+/** The settings of a worker: from `workers.<name>`, else these defaults. */
 export interface WorkerSettings {
   readonly everyMs: number;
   readonly batchMax: number;
   readonly budgetMs: number;
 }
 
-/** @param worker its name, and how often it runs where the file says nothing */
+/** @param worker its name, and its default interval */
 export function toWorkerSettings(
   config: Config,
   worker: { readonly name: string; readonly everyMs: number },

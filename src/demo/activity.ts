@@ -7,8 +7,8 @@ import { majorUnits } from '../kernel/money.ts';
 import type { NoticeKind } from '../outbox/kinds.ts';
 import { endRemindersMs, trialRemindersMs } from '../outbox/reminder-schedule.ts';
 
-// What happened in the books since one looked last, for the demo's view. Only one process writes a
-// demo's books, so the order of ids is the order of commits here.
+// The events of a demo since the last read, for its view. One process writes the database of a demo,
+// so the order of ids is the order of commits.
 
 export type ActivityKind =
   | 'renewed'
@@ -51,7 +51,7 @@ export class ActivityReader {
     this.#db = db;
   }
 
-  /** Forgets what is there already: the import is no news. */
+  /** Skips the events of the import. */
   async skipExisting(): Promise<void> {
     const { rows } = await sql<{ event: bigint; notice: bigint }>`
       SELECT coalesce((SELECT max(id) FROM perennial.event), 0) AS event,
@@ -60,7 +60,7 @@ export class ActivityReader {
     this.#lastNotice = rows[0]?.notice ?? 0n;
   }
 
-  /** In the order in which it happened. */
+  /** In the order of the events. */
   async read(): Promise<ActivityItem[]> {
     const { rows: events } = await sql<Row>`
       SELECT e.id, e.at, e.action AS kind, c.telegram_id AS "telegramId", e.detail

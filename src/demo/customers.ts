@@ -9,15 +9,15 @@ import { startTrial } from '../subscription/commands/trial.ts';
 import { drawBoolean, drawInteger, drawOne, type Random } from './random.ts';
 import { generatedPrices } from './test-data.ts';
 
-// The customers of a demo: somebody who is told that the balance is short tops up some hours
-// later, or doesn't; now and then somebody new comes and buys, or tries it first and perhaps buys
-// before the trial is over. They use the same commands as an operator's bot would.
+// The simulated customers of a demo. Some top up a few hours after a notification of a low balance.
+// New ones buy at once, or start a trial and perhaps buy before its end. They use the same commands
+// as the bot of an operator.
 
 interface PlannedAction {
   readonly at: Instant;
   readonly telegramId: bigint;
   readonly amountMinor: bigint;
-  /** And what is bought with it. */
+  /** The plan that the customer buys with the money. */
   readonly price?: Price;
 }
 
@@ -47,7 +47,7 @@ export class DemoCustomers {
     this.#nextNewcomerAt = later(now, newcomerEveryMs);
   }
 
-  /** Lets them do what they do until `now`. @returns whether a balance was raised */
+  /** Runs all actions that are due until `now`. @returns true if a balance was raised */
   async act(now: Instant): Promise<boolean> {
     await this.#planTopUps(now);
     const due = this.#plannedActions.filter((action) => action.at <= now);
@@ -64,7 +64,7 @@ export class DemoCustomers {
     return due.length > 0;
   }
 
-  /** Who is short hears of it; most of them will do something about it. */
+  /** Most customers with a low balance top up later. */
   async #planTopUps(now: Instant): Promise<void> {
     const { rows } = await sql<ShortRow>`
       SELECT n.id, c.telegram_id AS "telegramId", c.currency, n.params->>'missing' AS missing
@@ -79,7 +79,7 @@ export class DemoCustomers {
       this.#plannedActions.push({
         at: later(now, minuteMs * (20 + drawInteger(this.#random, 10 * 60))),
         telegramId: row.telegramId,
-        // To the next hundred, as people do.
+        // Rounded up to a full hundred, like real payments.
         amountMinor: ((missingMinor + 99_99n) / 100_00n) * 100_00n,
       });
     }

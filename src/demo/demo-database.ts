@@ -16,9 +16,9 @@ import { UsageFault } from '../kernel/faults.ts';
 import { hourMs, type Instant, instant } from '../kernel/instant.ts';
 import { generateTestData } from './test-data.ts';
 
-// The books of a demo: a folder of its own, a test database in it, made anew each time.
+// The database of a demo: a test database in its own folder, created again by each demo.
 
-/** Says that what is in the folder was made up, and may be made anew. */
+/** Marks a folder of a demo, which the next demo may delete. */
 const markFile = 'made-by-perennial-demo';
 
 export interface DemoDatabase {
@@ -30,15 +30,15 @@ export interface DemoDatabase {
 
 export interface DemoDatabaseOptions {
   readonly dataDir: string;
-  /** Plans, prices, rules and nodes. */
+  /** Plans, prices, settings and nodes. */
   readonly catalog: Config;
   readonly customers: number;
   readonly seed: number;
-  /** When it begins; the present hour, if it isn't said. */
+  /** The start of the virtual time; undefined: the present hour. */
   readonly from: Instant | undefined;
 }
 
-/** @throws UsageFault for a folder with books that are not a demo's, or that is in use */
+/** @throws UsageFault `not_a_demo`, or if the folder is in use */
 export async function createDemoDatabase(options: DemoDatabaseOptions): Promise<DemoDatabase> {
   const { dataDir } = options;
   await markFolder(dataDir);
@@ -89,7 +89,7 @@ async function markFolder(dataDir: string): Promise<void> {
 }
 
 async function fillDatabase(db: Db, url: string, options: DemoDatabaseOptions): Promise<Instant> {
-  // A full hour, so that the first one shown is a whole one.
+  // A full hour, so that the first hour of the view is complete.
   const now = options.from ?? instant(Math.floor((await readClock(db)) / hourMs) * hourMs);
   await setClock(db, now);
   await inTransaction(db, async (tx) => {

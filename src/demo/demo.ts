@@ -23,19 +23,19 @@ export interface DemoOptions {
   readonly rate: number;
   readonly view: DemoView;
   readonly signal: AbortSignal;
-  /** Trouble, which a demo has no business to have. */
+  /** Logs a problem. A demo should have none. */
   readonly logProblem: (sentence: string) => void;
 }
 
-/** How often the books are audited and counted, in real time. */
+/** The interval of the audit and the counts, in real time. */
 const auditEveryMs = 3 * secondMs;
-/** How often the node is compared with the books; less often where that takes long. */
+/** The interval of the comparison with the node; longer if a comparison takes long. */
 const compareEveryMs = 500;
 const compareCostFactor = 20;
-/** How often the view is told what is new; an eye doesn't need more. */
+/** The interval of the view. */
 const viewEveryMs = 100;
 
-/** Runs a demo until `signal`, and gives what was shown last. */
+/** Runs a demo until `signal`. @returns the last values of the view */
 export async function runDemo(options: DemoOptions): Promise<DemoState> {
   const node = await startDemoNode();
   try {
@@ -66,7 +66,7 @@ async function runWithNode(options: DemoOptions, node: DemoNode): Promise<DemoSt
   const elapsedMs = stopwatch();
   let auditedMs = 0;
   let shownMs = 0;
-  // The rate is that of the last two looks, so that a slow start does not count.
+  // The rate is that of the last two views, so that a slow start does not count.
   let paceMarks = [{ now: database.now, ms: 0 }];
 
   async function onStep(now: Instant): Promise<void> {
@@ -116,7 +116,7 @@ interface PaceMark {
   readonly ms: number;
 }
 
-/** Virtual time in real time, between two moments. */
+/** Virtual time per real time, between two moments. */
 function rateSince(before: PaceMark | undefined, { now, ms }: PaceMark): number {
   return before === undefined ? 0 : (now - before.now) / Math.max(1, ms - before.ms);
 }
@@ -130,7 +130,7 @@ function createKeeperLog(logProblem: DemoOptions['logProblem']): KeeperLog {
   };
 }
 
-/** What the node was when it was looked at last; looks again when that is some time ago. */
+/** The last state of the node, read again after its interval. */
 function createNodeReader(node: DemoNode): () => Promise<NodeState> {
   let last: { readonly state: NodeState; readonly ageMs: () => number; readonly tookMs: number };
   return async () => {
@@ -143,7 +143,7 @@ function createNodeReader(node: DemoNode): () => Promise<NodeState> {
   };
 }
 
-/** Books and node are read one after the other: a difference without a mark is looked at again. */
+/** Database and node are read one after the other, so a difference without a mark is read again. */
 async function readStableNode(node: DemoNode): Promise<NodeState> {
   let state = await node.readState();
   for (
@@ -156,7 +156,7 @@ async function readStableNode(node: DemoNode): Promise<NodeState> {
   return state;
 }
 
-/** Counts what is costly to count, and audits. */
+/** Runs the expensive counts and the audit. */
 async function readAuditedState(db: Db, state: DemoState): Promise<DemoState> {
   const { checks } = await runAudit(db);
   const { rows } = await sql<{ balance: bigint }>`

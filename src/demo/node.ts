@@ -7,37 +7,37 @@ import { type KeepersOptions, startKeepers } from '../workers/keep-node/keepers.
 import { type EmbeddedNode, startEmbeddedNode } from '../xray/embedded/node.ts';
 import { connectNode } from '../xray/grpc/client.ts';
 
-// The node of a demo: Xray's API in this process, kept by the same keepers as a real one. It lives in
-// real time, the books in virtual time.
+// The node of a demo: Xray's API in this process, kept by the same keepers as a real node. It works
+// in real time; the database is in virtual time.
 
 const id = 'demo-1';
 const tag = 'vless';
 
-/** Who can connect, as the node has it and as the books have it. */
+/** The users of the node, compared with the database. */
 export interface NodeState {
   readonly id: string;
-  /** Users that the node lets in. */
+  /** Users of the node. */
   readonly users: number;
-  /** Who may connect, by the books. */
+  /** Entitled credentials in the database. */
   readonly wanted: number;
-  /** Subscriptions that are active, read in the same moment as `wanted`. */
+  /** Active subscriptions, read at the same moment as `wanted`. */
   readonly active: number;
-  /** The very same ones. */
+  /** True if both sets are equal. */
   readonly equal: boolean;
-  /** What it still has to be told. */
+  /** Pending changes. */
   readonly marks: number;
-  /** Credentials retired since the demo began, and how many of them the node confirmed to be gone. */
+  /** Credentials retired since the start of the demo, and how many removals are confirmed. */
   readonly retired: number;
   readonly confirmed: number;
 }
 
 export interface DemoNode {
-  /** For the books' catalog. */
+  /** The node for the catalog. */
   readonly config: NodeConfig;
-  /** Keeps it equal to these books, until `stop`. */
+  /** Keeps the node equal to this database until `stop`. */
   startKeeper(database: Pick<KeepersOptions, 'url' | 'db' | 'log'>, startedAt: Instant): void;
   readState(): Promise<NodeState>;
-  /** Whether it has been told everything. */
+  /** True if no change is pending. */
   isSynced(): Promise<boolean>;
   stop(): Promise<void>;
 }

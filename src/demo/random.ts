@@ -1,7 +1,7 @@
 /** Numbers from 0 up to 1, the same ones for the same seed. */
 export type Random = () => number;
 
-/** mulberry32: 32 bits of state, good enough for a book that looks like one. */
+/** mulberry32: 32 bits of state, sufficient for generated data. */
 export function createRandom(seed: number): Random {
   let state = seed >>> 0;
   return () => {
@@ -31,7 +31,7 @@ function drawHex(random: Random, digits: number): string {
   return text;
 }
 
-/** In the shape of a v4 UUID; for books that are nobody's, since a seed can be guessed. */
+/** A v4 UUID for generated data only, because a seed can be guessed. */
 export function drawUuid(random: Random): string {
   const variant = (8 + drawInteger(random, 4)).toString(16);
   return [8, 4, 3, 3, 12]
@@ -39,7 +39,7 @@ export function drawUuid(random: Random): string {
     .join('-');
 }
 
-/** In the shape of a subscription URL's secret; as above. */
+/** A secret of a subscription URL, for generated data only. */
 export function drawToken(random: Random): string {
   return drawHex(random, 22);
 }

@@ -12,14 +12,14 @@ import {
   type Random,
 } from './random.ts';
 
-// A book that was never anybody's, for the demo, the examples and benchmarks: the same seed and
-// `now` give the same lines. It is made so that a clock that runs sees something: about twenty
-// subscriptions become due in each hour, and a fifth of those who owe are short.
+// Generated customers for the demo, the examples and benchmarks. The same seed and `now` give the same
+// lines. About twenty subscriptions become due in each hour, and a fifth of their customers lack the
+// balance.
 
 export interface TestDataOptions {
   readonly customers: number;
   readonly seed: number;
-  /** What "running" and "due" are counted from. */
+  /** The time that "running" and "due" refer to. */
   readonly now: Instant;
 }
 

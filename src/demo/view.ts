@@ -4,17 +4,17 @@ import { moneyText } from '../kernel/money.ts';
 import type { ActivityItem, ActivityKind } from './activity.ts';
 import type { NodeState } from './node.ts';
 
-// What somebody sees of a demo: a live picture on a terminal, a line for each hour elsewhere.
+// The view of a demo: a live picture on a terminal, otherwise one line per virtual hour.
 
 export interface DemoState {
   readonly now: Instant;
-  /** Virtual time in real time, as it really goes. */
+  /** The reached rate: virtual time per real time. */
   readonly rate: number;
-  /** The rate that was asked for; a busy machine does not reach it. */
+  /** The requested rate; a busy machine does not reach it. */
   readonly requestedRate: number;
   readonly totals: Totals;
   readonly balanceMinor: bigint;
-  /** The last audit: checks, and violations found. */
+  /** The last audit: checks and violations. */
   readonly audit: { readonly checks: number; readonly violations: number } | undefined;
   readonly node: NodeState;
 }
@@ -24,7 +24,7 @@ export type Totals = Readonly<
 >;
 
 export interface DemoView {
-  /** Told of everything; decides itself what to show when. */
+  /** Receives all values, and decides itself when to show them. */
   show(state: DemoState, activity: readonly ActivityItem[]): void;
   end(): void;
 }
@@ -56,7 +56,7 @@ function formatAudit(audit: DemoState['audit']): string {
     : `audit: ${audit.violations} VIOLATIONS`;
 }
 
-/** Who can connect: what the node has, against what the books want. */
+/** The users of the node, compared with the database. */
 function formatNode(node: NodeState): string[] {
   const { id, users, retired, confirmed } = node;
   const confirmation =
@@ -67,7 +67,7 @@ function formatNode(node: NodeState): string[] {
   ];
 }
 
-/** Explains a figure that differs from the one of the database, or from the active ones. */
+/** Explains a count that differs from the database or from the active subscriptions. */
 function formatComparison({ users, wanted, active, equal, marks }: NodeState): string {
   if (!equal) {
     const pending = marks === 1 ? '1 change is under way' : `${marks} changes are under way`;
@@ -79,7 +79,7 @@ function formatComparison({ users, wanted, active, equal, marks }: NodeState): s
   return `all active ones except ${active - wanted} on other nodes`;
 }
 
-/** The rate that is reached, and the one that was asked for if this machine does not reach it. */
+/** The reached rate, and the requested one if this machine does not reach it. */
 function formatRate({ rate, requestedRate }: DemoState): string {
   const text = (times: number) => `${Math.round(times).toLocaleString('en')}x`;
   return rate >= requestedRate * 0.9
@@ -87,7 +87,7 @@ function formatRate({ rate, requestedRate }: DemoState): string {
     : `${text(rate)} of ${text(requestedRate)} (machine busy)`;
 }
 
-/** What is shown besides the news: a line each, of facts that stand beside each other. */
+/** The lines beside the news, each with facts that belong together. */
 function formatFacts(state: DemoState, totals: Totals): string[][] {
   const balances = `balances ${moneyText(state.balanceMinor, 'RUB')}`;
   const counts = (kinds: readonly ActivityKind[]) => kinds.map((kind) => formatTotal(totals, kind));
@@ -100,10 +100,10 @@ function formatFacts(state: DemoState, totals: Totals): string[][] {
 }
 
 const activityMax = 20;
-/** Moves to the top left and clears the screen, as a terminal does that was just opened. */
+/** Moves to the top left and clears the screen. */
 const clearScreen = '\u001b[H\u001b[2J';
 
-/** A picture that is drawn again and again in its place, and anew in a window of another size. */
+/** A picture that is drawn again in its place, and cleared first after a change of the window. */
 export function createLiveView(stream: NodeJS.WriteStream): DemoView {
   let update = createLogUpdate(stream);
   let latest: readonly ActivityItem[] = [];
@@ -112,7 +112,7 @@ export function createLiveView(stream: NodeJS.WriteStream): DemoView {
     const size = { columns: stream.columns ?? 80, rows: stream.rows ?? 24 };
     if (lastState !== undefined) update(renderPicture(lastState, latest, size));
   };
-  // The terminal has moved the lines of the last picture, so they can't be erased one by one.
+  // The terminal has moved the lines of the last picture, so they cannot be erased one by one.
   const redraw = () => {
     stream.write(clearScreen);
     update.done();
@@ -138,7 +138,7 @@ export interface WindowSize {
   readonly rows: number;
 }
 
-/** Fits into the window: facts go to further lines, news are cut and the oldest are left out. */
+/** Fits the picture into the window: facts wrap, news are cut, and the oldest news are dropped. */
 export function renderPicture(
   state: DemoState,
   latest: readonly ActivityItem[],
@@ -152,7 +152,7 @@ export function renderPicture(
   ];
   const facts = formatFacts(state, state.totals).flatMap((line) => wrapFacts(line, columns));
   const head = [...wrapFacts(title, columns), '', ...facts, ''];
-  // The cursor stands on a line of its own below.
+  // The cursor is on a separate line below.
   const shownMax = Math.max(0, Math.min(activityMax, rows - 1 - head.length));
   const activity = shownMax === 0 ? [] : latest.slice(-shownMax).map(formatActivity);
   return [...head, ...activity]
@@ -161,7 +161,7 @@ export function renderPicture(
     .join('\n');
 }
 
-/** As many facts in a line as it has room for. */
+/** Puts as many facts into a line as fit. */
 function wrapFacts(facts: readonly string[], columns: number): string[] {
   const lines: string[] = [];
   for (const fact of facts) {
@@ -177,7 +177,7 @@ function formatActivity(item: ActivityItem): string {
   return `${formatMinute(item.at)}  ${kindTexts[item.kind].padEnd(9)}  ${String(item.telegramId).padEnd(11)}  ${item.sentence}`;
 }
 
-/** One line for each virtual hour that has passed; an object of JSON, if asked for. */
+/** One line for each virtual hour, as text or JSON. */
 export function createPlainView(write: (line: string) => void, asJson: boolean): DemoView {
   let hour: number | undefined;
   let since: Totals = createTotals();

@@ -8,9 +8,8 @@ import type { Log } from '../logging/log.ts';
 import type { Worker } from '../workers/index.ts';
 import type { DemoCustomers } from './customers.ts';
 
-// Virtual time: the stored clock of the books goes from one thing that is due to the next, and the
-// workers are run by it, the same ones that a service runs by the queue. Nothing waits for real
-// time but the pace at which somebody can watch.
+// Virtual time: the stored clock of the database moves from one due time to the next, and the workers
+// of a service run at these times. Only the pace of the view waits for real time.
 
 export interface VirtualTimeOptions {
   readonly db: Db;
@@ -18,13 +17,13 @@ export interface VirtualTimeOptions {
   readonly workers: readonly Worker[];
   readonly customers: DemoCustomers;
   readonly from: Instant;
-  /** Virtual milliseconds in a real one. */
+  /** Virtual milliseconds per real millisecond. */
   readonly rate: number;
   readonly signal: AbortSignal;
   readonly log: Pick<Log, 'warn' | 'error'>;
   /** Whether the nodes have been told everything: they live in real time. */
   readonly isSynced: () => Promise<boolean>;
-  /** Called between two steps, and while nothing is due. */
+  /** Called between two steps, and while no work is due. */
   readonly onStep: (now: Instant) => Promise<void>;
 }
 
@@ -33,15 +32,15 @@ export interface VirtualTimeOptions {
  * rate. At 3,600 times that is every 5 minutes of virtual time.
  */
 const workerIntervalMinMs = 83;
-/** How often people do something. */
+/** The interval of the simulated customers. */
 const customersEveryMs = 5 * minuteMs;
-/** How long to rest when the clock is ahead of the pace: the view stays smooth. */
+/** The pause if the clock is ahead of the pace, so that the view stays smooth. */
 const idlePauseMs = 50;
-/** Virtual time waits for the nodes, which take some 20 ms of real time; not for long. */
+/** The limit of a wait for the nodes, which take about 20 ms of real time. */
 const syncWaitMaxMs = secondMs;
 const syncPollMs = 5;
 
-/** Runs until `signal`; ends after the step in hand. */
+/** Runs until `signal`, and completes the current step. */
 export async function runVirtualTime(options: VirtualTimeOptions): Promise<Instant> {
   const { db, signal, from, rate } = options;
   const replica = openReplica(options.url);
@@ -66,7 +65,7 @@ export async function runVirtualTime(options: VirtualTimeOptions): Promise<Insta
 
   const sleep = (ms: number) => pause(ms, signal);
 
-  /** Else an hour would go by between an end and its removal. */
+  /** Otherwise an hour would pass between an end and its removal. */
   async function waitForNodes(): Promise<void> {
     const waitedMs = stopwatch();
     while (!signal.aborted && waitedMs() < syncWaitMaxMs && !(await options.isSynced())) {
@@ -85,7 +84,7 @@ export async function runVirtualTime(options: VirtualTimeOptions): Promise<Insta
       now = next;
       await setClock(db, now);
       if (customersAt <= now) {
-        // A top-up wakes auto-renewal, here as in a service.
+        // A top-up wakes auto-renewal, as in a service.
         if (await options.customers.act(now))
           for (const worker of options.workers) await run(worker);
         customersAt = later(now, Math.max(customersEveryMs, intervalMinMs));

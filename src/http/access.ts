@@ -3,8 +3,8 @@ import type { Tx } from '../db/connect.ts';
 import { readSubToken } from '../subscription/queries/customer-view.ts';
 import type { Caller, CommandResult } from '../subscription/store/command-context.ts';
 
-// The access that a command gave, as a part of its answer: the customer gets the link at once. It
-// is stored with the answer, so the same key gets the same bytes.
+// The access that a command gave, as a part of its answer, so that the customer gets the link at once.
+// It is stored with the answer, so the same key returns the same bytes.
 
 export interface GrantedAccess {
   readonly sub_token: string;
@@ -21,7 +21,7 @@ async function readAccess(tx: Tx, answer: CommandResult): Promise<GrantedAccess>
   };
 }
 
-/** The access in an answer that was extended by it. An answer of an older version has none. */
+/** The access in an extended answer. An answer of an older version has none. */
 export function toGrantedAccess(answer: object): { sub_token: string; links: NodeLink[] } {
   const { sub_token = '', links = [] } = answer as Partial<GrantedAccess>;
   return { sub_token, links: [...links] };

@@ -1,5 +1,5 @@
-// Shared schemas of the OpenAPI document. Each object gets a name and stands once, however many
-// routes use it: by its `title`, else by the route and the field that it was found in first.
+// Shared schemas of the OpenAPI document. Each object has one name, however many routes use it: its
+// `title`, else the route and the field of its first use.
 
 type Json = Record<string, unknown>;
 

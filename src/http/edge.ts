@@ -11,8 +11,8 @@ import { RefusedTokens } from './refused-tokens.ts';
 import { parseBearerToken } from './request.ts';
 import type { RouteContext } from './route.ts';
 
-// Every request passes here before a route takes it: its token, its limit, its place in the figures
-// and in the log. Every refusal leaves here as a problem.
+// The edge of the API: token, limit, metrics and log of every request, before its route. Every refusal
+// is a problem.
 
 /** The longest address of ours, with a cursor, is below 1 kB. */
 const urlMax = 8 * 1024;
@@ -69,7 +69,7 @@ export class RequestEdge {
 
   async #identify(request: FastifyRequest): Promise<void> {
     const token = parseBearerToken(request);
-    // A probe is answered without the database, whatever its headers are.
+    // A probe is answered without the database, with any headers.
     if (token === undefined || isProbe(request)) return;
     const holder = await findTokenHolder(this.#context.db, token);
     if (holder !== undefined) this.holders.set(request, holder);
@@ -104,7 +104,7 @@ export class RequestEdge {
     return sendProblem(reply, problem);
   }
 
-  /** For an address that the router refuses: no hook has run. */
+  /** For an address that the router refuses, because no hook has run. */
   answerRouterError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
     const { problem } = toThrownProblem(error);
     const counted = this.#limits.count(request, undefined, false);
@@ -114,7 +114,7 @@ export class RequestEdge {
     void sendProblem(reply, response);
   }
 
-  /** An answer to what never became a request. */
+  /** The answer to bytes that are not a request. */
   countRawResponse(status: number): void {
     this.#metrics.requests.observe({ method: '(none)', route: '(none)', status });
   }
@@ -122,11 +122,11 @@ export class RequestEdge {
 
 const toLogFields = (request: FastifyRequest) => ({
   method: request.method,
-  // The pattern, not the address: that may hold a secret.
+  // The pattern of the route, because the address may contain a secret.
   route: request.routeOptions?.url ?? '(none)',
 });
 
-/** Our own trouble, with its cause. A refusal's sentence quotes what was sent: not in a log. */
+/** Logs a fault of the server with its cause. A refusal quotes its input, so it is not logged. */
 function logFault(
   { log }: RouteContext,
   request: FastifyRequest,
@@ -135,7 +135,7 @@ function logFault(
 ): void {
   const fields = { ...toLogFields(request), status, code: fault?.code ?? type };
   if (status < 500) log.debug(fields, 'refused');
-  // An outage meets every request: a short line for each, or it would fill the disk.
+  // An outage affects every request. A short line for each keeps the disk from filling.
   else if (status === 503) log.warn({ ...fields, reason: fault?.message }, 'database unreachable');
   else log.error({ ...fields, err: fault }, 'request failed');
 }

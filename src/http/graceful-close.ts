@@ -2,11 +2,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 
-// How the API's connections end with the service: those on which a request is being answered after
-// its answer, all others at once. Node's own way to close those that are idle leaves out one on
-// which nothing came yet, as browsers and balancers open them ahead: it held up the end for a minute.
+// Closes the connections of the API: a connection with a request after its answer, all others at once.
+// Node's own method leaves connections open on which nothing arrived yet. Browsers and balancers open
+// such connections in advance, and they delayed the end by a minute.
 
-/** Of TLS the one below it: what both have in common. */
+/** The socket below TLS, which plain connections also have. */
 const toSocketKey = ({ remoteAddress, remotePort }: Socket): string =>
   `${remoteAddress} ${remotePort}`;
 

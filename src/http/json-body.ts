@@ -1,15 +1,15 @@
 import type { FastifyRequest } from 'fastify';
 import { createProblem, ProblemError } from './problem.ts';
 
-// The body of a request: JSON in UTF-8, and each key of an object once. A reader before this program,
-// such as a proxy, may take the other value of a key that is there twice.
+// The body of a request: JSON in UTF-8, with each key of an object once. A reader before this program,
+// such as a proxy, may take the other value of a repeated key.
 
 export function parseJsonBody(
   request: FastifyRequest,
   bytes: string | Buffer,
   done: (error: Error | null, body?: unknown) => void,
 ) {
-  // A POST without anything to say needs no body.
+  // A POST without fields needs no body.
   if (bytes.length === 0) return done(null, undefined);
   const charset = /;\s*charset\s*=\s*"?([^\s";]*)/i.exec(
     request.headers['content-type'] ?? '',
@@ -40,7 +40,7 @@ const dropProto = (key: string, value: unknown): unknown =>
 
 const jsonToken = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\]:]/g;
 
-/** The first key that an object of this JSON has twice. */
+/** The first key that an object of this JSON repeats. */
 function findRepeatedKey(json: string): string | undefined {
   const objects: (Set<string> | undefined)[] = [];
   let before = '';

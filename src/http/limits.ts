@@ -3,10 +3,10 @@ import type { TokenHolder } from '../tokens/store.ts';
 import { toClientNetwork } from './client-network.ts';
 import { RateLimiter, type RateLimitResult } from './rate-limiter.ts';
 
-// The limits of requests a minute on one replica. Each kind of request has a bucket of its own, so
-// that one kind cannot use up the requests of another kind:
+// The limits of requests per minute on one replica. Each kind of request has a separate bucket, so that
+// no kind uses up the requests of another one.
 //
-// 1. A valid token has its own bucket, whatever its address is.
+// 1. A valid token has its own bucket, from every address.
 // 2. A subscription link counts for its address, in the bucket of links.
 // 3. A refused token counts for its address, in the bucket of refused tokens.
 // 4. Every other request counts for its address: without a token, or of an unknown path.
@@ -22,7 +22,7 @@ export interface RequestLimitSettings {
 export const defaultLimits: RequestLimitSettings = {
   perTokenMax: 60_000,
   perAddressMax: 600,
-  // A proxy that is not named as trusted brings the clients of all customers.
+  // A proxy that is not trusted forwards the clients of all customers.
   linksMax: 6_000,
   refusedTokensMax: 60,
 };
@@ -66,6 +66,6 @@ export class RequestLimits {
   }
 }
 
-/** The client's network. A trusted proxy can forward what is no address: then the proxy counts. */
+/** The network of the client. If a trusted proxy forwards no valid address, the proxy counts. */
 export const toClientAddress = (request: FastifyRequest): string =>
   toClientNetwork(request.ip) ?? toClientNetwork(request.socket.remoteAddress ?? '') ?? 'unknown';

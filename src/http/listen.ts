@@ -15,22 +15,22 @@ import type { ReadinessCheck } from './readiness.ts';
 import type { RouteContext } from './route.ts';
 import { openServer } from './server.ts';
 
-// The API as a part of the service: where it listens, and how it ends.
+// Starts and stops the API of the service.
 
 export interface RunningApi {
   /** `http://127.0.0.1:8080`. */
   readonly address: string;
-  /** Answers what is under way, takes nothing new. */
+  /** Completes current requests and accepts no new ones. */
   stop(): Promise<void>;
 }
 
 export interface ApiDatabase extends Pick<RouteContext, 'url'> {
   readonly config: Config;
-  /** Further reasons for which `/readyz` fails. */
+  /** Further checks of `/readyz`. */
   readonly readiness?: readonly ReadinessCheck[];
 }
 
-/** A page of a list takes milliseconds. What takes longer gives its connection back. */
+/** A page of a list takes milliseconds. A longer statement ends and returns its connection. */
 const readLimits = {
   statementMs: 5 * secondMs,
   lockMs: 2 * secondMs,
@@ -50,8 +50,8 @@ export async function startApi(database: ApiDatabase, log: Log): Promise<Running
   const { currency } = config.file;
   const http = { host: '127.0.0.1', port: 8_080, ...config.file.http };
   const tls = http.tls === undefined ? undefined : readTls(config, http.tls);
-  // Its own connections: many small statements, prepared, that don't wait for a batch's. Commands,
-  // reads and lists have one pool each, so that slow reads cannot stop sales.
+  // Separate connections for many small prepared statements, so that they do not wait for a batch.
+  // Commands, reads and lists have one pool each, so that slow reads cannot stop sales.
   const open = (options: PoolOptions) => {
     const pool = openPool(url, options);
     return { pool, db: openDatabase(pool) };
@@ -126,7 +126,7 @@ function describeListenError(code: string | undefined, message: string): string 
   }
 }
 
-/** Whether what is sent there stays on this machine. */
+/** True if traffic to this address stays on this machine. */
 export const isLoopbackHost = (host: string): boolean =>
   host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 
-// Reasons why an input is refused, in words of this API and not of a library. A schema of ours can
-// state its own reason; then that one is used.
+// Reasons why an input is refused, in the words of this API instead of those of a library. A reason of
+// a schema takes precedence.
 
 const nouns: Readonly<Record<string, string>> = {
   string: 'text',

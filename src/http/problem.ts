@@ -3,18 +3,18 @@ import { toFault } from '../db/faults.ts';
 import { isClockFault } from '../db/trusted-time.ts';
 import { type Fault, UsageFault } from '../kernel/faults.ts';
 
-// What went wrong, as RFC 9457 has it. `type` is stable: programs go by it, never by the sentence.
+// Errors as problems of RFC 9457. `type` is stable: programs depend on it, never on the sentence.
 
 export interface Problem {
   readonly type: string;
   readonly title: string;
   readonly status: number;
   readonly detail: string;
-  /** For bad input: each place, and what is wrong with it. */
+  /** For wrong input: each place with its fault. */
   readonly errors?: readonly { readonly place: string; readonly detail: string }[];
 }
 
-/** Statuses of codes. A refusal that is not here is a 409: the present state does not allow it. */
+/** Statuses by code. Other refusals are a 409: the present state does not allow the request. */
 const statuses: Readonly<Record<string, number>> = {
   no_customer: 404,
   no_subscription: 404,
@@ -114,7 +114,7 @@ export function createProblem(
   return errors === undefined ? problem : { ...problem, errors };
 }
 
-/** The answer to a fault. What broke in us is told in the log, not to a stranger. */
+/** The answer to a fault. The log contains faults of the server; the answer does not. */
 export function toProblem(fault: Fault): Problem {
   const { code, kind, statement } = fault;
   if (isClockFault(fault)) return createProblem(code, 503, statement);
@@ -146,7 +146,7 @@ const statementTimeout = 'pg_57014';
 const addHint = (code: string, statement: string): string =>
   hints[code] === undefined ? statement : `${statement}; ${hints[code]}`;
 
-/** Values that don't fit, each with its place: 422 if all of them are only too large or too small. */
+/** Wrong values, each with its place: 422 if all of them are only too large or too small. */
 export function createInputProblem(part: string, issues: readonly z.core.$ZodIssue[]): Problem {
   const errors = issues.slice(0, 20).map((issue) => ({
     place: [part, ...issue.path.map(String)].join('.').slice(0, 200),
@@ -159,7 +159,7 @@ export function createInputProblem(part: string, issues: readonly z.core.$ZodIss
   return createProblem('bad_input', 400, `${first?.place}: ${first?.detail}`, errors);
 }
 
-/** What Fastify refuses by itself, in our words. */
+/** Refusals of Fastify itself, in the words of this API. */
 const frameworkErrors: readonly (readonly [RegExp, code: string, detail: string])[] = [
   [/^FST_ERR_CTP_BODY_TOO_LARGE/, 'too_large', 'the body is too large; 64 kB are allowed'],
   [
@@ -176,7 +176,7 @@ const frameworkErrors: readonly (readonly [RegExp, code: string, detail: string]
   [/^FST_ERR_MAX_PARAM_LENGTH/, 'uri_too_long', 'a part of the address has over 200 characters'],
 ];
 
-/** Whatever was thrown, as a problem; with its fault, unless it is a refusal of a request. */
+/** The problem of an error, with its fault unless it is a refusal of a request. */
 export function toThrownProblem(error: unknown): { problem: Problem; fault: Fault | undefined } {
   if (error instanceof ProblemError) return { problem: error.problem, fault: undefined };
   const { statusCode, code = '' } = error as { statusCode?: number; code?: string };

@@ -2,8 +2,8 @@ import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { createProblem, type Problem } from './problem.ts';
 
-// Answers to requests that never become one: bytes that are no HTTP, headers that are too long, a
-// request that does not end in time, an expectation that is not supported. They are problems, too.
+// Answers to bytes that never become a request: no HTTP, too long headers, a request that does not end
+// in time, an unsupported expectation. They are problems, too.
 
 interface ClientError extends Error {
   readonly code?: string;
@@ -55,7 +55,7 @@ function formatRawResponse(
   return [status, ...lines, '', body].join('\r\n');
 }
 
-/** Node keeps the answer under way here; once its head is sent, nothing else may be written. */
+/** Node keeps the current answer here. After its head is sent, nothing else may be written. */
 const hasResponded = (socket: Socket): boolean =>
   (socket as Socket & { _httpMessage?: ServerResponse })._httpMessage?.headersSent === true;
 
@@ -72,7 +72,7 @@ export function createClientErrorHandler(onResponse: (status: number) => void) {
   };
 }
 
-/** What Node would answer by itself, with an empty body, or not at all. */
+/** Node itself would answer these with an empty body, or not at all. */
 export function answerUnsupportedRequests(
   server: Server,
   onResponse: (status: number) => void,

@@ -3,8 +3,8 @@ import { openStandbyProbe } from '../db/standby-probe.ts';
 import { secondMs } from '../kernel/instant.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
 
-// Readiness: whether this replica can serve requests now. Each check is a name and a question. The
-// database is always asked; other parts of the service add checks of their own.
+// Readiness: whether this replica can serve requests now. A check has a name and a function. The
+// database is always checked; other parts of the service add their checks.
 
 export interface ReadinessCheck {
   readonly name: string;
@@ -23,14 +23,14 @@ export interface Readiness {
   close(): Promise<void>;
 }
 
-/** A balancer asks every few seconds, and gives up after about as long. */
+/** A balancer probes every few seconds, with a similar timeout. */
 const probeTimeoutMs = 2 * secondMs;
 /** Probes have no limit, so one answer serves all probes of this time. */
 const cacheMs = secondMs;
 
 /**
- * The database is asked on a connection of its own: slow requests cannot make a replica look dead,
- * and probes take no connection from sales.
+ * Checks the database on a separate connection: slow requests cannot make a replica look down, and
+ * probes take no connection from sales.
  */
 export function openReadiness(url: string, extraChecks: readonly ReadinessCheck[] = []): Readiness {
   const probe = openStandbyProbe(url, probeTimeoutMs);
@@ -65,7 +65,7 @@ async function runCheck(check: ReadinessCheck): Promise<string | undefined> {
   try {
     return await check.reason();
   } catch (error) {
-    // The code alone: a message can name a user or a host.
+    // Only the code, because a message can name a user or a host.
     return `cannot be reached (${toFault(error).code})`;
   }
 }

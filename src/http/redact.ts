@@ -1,9 +1,9 @@
 import type { TokenHolder } from '../tokens/store.ts';
 import { hasScope } from '../tokens/token.ts';
 
-// Secrets of customers: links, UUIDs and subscription tokens open nodes. Only a holder who may sell
-// gets them. Routes leave them out by name; texts from a node can hold a UUID, so each answer is
-// also searched.
+// Hides secrets of customers: links, UUIDs and subscription tokens open nodes. Only a holder with the
+// scope `sell` gets them. Routes leave them out by name. A text of a node can contain a UUID, so each
+// answer is also searched.
 
 const secrets = [
   /\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/gi,
@@ -12,7 +12,7 @@ const secrets = [
 
 export const canSeeSecrets = (holder: TokenHolder): boolean => hasScope(holder.scopes, 'sell');
 
-/** @param json an answer; @returns what this holder may see of it */
+/** @param json an answer; @returns the answer without secrets if this holder may not see them */
 export function redactFor(holder: TokenHolder, json: string): string {
   if (canSeeSecrets(holder)) return json;
   return secrets.reduce((text, secret) => text.replace(secret, '***'), json);

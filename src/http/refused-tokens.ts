@@ -2,8 +2,8 @@ import { minuteMs } from '../kernel/instant.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
 import type { Log } from '../logging/log.ts';
 
-// A log line for refused tokens: one a minute for each address and token, and at most 20 a minute
-// in all. The next line after a minute states how many were left out.
+// Logs refused tokens: one line per minute for each address and token, and at most 20 per minute in
+// total. The first line after a minute states the number of skipped lines.
 
 const linesMax = 20;
 
@@ -19,7 +19,7 @@ export class RefusedTokens {
     this.#elapsedMs = elapsedMs;
   }
 
-  /** @param tokenId the public part of the token; undefined for what is no token of ours */
+  /** @param tokenId the public part of the token; undefined if the text is not a token */
   add(address: string, tokenId: string | undefined, route: string): void {
     const now = this.#elapsedMs();
     if (now - this.#windowMs >= minuteMs) {

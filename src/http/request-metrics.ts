@@ -1,7 +1,7 @@
 import { Counter, Histogram, type Registry } from 'prom-client';
 
-// Requests of this replica by method, route and status. The route is its pattern: a path can hold
-// the secret of a subscription link. Unknown paths share one label, so that labels stay few.
+// Metrics of requests on this replica by method, route and status. The label is the pattern of the route,
+// because a path can contain the secret of a link. Unknown paths share one label, so labels stay few.
 
 export interface ObservedRequest {
   readonly method: string;

@@ -6,8 +6,8 @@ import { createInputProblem, createProblem, type Problem } from './problem.ts';
 import { describeIssue } from './problem-text.ts';
 import type { Route, RouteContext } from './route.ts';
 
-// A request of a route, checked: the holder and its scope, the idempotency key, and each part by
-// the schema of the route.
+// Checks a request of a route: the holder and its scope, the idempotency key, and each part by the
+// schema of the route.
 
 export type RequestResult =
   | { readonly problem: Problem }
@@ -22,10 +22,10 @@ export const getHeader = (request: FastifyRequest, name: string): string | undef
 export const parseBearerToken = (request: FastifyRequest): string | undefined =>
   /^bearer +([\x21-\x7e]+) *$/i.exec(getHeader(request, 'authorization') ?? '')?.[1];
 
-/** The body of a route that takes none: what it would ignore is refused. */
+/** The body of a route without fields: unknown fields are refused, because they have no effect. */
 const noFields = z.strictObject({});
 
-/** The request as its route takes it, or the reason why it is refused. */
+/** The checked request of a route, or the problem of its refusal. */
 export async function readRequest(
   db: RouteContext['db'],
   route: Route,
@@ -54,7 +54,7 @@ export async function readRequest(
     if (!result.success) return { problem: createInputProblem(part, result.error.issues) };
     parsed[part] = result.data;
   }
-  // The id tells two tokens apart that had one name, one after the other.
+  // The id distinguishes two tokens that had the same name one after the other.
   const actor = `api:${holder.name}/${holder.id}`;
   const caller = { db, actor, keyOwner: holder.id, inFlight: 'refuse' as const };
   return {
@@ -71,7 +71,7 @@ export async function readRequest(
 export const toParameterNames = ({ query }: Route): string[] =>
   query instanceof z.ZodObject ? Object.keys(query.shape) : [];
 
-/** A misspelt filter would answer with everything, so it is refused. */
+/** A misspelt filter would return everything, so it is refused. */
 export function checkParameters(allowed: readonly string[], query: object): Problem | undefined {
   const unknown = Object.keys(query).filter((name) => !allowed.includes(name));
   if (unknown.length === 0) return undefined;

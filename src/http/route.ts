@@ -5,17 +5,17 @@ import type { Caller } from '../subscription/store/command-context.ts';
 import type { TokenHolder } from '../tokens/store.ts';
 import type { TokenScope } from '../tokens/token.ts';
 
-// A route is a value: where it is, who may use it, what it takes and what it answers, as schemas.
-// The server checks requests by them (`server.ts`), the OpenAPI document is made of them
-// (`openapi.ts`), and a test holds the answers against them.
+// A route is a value: path, scope, input and answer as schemas, and its function. The server checks
+// requests by these schemas (`server.ts`). The OpenAPI document is generated from them (`openapi.ts`).
+// A test compares the answers with them.
 
-/** What routes work with. */
+/** The context of a route. */
 export interface RouteContext {
   /** For a GET the pool of its reads, else the pool of the commands. */
   readonly db: Db;
-  /** Reads of one customer, quotes and links, with a limit of their own. */
+  /** Reads of one customer, quotes and links, with a separate limit. */
   readonly reads: Db;
-  /** Lists and figures, which may read much, with a limit of their own. */
+  /** Lists and metrics, which may read many rows, with a separate limit. */
   readonly lists: Db;
   readonly url: string;
   readonly log: Log;
@@ -28,9 +28,9 @@ export interface RouteRequest<Params, Query, Body> {
   readonly query: Query;
   readonly body: Body;
   readonly holder: TokenHolder;
-  /** As commands take it: who asks, and under which key. */
+  /** The caller of a command: actor and idempotency key. */
   readonly caller: Caller;
-  /** Ends when the client went away or the service ends. */
+  /** Aborts if the client disconnects or the service ends. */
   readonly signal: AbortSignal;
 }
 
@@ -44,11 +44,11 @@ export interface TypedRoute<
   A extends z.ZodType,
 > {
   readonly method: 'GET' | 'POST' | 'PATCH';
-  /** It confirms the time, so it does not wait for a confirmation. */
+  /** The route confirms the time, so it does not wait for a confirmation. */
   readonly confirmsTime?: boolean;
-  /** As OpenAPI writes it: `/v1/customers/{telegram_id}`. */
+  /** In the form of OpenAPI: `/v1/customers/{telegram_id}`. */
   readonly path: string;
-  /** The operation's name in the OpenAPI document. */
+  /** The name of the operation in the OpenAPI document. */
   readonly id: string;
   readonly tag: string;
   readonly summary: string;
@@ -62,7 +62,7 @@ export interface TypedRoute<
   readonly query?: Q;
   readonly body?: B;
   readonly answer: A;
-  /** Codes of the refusals that are its own; those that every route has are added. */
+  /** Codes of the refusals of this route; those of every route are added. */
   readonly refusals?: readonly string[];
   handle(
     context: RouteContext,

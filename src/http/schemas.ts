@@ -9,7 +9,7 @@ import type { EndCondition } from '../subscription/commands/conditions.ts';
 
 const idMax = Number.MAX_SAFE_INTEGER;
 
-/** An id in a path or a query, which are text. */
+/** An id in a path or a query, as text. */
 const idTextSchema = z
   .string()
   .regex(/^[1-9]\d{0,15}$/, 'is not an id; expected a whole number')
@@ -26,7 +26,7 @@ export const currencySchema = z
   .regex(/^[A-Z]{3}$/)
   .refine(isCurrency, 'is not a currency; expected a code like RUB')
   .describe('ISO 4217, or XTR');
-/** Its decimals are checked once the customer's currency is known. */
+/** The decimals are checked when the currency of the customer is known. */
 export const moneySchema = z
   .string()
   // Any number of digits, so that an amount beyond bigint is refused by its size.
@@ -43,7 +43,7 @@ export const createTextSchema = (max: number) =>
     .refine((value) => value.isWellFormed(), 'holds what is no text');
 
 const isoTimeSchema = z.iso.datetime({ offset: true });
-/** Also true for a year of more than four digits: its size is refused, not its form. */
+/** Accepts a year of more than four digits: its size is refused later, not its form. */
 const isTime = (text: string): boolean =>
   isoTimeSchema.safeParse(text.replace(/^\+?\d{5,}-/, '2000-')).success;
 
@@ -59,7 +59,7 @@ export const ifExpiresAtSchema = z
   .describe('condition: if the end is different now, nothing changes (expires_at_changed)')
   .optional();
 
-/** The condition as a command takes it. */
+/** The condition in the form of a command. */
 export const parseEndCondition = (value: string | null | undefined): EndCondition =>
   value === undefined
     ? {}

@@ -20,8 +20,8 @@ import type { Route, RouteContext } from './route.ts';
 import { routes } from './routes/index.ts';
 import { addUnversionedRoutes, unversionedPaths } from './unversioned-routes.ts';
 
-// The HTTP edge: what comes in is checked by the route's schemas, the route calls the same function
-// as the command line, and what went wrong leaves as a problem. Nothing is decided here.
+// The HTTP server: the schemas of a route check the request, the route calls the function of the command
+// line, and an error becomes a problem. The server decides nothing.
 
 export interface ServerOptions extends Omit<RouteContext, 'reads' | 'lists'> {
   /** Pools for reads; by default the pool of the commands. */
@@ -32,7 +32,7 @@ export interface ServerOptions extends Omit<RouteContext, 'reads' | 'lists'> {
   readonly trustedProxies?: readonly string[];
   /** Further reasons for `/readyz`. */
   readonly readiness?: readonly ReadinessCheck[];
-  /** Texts of entries in subscription URLs; ours by default. */
+  /** Texts of entries in subscription URLs; the built-in ones by default. */
   readonly texts?: Texts;
   /** The limit for a request with its body. */
   readonly requestMs?: number;
@@ -59,7 +59,7 @@ export async function openServer(options: ServerOptions): Promise<FastifyInstanc
     metrics,
   );
   const server = createFastify(options, edge);
-  // Node swaps the two limits if this one is larger: then a body would have 60 s.
+  // Node swaps the two limits if this one is larger. Then a body would have 60 s.
   server.server.headersTimeout = server.server.requestTimeout;
   server.removeContentTypeParser('text/plain');
   server.addContentTypeParser('application/json', { parseAs: 'buffer' }, parseJsonBody);
@@ -71,11 +71,11 @@ export async function openServer(options: ServerOptions): Promise<FastifyInstanc
   server.addHook('onClose', () => readiness.close());
   await server.register(helmet, {
     contentSecurityPolicy: false,
-    // Over plain HTTP this header has no meaning, and a browser must not act on it.
+    // Over plain HTTP this header has no meaning, and a browser must ignore it.
     strictTransportSecurity: options.tls !== undefined,
   });
   edge.registerHooks(server);
-  // Before its body is read: an unknown path needs none.
+  // Before the body is read, because an unknown path needs no body.
   server.addHook('onRequest', async (request, reply) =>
     request.is404 ? sendUnknownPath(request, reply) : undefined,
   );
@@ -97,10 +97,10 @@ export async function openServer(options: ServerOptions): Promise<FastifyInstanc
 
 function createFastify(options: ServerOptions, edge: RequestEdge): FastifyInstance {
   const requestTimeout = options.requestMs ?? 15 * secondMs;
-  // Node looks for late requests in this interval.
+  // The interval at which Node checks for late requests.
   const timing = {
     connectionsCheckingInterval: Math.min(secondMs, requestTimeout),
-    // Node would answer a request without Host by itself, without a problem.
+    // Node itself would answer a request without Host, without a problem.
     requireHostHeader: false,
   };
   return fastify({

@@ -10,8 +10,8 @@ import { checkParameters } from './request.ts';
 import type { RouteContext } from './route.ts';
 import { openOperations } from './unversioned-operations.ts';
 
-// The routes without a version: probes, figures for Prometheus, and the subscription URL, whose
-// secret is in its path.
+// The routes without a version: probes, metrics for Prometheus, and the subscription URL with its secret
+// path.
 
 /** Their paths, for the header `Allow`. */
 export const unversionedPaths = openOperations.map(({ path }) => ({ method: 'GET', path }));
@@ -66,7 +66,7 @@ export function addUnversionedRoutes(
   const sendFeed = async (token: string, reply: FastifyReply) => {
     // PostgreSQL has no text with a NUL, so no token has one.
     const feed = await readFeed(context.reads, routes.texts, token.includes('\0') ? '' : token);
-    // A search engine that finds a link must not list it.
+    // A search engine that finds a link must not index it.
     void reply.header('x-robots-tag', 'noindex');
     if (feed === undefined) {
       const detail = 'there is no such subscription URL';
@@ -74,7 +74,7 @@ export function addUnversionedRoutes(
     }
     return reply.headers(toFeedHeaders(feed)).type('text/plain; charset=utf-8').send(feed.body);
   };
-  // Some clients and people put a slash at the end.
+  // Some clients and persons append a slash.
   for (const path of ['/sub/:token', '/sub/:token/']) {
     server.get<{ Params: { token: string } }>(path, (request, reply) =>
       sendFeed(request.params.token, reply),

@@ -3,11 +3,11 @@ import type { Tx } from '../db/connect.ts';
 import { majorUnits } from '../kernel/money.ts';
 import { type LineProblem, problemsShownMax } from './problems.ts';
 
-// What is wrong with lines together, and against the books: asked in SQL over the staging table, a
-// statement a question, whatever the number of lines. The answers are gathered in a table of the
-// transaction, so that a file of a million bad lines fills no memory.
+// Checks lines against each other and against the database, in SQL over the staging table. Each check
+// is one statement for all lines. A temporary table collects the problems, so that a file with a
+// million bad lines does not fill the memory.
 
-/** Of a customer with several lines, all but money, which needs its currency to be shown. */
+/** Customer columns that lines of one customer share, except money, which needs its currency. */
 const comparedAsText = [
   'locale',
   'time_zone',
@@ -20,7 +20,7 @@ const comparedAsText = [
 
 const moneyColumns = ['balance', 'claim'] as const;
 
-/** Minor units and currency, `14900 RUB`, until they are shown. */
+/** Minor units and currency, `14900 RUB`, until the output. */
 const selectMoney = (alias: string, column: string) =>
   sql.raw(`${alias}.${column}_minor || ' ' || ${alias}.currency`);
 
@@ -33,7 +33,7 @@ const selectAsText = (alias: string, column: string) =>
 
 type SqlFragment = RawBuilder<unknown>;
 
-/** A later line of a customer that says something else than the first one. */
+/** A later line of a customer with another value than the first one. */
 function selectDisagreements(): SqlFragment {
   const ofColumn = (
     column: string,
@@ -63,11 +63,11 @@ function selectDisagreements(): SqlFragment {
   return sql.join([...compared, ...money], sql` UNION ALL `);
 }
 
-/** A UUID as VLESS reads it: the third group carries a route there, and is not part of who one is. */
+/** A UUID as VLESS compares it: the third group carries a route and is ignored. */
 const normalizeUuid = (uuid: string): SqlFragment =>
   sql`overlay(${sql.raw(uuid)}::text PLACING '0000' FROM 15)`;
 
-/** Two customers whose UUIDs are one to VLESS: a node would know the later of them only. */
+/** Two customers whose UUIDs are equal to VLESS: a node would keep only the later one. */
 const duplicateUuidChecks: readonly SqlFragment[] = [
   sql`
     SELECT l.line, 'uuid', l.uuid::text, 'alike_in_books', NULL, NULL
@@ -77,9 +77,9 @@ const duplicateUuidChecks: readonly SqlFragment[] = [
   sql`
     SELECT l.line, 'uuid', l.uuid::text, 'alike', f.line, NULL
     FROM (SELECT ${normalizeUuid('uuid')} AS read, min(line) AS line FROM opening_line
-      WHERE uuid IS NOT NULL GROUP BY 1 HAVING count(*) > 1) told
-    JOIN opening_line f ON f.line = told.line
-    JOIN opening_line l ON ${normalizeUuid('l.uuid')} = told.read
+      WHERE uuid IS NOT NULL GROUP BY 1 HAVING count(*) > 1) shared
+    JOIN opening_line f ON f.line = shared.line
+    JOIN opening_line l ON ${normalizeUuid('l.uuid')} = shared.read
     WHERE l.line > f.line AND l.uuid <> f.uuid`,
 ];
 
@@ -98,14 +98,14 @@ const lineChecks: readonly SqlFragment[] = [
   sql`
     SELECT line, 'uuid', uuid::text, 'same_as', first_line, NULL FROM (
       SELECT line, uuid, min(line) OVER (PARTITION BY uuid) AS first_line
-      FROM opening_line WHERE uuid IS NOT NULL) told
+      FROM opening_line WHERE uuid IS NOT NULL) numbered
     WHERE line > first_line`,
   sql`
     SELECT line, 'sub_token', sub_token, 'same_as', first_line, NULL FROM (
       SELECT line, sub_token, telegram_id, first_value(line) OVER (token) AS first_line,
         first_value(telegram_id) OVER (token) AS first_id
       FROM opening_line WHERE sub_token <> ''
-      WINDOW token AS (PARTITION BY sub_token ORDER BY line)) told
+      WINDOW token AS (PARTITION BY sub_token ORDER BY line)) owners
     WHERE telegram_id <> first_id`,
 ];
 
@@ -124,7 +124,7 @@ function formatValue(column: string, value: string): string {
   return majorUnits(BigInt(minor), currency);
 }
 
-/** How two UUIDs that differ can be one. */
+/** Explains why two different UUIDs are equal to VLESS. */
 const ignoredPart = 'which does not read the third group';
 
 function toLineProblem(row: LineProblemRow): LineProblem {
@@ -141,7 +141,7 @@ function toLineProblem(row: LineProblemRow): LineProblem {
   return { line: Number(row.line), column, value, reason: reasons[row.reason]() };
 }
 
-/** The first problems by line, and how many there are. */
+/** The first problems by line, and their number. */
 export async function checkAllLines(
   tx: Tx,
 ): Promise<{ readonly first: readonly LineProblem[]; readonly total: number }> {

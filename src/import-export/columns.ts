@@ -16,18 +16,17 @@ import {
   rejectCell,
 } from './values.ts';
 
-// The columns of a book on its way in or out (docs/import.md), in their order: what each allows,
-// what an empty one means, how it is read and how it is written. A column is read with those before
-// it at hand; one that couldn't be read is undefined, and what depends on it is not judged, so that
-// one mistake is told once.
+// The columns of an import or export (docs/import.md), in their order: allowed values, default,
+// parser and writer. A column is parsed with the earlier columns of its line. A column that is wrong
+// is undefined, and columns that depend on it are not checked, so one mistake is reported once.
 
-/** A line as it is read: customer columns, then those of the subscription (null without one). */
+/** A parsed line: customer columns, then subscription columns (null without a subscription). */
 export interface FileLine {
   readonly telegram_id: bigint;
   readonly locale: string;
   readonly time_zone: string;
   readonly currency: string;
-  /** Minor units; the file has major ones. */
+  /** Minor units; the file has major units. */
   readonly balance: bigint;
   /** What the customer owes after chargebacks; minor units. */
   readonly claim: bigint;
@@ -47,13 +46,13 @@ export interface FileLine {
 
 export type ColumnName = keyof FileLine;
 
-/** What the books know that a line is read with. */
+/** Values of the database that a line needs. */
 export interface LineContext {
-  /** For an empty `currency`. */
+  /** The default of `currency`. */
   readonly currency: string;
   readonly plans: ReadonlySet<string>;
   readonly prices: PriceList;
-  /** For a trial with an empty `period_days`. */
+  /** The default of `period_days` for a trial. */
   readonly trialDays: number;
 }
 
@@ -61,17 +60,17 @@ type EarlierValues = { readonly [N in ColumnName]?: FileLine[N] | undefined };
 
 interface Column<N extends ColumnName> {
   readonly owner: 'customer' | 'subscription';
-  /** For people: docs/import.md has these words, and a test that they are the same. */
+  /** For persons. A test compares docs/import.md with these words. */
   readonly allows: string;
   readonly empty: string;
   read(text: string, earlier: EarlierValues, context: LineContext): CellResult<FileLine[N]>;
   write(value: NonNullable<FileLine[N]>, line: FileLine): string;
 }
 
-/** What JSON holds exactly, and so all commands and answers; Telegram gives out 52 bits. */
+/** The largest integer of JSON; Telegram uses 52 bits. */
 const telegramIdMax = BigInt(Number.MAX_SAFE_INTEGER);
 
-/** An amount in the currency of the line, which is read before it. */
+/** An amount in the currency of the line, which is parsed earlier. */
 const amountColumn: Pick<Column<'balance'>, 'empty' | 'read' | 'write'> = {
   empty: '`0`',
   read: (text, { currency }) => {
@@ -242,8 +241,8 @@ export const columns: { readonly [N in ColumnName]: Column<N> } = {
 };
 
 /**
- * What auto-renewal could not do with a line, each column by itself being right: it never guesses
- * a price. Without `auto_renew` nothing will be charged, and a granted ten days are as good as any.
+ * A combination that auto-renewal could not renew, although each column is valid. Auto-renewal never
+ * guesses a price. Without `auto_renew` nothing is charged, so any length is valid.
  */
 export function checkPrice(
   { plan, period_days: days, currency, auto_renew }: EarlierValues,
@@ -266,7 +265,7 @@ export function checkPrice(
 
 export const columnNames = Object.keys(columns) as readonly ColumnName[];
 
-/** The columns of an export in which no customer has a claim. */
+/** The columns of an export without claims. */
 export const defaultColumns = columnNames.filter((name) => name !== 'claim');
 
 export function isColumnName(name: string): name is ColumnName {

@@ -2,7 +2,7 @@ import { type ColumnName, columnNames, columns, isColumnName } from './columns.t
 import { type Delimiter, delimiters, splitFields } from './csv.ts';
 import { type LineProblem, shortenValue } from './problems.ts';
 
-// The first line of a CSV file: which character separates the fields, and which columns there are.
+// The header of a CSV file: the separator, and the columns of the file.
 
 /** `sep=;`: the first line that Excel writes and reads, before the header. */
 export function parseDelimiter(line: string): Delimiter | undefined {
@@ -10,7 +10,7 @@ export function parseDelimiter(line: string): Delimiter | undefined {
   return delimiters.find((each) => each === declared);
 }
 
-/** The separator with which the most columns are found; a comma if there is none. */
+/** The separator that finds the most columns; a comma by default. */
 export function detectDelimiter(header: string): Delimiter {
   const countColumns = (delimiter: Delimiter): number => {
     const read = splitFields(header, delimiter);
@@ -19,12 +19,12 @@ export function detectDelimiter(header: string): Delimiter {
   return delimiters.reduce((best, each) => (countColumns(each) > countColumns(best) ? each : best));
 }
 
-/** The names without the empty cells behind them, which a spreadsheet adds. */
+/** The names without empty cells at the end, which a spreadsheet adds. */
 export function trimNames(fields: readonly string[]): readonly string[] {
   return fields.slice(0, fields.findLastIndex((name) => name !== '') + 1);
 }
 
-/** Columns that have no default, because others are there. */
+/** Columns without a default that are required because of other columns. */
 function computeMissingColumns(names: readonly string[]): ColumnName[] {
   const ofSubscription = columnNames.filter((name) => columns[name].owner === 'subscription');
   const needed: ColumnName[] = ['telegram_id'];

@@ -1,16 +1,16 @@
 import type { TextLine } from './text-lines.ts';
 
-// CSV as RFC 4180 has it, a record at a time. A record that can't be read ends with its line, and
-// reading goes on with the next one: csv-parse, which the tests compare this with, takes all that
-// follows a stray quote for one field, so the bad lines behind it would never be told.
+// Parses CSV by RFC 4180, one record at a time. A bad record ends with its line, and parsing continues
+// with the next line. csv-parse, which the tests compare, takes the rest of the file after a stray
+// quote as one field, so later bad lines would not be reported.
 
 export type FieldsOrError =
   | { readonly fields: readonly string[] }
   | { readonly wrong: string }
-  /** A quote is open at the end of the text: the record may go on in the next line. */
+  /** A quote is open at the end of the text, so the record may continue in the next line. */
   | { readonly open: true };
 
-/** What spreadsheets put between fields; which one is a matter of the country. */
+/** Separators of spreadsheets; they depend on the country. */
 export const delimiters = [',', ';', '\t'] as const;
 export type Delimiter = (typeof delimiters)[number];
 
@@ -46,7 +46,7 @@ function locateClosingQuote(text: string, from: number): number {
 }
 
 export interface CsvRecord {
-  /** Where it begins. */
+  /** The line at which the record begins. */
   readonly line: number;
   readonly fields?: readonly string[];
   readonly wrong?: string;
@@ -54,10 +54,10 @@ export interface CsvRecord {
   readonly broken?: boolean;
 }
 
-/** A field of ours has no line break, so more than this is a quote that nobody closed. */
+/** Our fields have no line break, so a longer record is an unclosed quote. */
 const recordLinesMax = 100;
 
-/** Puts lines together to records. Blank lines are none. */
+/** Combines lines into records. Blank lines are skipped. */
 export class CsvRecordReader {
   /** Set by the header, before its line is added. */
   delimiter: Delimiter = ',';
@@ -75,7 +75,7 @@ export class CsvRecordReader {
     return [toCsvRecord(this.#open.splice(0), read.fields)];
   }
 
-  /** The records that the end of the file ends. */
+  /** The records that end with the file. */
   end(): CsvRecord[] {
     const records: CsvRecord[] = [];
     while (this.#open.length > 0) records.push(...this.#rejectFirst());
@@ -92,7 +92,7 @@ export class CsvRecordReader {
     return [];
   }
 
-  /** The first open line is wrong; those behind it are read again without it. */
+  /** The first open line is wrong; the lines after it are parsed again without it. */
   #rejectFirst(): CsvRecord[] {
     const [first, ...others] = this.#open.splice(0);
     if (first === undefined) return [];
@@ -108,7 +108,7 @@ function toCsvRecord(lines: readonly TextLine[], fields: readonly string[]): Csv
     : { line, fields };
 }
 
-/** One record's text, quoted where it must be. */
+/** The text of one record, quoted if necessary. */
 export function joinFields(fields: readonly string[]): string {
   return fields
     .map((field) => (/[",\r\n]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field))

@@ -22,7 +22,7 @@ function detectEncoding(head: Buffer): Encoding {
 
 const markBytesMax = 4;
 
-/** The first bytes of files that are no text of ours. */
+/** The first bytes of other kinds of files. */
 const foreignFormats: readonly (readonly [bytes: readonly number[], name: string])[] = [
   [[0x1f, 0x8b], 'compressed by gzip'],
   [[0x50, 0x4b, 3, 4], 'a ZIP archive or a workbook'],

@@ -7,17 +7,18 @@ import { columnNames, defaultColumns, type FileLine } from './columns.ts';
 import { formatHeader, formatLine } from './format.ts';
 import type { FileFormat } from './records.ts';
 
-// Books become a file that `import` reads, all of it at one moment: a cursor in one snapshot, so
-// that the memory it takes doesn't depend on the books.
+// Writes customers as a file that `import` reads, from one snapshot. It reads by a cursor, so that
+// memory does not grow with the database.
 //
-// The column `claim` is written only if a customer has a claim, so that other programs read the file.
-// The file has rights that run and rights that have ended. One that was revoked has ended, when its
-// credential was retired, and is not renewed again; it must never run again where it is imported.
+// 1. The column `claim` is written only if a customer has a claim, so that other programs can read
+//    the file.
+// 2. The file contains running and ended subscriptions. A revoked one has ended when its credential
+//    was retired, and has no auto-renewal, so that it never runs again after an import.
 
-/** BookLines a round trip; about a megabyte. */
+/** Lines per round trip, about 1 MB. */
 const fetchMax = 5_000;
 
-/** Each part of a credential's two by its own index: there is none over both. */
+/** Each of the two parts of a credential by its own index, because no index covers both. */
 const declareCursor = (now: Instant) => sql`
   DECLARE book NO SCROLL CURSOR FOR
   SELECT c.telegram_id, c.locale, c.time_zone, c.currency, c.balance_minor AS balance, c.claim_minor AS claim, c.vip,
@@ -46,7 +47,7 @@ export interface ExportRequest {
   readonly onRows?: (rows: number) => void;
 }
 
-/** The file's text in pieces. Ends the connection when it is read to its end, or given up. */
+/** The text in pieces. The connection ends after the last piece, or if the reader stops. */
 export async function* exportCustomers(request: ExportRequest): AsyncGenerator<string> {
   await using connection = await openSingleConnection(request.url);
   const tx = await connection.db
@@ -55,7 +56,7 @@ export async function* exportCustomers(request: ExportRequest): AsyncGenerator<s
     .setAccessMode('read only')
     .execute();
   const now = await readClock(tx);
-  // A plan that begins at once: by the keys, without sorting all there is.
+  // A plan that starts at once: it reads by the keys and sorts nothing.
   await sql`SET LOCAL cursor_tuple_fraction = 0.0001`.execute(tx);
   await declareCursor(now).execute(tx);
   const names = (await hasClaims(tx)) ? columnNames : defaultColumns;

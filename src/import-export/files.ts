@@ -7,13 +7,13 @@ import { promisify } from 'node:util';
 import { errnoTexts } from '../db/faults.ts';
 import { UsageFault } from '../kernel/faults.ts';
 
-// Where a book comes from and goes to: a file, or `-` for the standard streams.
+// The source and the target of an import, export or backup: a file, or `-` for the standard streams.
 
 export interface InputSource extends Disposable {
   readonly bytes: AsyncIterable<Buffer>;
   /** Undefined for a pipe. */
   readonly size: number | undefined;
-  /** Ends a read that waits for its next bytes; the reader gets an error. */
+  /** Ends a read that waits for bytes; the reader gets an error. */
   close(): void;
 }
 
@@ -28,7 +28,7 @@ function unwritableFault(file: string, error: unknown): UsageFault {
   return new UsageFault('no_output', `${file}: can't be written (${reason})`, error);
 }
 
-/** Large enough that a round of the loop is worth it. */
+/** Large enough for few rounds of the event loop. */
 const chunkBytes = 256 * 1024;
 
 async function* readChunks(file: string, stream: Readable): AsyncGenerator<Buffer> {
@@ -44,15 +44,15 @@ function toInputSource(file: string, stream: Readable, size: number | undefined)
   return { bytes: readChunks(file, stream), size, close, [Symbol.dispose]: close };
 }
 
-/** @throws UsageFault for what can't be read; also later, while it is read */
+/** @throws UsageFault if the file cannot be read, also later during the read */
 export async function openSource(file: string): Promise<InputSource> {
   if (file === '-') return toInputSource('stdin', process.stdin, undefined);
   try {
     const stats = await stat(file);
-    // A folder opens well and fails at the first read; a file that may not be read, at once.
+    // A folder opens, and fails at the first read. An unreadable file fails at once.
     if (stats.isDirectory()) throw Object.assign(new Error('a folder'), { code: 'EISDIR' });
     const fd = await promisify(open)(file, 'r');
-    // A read of an idle pipe in the thread pool can't be ended; one of a socket can.
+    // A read of an idle pipe in the thread pool cannot be cancelled; a read of a socket can.
     if (stats.isFIFO()) return toInputSource(file, new Socket({ fd, writable: false }), undefined);
     const stream = createReadStream(file, { fd, highWaterMark: chunkBytes });
     return toInputSource(file, stream, stats.isFile() ? stats.size : undefined);
@@ -61,7 +61,7 @@ export async function openSource(file: string): Promise<InputSource> {
   }
 }
 
-/** The books have secrets: nobody else may read what is written. */
+/** The content has secrets, so only the owner may read the file. */
 const fileMode = 0o600;
 
 async function isPlainFile(file: string): Promise<boolean> {
@@ -70,8 +70,8 @@ async function isPlainFile(file: string): Promise<boolean> {
 }
 
 /**
- * Writes text to `file`, whole or not at all: it bears another name until it is complete. What is
- * not a plain file (a pipe, /dev/stdout) is written as it comes. @throws UsageFault
+ * Writes text to `file`, completely or not at all: it has another name until it is complete. A pipe
+ * or a device is written directly. @throws UsageFault
  */
 export async function writeTarget(
   file: string,
@@ -102,7 +102,7 @@ export async function writeTarget(
   }
 }
 
-/** A fault of the file's side; what the books' side threw stays what it is. */
+/** A fault of the file. Faults of the database stay unchanged. */
 function toFault(file: string, error: unknown): unknown {
   const { syscall, code } = error as NodeJS.ErrnoException;
   const isFileError =

@@ -2,10 +2,9 @@ import { type ColumnName, columns, defaultColumns, type FileLine } from './colum
 import { joinFields } from './csv.ts';
 import type { FileFormat } from './records.ts';
 
-// Lines as `import` reads them, each value in the one form that it has here: written twice, the
-// same books are the same bytes.
+// Writes lines in the format of `import`. Each value has one form, so the same data gives the same bytes.
 
-/** What stands before the lines; nothing in JSON Lines. */
+/** The text before the lines; empty for JSON Lines. */
 export function formatHeader(
   format: FileFormat,
   names: readonly ColumnName[] = defaultColumns,
@@ -13,7 +12,7 @@ export function formatHeader(
   return format === 'csv' ? `${joinFields(names)}\n` : '';
 }
 
-/** A line with its end. */
+/** A line with its line end. */
 export function formatLine(
   format: FileFormat,
   line: FileLine,
@@ -33,7 +32,7 @@ function formatCsvLine(line: FileLine, names: readonly ColumnName[]): string {
   return `${joinFields(names.map((name) => formatCell(name, line)))}\n`;
 }
 
-/** Money and times are text; numbers and flags are themselves. */
+/** Money and times are strings; numbers and flags keep their type. */
 function formatJsonLine(line: FileLine, names: readonly ColumnName[]): string {
   const members = names.flatMap((name) => {
     const value = line[name];

@@ -35,16 +35,18 @@ import {
 import { type FileSummary, readFileSummary } from './summary.ts';
 import { readLines } from './text-lines.ts';
 
-// A file becomes books, all of it or nothing: one transaction. Each line is judged as it streams
-// by and copied to a staging table, also a wrong one, as far as it could be read, so that the
-// others are compared with it; then the lines are judged together; and only if nothing is wrong are
-// they written. The memory that this takes doesn't depend on the file.
+// Imports a file in one transaction, completely or not at all.
+//
+// 1. Each line is parsed as it streams, checked, and copied to a staging table. A wrong line is
+//    copied as far as it was parsed, so that other lines are compared with it.
+// 2. The lines are checked together.
+// 3. Without a problem they are written. Memory does not grow with the file.
 
-/** How far an import is: bytes while it reads, lines while it writes. */
+/** The progress: bytes while it reads, lines while it writes. */
 export interface ImportProgress {
   readonly phase: 'reading' | 'checking' | 'writing';
   readonly done: number;
-  /** Undefined where nobody knows, as with a pipe. */
+  /** Undefined if the size is unknown, as for a pipe. */
   readonly total: number | undefined;
 }
 
@@ -53,13 +55,13 @@ export interface ImportRequest {
   readonly source: AsyncIterable<Buffer>;
   readonly bytes?: number;
   readonly format: FileFormat;
-  /** Of a line that names none. */
+  /** The currency of lines without one. */
   readonly currency: string;
   readonly actor: Actor;
-  /** All checks, no change. */
+  /** Runs all checks and changes nothing. */
   readonly dryRun?: boolean;
   readonly onProgress?: (progress: ImportProgress) => void;
-  /** Ends it: what it has written until then is undone. */
+  /** Ends the import and rolls it back. */
   readonly signal?: AbortSignal;
 }
 
@@ -67,7 +69,7 @@ export type ImportOutcome =
   | {
       readonly outcome: 'imported' | 'checked';
       readonly summary: FileSummary;
-      /** Columns that the file does not have: each line got their default. */
+      /** Columns that the file lacks: each line got their default. */
       readonly absent: readonly ColumnName[];
     }
   | {
@@ -76,7 +78,7 @@ export type ImportOutcome =
       readonly total: number;
     };
 
-/** Brings a file in. A fault while reading or writing leaves the books as they were. */
+/** Imports a file. A fault leaves the database unchanged. */
 export async function importCustomers(request: ImportRequest): Promise<ImportOutcome> {
   await using connection = await openSingleConnection(request.url);
   using _ = cancelOnAbort(request.signal, request.url, connection.client);
@@ -97,7 +99,7 @@ export async function importCustomers(request: ImportRequest): Promise<ImportOut
   return outcome;
 }
 
-/** Two who bring in the same customer at once: the checks of both were right, and one is late. */
+/** Two imports of the same customer at once: both checks passed, and the later one fails here. */
 function toImportFault(error: unknown): unknown {
   if ((error as { code?: unknown } | undefined)?.code !== '23505') return error;
   const detail = (error as { detail?: string }).detail ?? (error as Error).message;
@@ -135,12 +137,12 @@ async function stageAndCheck(
 async function readLineContext(tx: Tx, currency: string, now: Instant): Promise<LineContext> {
   const plans = await tx.selectFrom('perennial.plan').select('key').orderBy('key').execute();
   const prices = await readPriceList(tx, now);
-  // Three days is what a trial is where nobody configured one (docs/import.md).
+  // The default length of a trial without a configuration (docs/import.md).
   const trialDays = (await readSettings(tx)).trial?.days ?? 3;
   return { currency, plans: new Set(plans.map((plan) => plan.key)), prices, trialDays };
 }
 
-/** The rows of the staging table, a block of lines at a time; problems are kept on the way. */
+/** Streams the rows of the staging table in blocks, and collects problems. */
 async function* stageRows(
   { source, bytes, onProgress }: ImportRequest,
   reader: RecordReader,
@@ -173,7 +175,7 @@ async function* stageRows(
   yield Buffer.from(reader.end().map(stageRow).join(''));
 }
 
-/** Lines written at a time: enough that a statement's own cost is none, few enough to tell of. */
+/** Lines per statement: enough to hide its own cost, few enough for the progress. */
 const chunkLines = 20_000;
 
 async function writeLines(

@@ -10,15 +10,15 @@ import {
 import { type LineProblem, shortenValue } from './problems.ts';
 import type { FileRecord } from './records.ts';
 
-/** A line as far as it could be read, and all that is wrong with it. */
+/** A line as far as it was parsed, with all its faults. */
 export interface ParsedLine {
   readonly line: number;
-  /** A column that couldn't be read is undefined. */
+  /** A column that could not be parsed is undefined. */
   readonly values: { readonly [N in ColumnName]?: FileLine[N] };
   readonly problems: readonly LineProblem[];
 }
 
-/** Judges one line by itself; what it says together with others, the books are asked. */
+/** Checks one line alone. SQL checks lines together (`check.ts`). */
 export function parseLine(record: FileRecord, context: LineContext): ParsedLine {
   const values: Record<string, unknown> = {};
   const problems: LineProblem[] = [];
@@ -44,7 +44,7 @@ export function parseLine(record: FileRecord, context: LineContext): ParsedLine 
   return { line: record.line, values, problems };
 }
 
-/** What COPY's text format has for a value; nothing that was read needs its escapes. */
+/** A value in the text format of COPY; parsed values need none of its escapes. */
 function toCopyText(value: unknown): string {
   switch (typeof value) {
     case 'undefined':
@@ -56,13 +56,13 @@ function toCopyText(value: unknown): string {
   }
 }
 
-/** A row of the staging table (subscription/batch/import-rows.ts), in its columns' order. */
+/** A row of the staging table (subscription/batch/import-rows.ts), in the order of its columns. */
 export function formatStagedRow({ line, values }: ParsedLine): string {
   let row = String(line);
   for (const name of columnNames) {
     let value: unknown = values[name];
     if (name === 'expires_at' && values.expires_at != null) value = isoTime(values.expires_at);
-    // Empty is a value here, to be compared between lines; NULL is what couldn't be read.
+    // An empty text is a value that lines are compared by. NULL means that parsing failed.
     if (name === 'sub_token' && value === null) value = '';
     row += `\t${toCopyText(value)}`;
   }

@@ -1,15 +1,15 @@
-/** Why a line can't be imported. */
+/** A reason why a line cannot be imported. */
 export interface LineProblem {
-  /** Of the file, from 1. */
+  /** The number in the file, from 1. */
   readonly line: number;
   /** Null: the line as a whole. */
   readonly column: string | null;
-  /** As the file has it, cut if it is long. */
+  /** The value in the file, cut if it is long. */
   readonly value: string | null;
   readonly reason: string;
 }
 
-/** As many as somebody would read; the rest is counted. */
+/** The number of problems that a person reads; the others are only counted. */
 export const problemsShownMax = 1_000;
 
 const valueCharactersMax = 80;
@@ -19,7 +19,7 @@ export function shortenValue(value: string): string {
   return `${value.slice(0, valueCharactersMax)}…`;
 }
 
-/** All problems of a file in bounded memory: the first ones by line, and how many there are. */
+/** All problems of a file in bounded memory: the first ones by line, and their number. */
 export class LineProblems {
   #shown: LineProblem[] = [];
   #total = 0;
@@ -29,10 +29,10 @@ export class LineProblems {
     if (this.#shown.length < problemsShownMax) this.#shown.push(problem);
   }
 
-  /** More of them, found another way: the first ones of `total`, in the order of their lines. */
+  /** Adds problems of another check: the first ones of `total`, in the order of their lines. */
   addAll(first: readonly LineProblem[], total: number): void {
     this.#total += total;
-    // Both lists hold the first ones of their kind, so the first ones of all are among them.
+    // Both lists have the first problems of their kind, so together they contain the first of all.
     this.#shown = [...this.#shown, ...first]
       .sort((a, b) => a.line - b.line)
       .slice(0, problemsShownMax);

@@ -5,13 +5,13 @@ import { checkHeader, detectDelimiter, parseDelimiter, trimNames } from './csv-h
 import { type LineProblem, shortenValue } from './problems.ts';
 import type { TextLine } from './text-lines.ts';
 
-// A file's lines as records, in either format: the text of each column, in the order of
-// `columnNames`, or what is wrong with the line as a whole.
+// Splits the lines of a file into records, for both formats: the text of each column in the order of
+// `columnNames`, or the fault of the whole line.
 
 export const fileFormats = ['csv', 'jsonl'] as const;
 export type FileFormat = (typeof fileFormats)[number];
 
-/** By `--format`, else by the file's ending. @throws UsageFault if neither says it. */
+/** The format by `--format`, else by the ending of the file. @throws UsageFault if both fail */
 export function detectFormat(file: string, given: string | undefined): FileFormat {
   if (given === 'csv' || given === 'jsonl') return given;
   if (given === 'ndjson') return 'jsonl';
@@ -28,7 +28,7 @@ export function detectFormat(file: string, given: string | undefined): FileForma
 
 export interface FileRecord {
   readonly line: number;
-  /** One a column. */
+  /** One text for each column. */
   readonly texts: readonly string[];
 }
 
@@ -38,12 +38,12 @@ export function isProblem(read: RecordOrProblem): read is LineProblem {
   return 'reason' in read;
 }
 
-/** Takes lines, gives records; `ended` says that the lines behind can't be judged any more. */
+/** Converts lines to records. `ended` means that later lines cannot be parsed. */
 export interface RecordReader {
   add(line: TextLine): RecordOrProblem[];
   end(): RecordOrProblem[];
   readonly ended: boolean;
-  /** Columns that the file does not have: each line has their default. */
+  /** Columns that the file lacks: each line has their default. */
   readonly absent: readonly ColumnName[];
 }
 
@@ -61,10 +61,10 @@ const emptyFileProblem: LineProblem = {
 class CsvReader implements RecordReader {
   readonly #records = new CsvRecordReader();
   #header: readonly string[] | undefined;
-  /** For each column of ours its place in the file. */
+  /** The position of each of our columns in the file. */
   #columnIndexes: readonly number[] = [];
   #hasDeclaration = false;
-  /** Fields of a line, empty columns at the end included. */
+  /** Fields of a line, with empty columns at the end. */
   #width = 0;
   ended = false;
   absent: readonly ColumnName[] = [];
@@ -74,7 +74,7 @@ class CsvReader implements RecordReader {
     return this.#toRecords(this.#records.add(line));
   }
 
-  /** Sets the delimiter before the header is split. @returns whether the line is `sep=` alone */
+  /** Sets the delimiter before the header is split. @returns true if the line is only `sep=` */
   #isDeclaration(text: string): boolean {
     const declared = this.#hasDeclaration ? undefined : parseDelimiter(text);
     if (declared === undefined && !this.#hasDeclaration)
@@ -94,7 +94,7 @@ class CsvReader implements RecordReader {
   }
 
   #toRecord({ line, fields, wrong, broken }: CsvRecord): RecordOrProblem[] {
-    // A spreadsheet saves its empty rows as separators alone.
+    // A spreadsheet saves an empty row as separators only.
     if (fields?.every((field) => field === '')) return [];
     const header = this.#header;
     if (header === undefined) return this.#readHeader(line, fields, wrong);

@@ -4,7 +4,7 @@ import type { SubscriptionKind } from '../db/schema.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
 
-/** What a checked file brings. */
+/** The contents of a checked file. */
 export interface FileSummary {
   readonly lines: number;
   readonly customers: number;

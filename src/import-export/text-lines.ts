@@ -2,19 +2,19 @@ import { isUtf8 } from 'node:buffer';
 import { UsageFault } from '../kernel/faults.ts';
 import { decodeToUtf8 } from './encoding.ts';
 
-// Bytes as lines, counted as an editor counts them, whatever is in them: a line that is not UTF-8
-// or endless is told as such, and the next one is read as if nothing had been.
+// Splits bytes into lines, numbered like in an editor. A line that is not UTF-8 or is too long is
+// reported as such, and the next line is read normally.
 
 export interface TextLine {
-  /** From 1. */
+  /** The number of the line, from 1. */
   readonly number: number;
-  /** Without its line end; `\r\n` and `\n` are the same. */
+  /** The text without its line end, `\r\n` or `\n`. */
   readonly text: string;
-  /** `utf8`: what can't be decoded stands as U+FFFD. `too_long`: the text is left out. */
+  /** `utf8`: undecodable bytes are U+FFFD. `too_long`: the text is dropped. */
   readonly fault?: 'utf8' | 'too_long';
 }
 
-/** No line of a book comes near it; a file without line ends must not fill the memory. */
+/** Longer than any valid line; a file without line ends must not fill the memory. */
 export const lineBytesMax = 64 * 1024;
 
 const newline = 10;
@@ -24,7 +24,7 @@ function trimReturn(text: string): string {
   return text.endsWith('\r') ? text.slice(0, -1) : text;
 }
 
-/** Whole lines of a block, the last one's `\n` left out. */
+/** Whole lines of a block, without the last `\n`. */
 function decodeBlock(block: Buffer, firstNumber: number): TextLine[] {
   if (isUtf8(block)) {
     const texts = block.toString('utf8').split('\n');
@@ -49,8 +49,8 @@ function toTextLine(text: string, number: number): TextLine {
 }
 
 /**
- * The lines of a stream, a block at a time, from UTF-8 or UTF-16.
- * @throws UsageFault `bad_file` for another kind of file, or line ends of CR alone
+ * The lines of a stream in UTF-8 or UTF-16, one block at a time.
+ * @throws UsageFault `bad_file` for another kind of file, or for line ends of CR alone
  */
 export async function* readLines(source: AsyncIterable<Buffer>): AsyncGenerator<TextLine[]> {
   let remainder: Buffer = Buffer.alloc(0);

@@ -2,8 +2,8 @@ import { type Instant, instant, tryParseInstant } from '../kernel/instant.ts';
 import { tryParseMinor } from '../kernel/money.ts';
 import { isTimeZone } from '../kernel/time-zone.ts';
 
-// Reads the text of one cell. The forms that spreadsheets write are read if they are unambiguous,
-// and otherwise named in the reason.
+// Parses the text of one cell. Forms of spreadsheets are accepted if they are unambiguous. Otherwise
+// the reason names them.
 
 /** Undefined: it cannot be checked, because a column that it depends on is wrong. */
 export type CellResult<T> = { readonly value: T } | { readonly wrong: string } | undefined;
@@ -30,11 +30,11 @@ export function parseWholeNumber(text: string, min: number, max: number): Checke
   return rejectCell(`is not a whole number from ${min} to ${max}`);
 }
 
-/** `1.23457E+11`: a spreadsheet shows a long number so, and its last digits are lost. */
+/** `1.23457E+11`: a spreadsheet shows long numbers like this and loses their last digits. */
 export const isRoundedBySpreadsheet = (text: string): boolean =>
   /^\d([.,]\d+)?E\+?\d+$/i.test(text);
 
-/** Major units, not negative, as minor units. */
+/** Major units, at least 0, as minor units. */
 export function parseAmount(text: string, currency: string): CheckedResult<bigint> {
   if (/^-?[\d\s\u00a0\u202f]+,\d{1,4}$/.test(text)) {
     return rejectCell('has a decimal comma; expected a point and no spaces, like 149.50');
@@ -44,7 +44,7 @@ export function parseAmount(text: string, currency: string): CheckedResult<bigin
   return read.minor < 0n ? rejectCell('is negative') : { value: read.minor };
 }
 
-/** Names known to be zones, since asking ICU takes long. An offset is none: it has no summer. */
+/** Names of zones that were checked, because ICU is slow. An offset is not a zone: it has no summer. */
 const knownZones = new Set<string>(['UTC']);
 
 export function isZone(name: string): boolean {

@@ -30,8 +30,8 @@ export interface TokenRequest {
 }
 
 /**
- * Makes a token. The name of a valid token is not given to another one.
- * @returns its text, which is nowhere else and can't be had again
+ * Creates a token. Its name must differ from the names of all valid tokens.
+ * @returns the text of the token, which is stored nowhere
  * @throws Fault `bad_name`, `name_taken`, `end_too_late`
  */
 export function createToken(
@@ -61,7 +61,7 @@ function computeEnd(now: Instant, lastsMs: number): Instant {
   throw refused('end_too_late', 'the token would end after the year 9999');
 }
 
-/** A name that two tokens had in a timeline would not tell which of them acted. */
+/** With one name for two tokens, a timeline would not show which of them acted. */
 async function requireFreeName(tx: Tx, name: string): Promise<void> {
   if (!isTokenName(name)) {
     throw new UsageFault(
@@ -69,7 +69,7 @@ async function requireFreeName(tx: Tx, name: string): Promise<void> {
       `the name ${JSON.stringify(name)} is not 1 to 64 printable characters with single spaces between them`,
     );
   }
-  // Two commands with one name: the second waits here for the first one's commit.
+  // Two commands with one name: the second one waits here for the commit of the first one.
   await sql`SELECT pg_advisory_xact_lock(hashtextextended('token names', 0))`.execute(tx);
   const { rows } = await sql<{ id: string }>`
     SELECT id FROM perennial.token
@@ -91,7 +91,7 @@ export async function listTokens(db: Db): Promise<TokenStatus[]> {
   return rows;
 }
 
-/** Ends a token, at once. @throws Fault `no_token` */
+/** Revokes a token at once. @throws Fault `no_token` */
 export function revokeToken(db: Db, id: string, actor: string): Promise<void> {
   return inTransaction(db, async (tx) => {
     const now = await readWriteTime(tx);
@@ -109,7 +109,7 @@ export function revokeToken(db: Db, id: string, actor: string): Promise<void> {
   });
 }
 
-/** Whose token it is, while it counts. */
+/** The holder of a valid token. */
 export interface TokenHolder {
   readonly id: string;
   readonly name: string;
@@ -122,7 +122,7 @@ interface TokenRow extends TokenHolder {
   readonly isStale: boolean;
 }
 
-/** Finds the holder of a token; undefined for one that is unknown, revoked or over. */
+/** Finds the holder of a token; undefined if the token is unknown, revoked or expired. */
 export async function findTokenHolder(db: Db, text: string): Promise<TokenHolder | undefined> {
   const id = parseTokenId(text);
   if (id === undefined) return undefined;
@@ -134,7 +134,7 @@ export async function findTokenHolder(db: Db, text: string): Promise<TokenHolder
     FROM perennial.token WHERE id = ${id}`.execute(db);
   const [row] = rows;
   if (row === undefined || !isSameHash(row.hash, hashToken(text)) || !row.counts) return undefined;
-  // Once a minute: who asks 500 times a second must not write as often.
+  // Written once a minute: a client with 500 requests per second must not write as often.
   if (row.isStale) {
     await sql`
       UPDATE perennial.token SET last_used_at = perennial.clock() WHERE id = ${id}`.execute(db);

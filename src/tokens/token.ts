@@ -1,9 +1,9 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 
-// What a token of the HTTP API looks like: `prn_`, 8 characters that name it, 32 that are secret
-// (190 bits), 6 that are the checksum of all before. The prefix lets scanners find one that leaked;
-// the checksum tells a mistyped one without asking the database.
+// The text of a token of the HTTP API: `prn_`, 8 characters of its id, 32 secret ones (190 bits), and 6
+// of a checksum. The prefix lets scanners find a leaked token. The checksum rejects a mistyped token
+// without a query.
 
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 const idLength = 8;
@@ -12,7 +12,7 @@ const tokenPattern = /^prn_([0-9A-Za-z]{8})[0-9A-Za-z]{32}[0-9A-Za-z]{6}$/;
 
 /**
  * The rights of a token. Each of `read`, `sell` and `admin` includes those before it, and the
- * figures. `metrics` gives the figures alone.
+ * metrics. `metrics` allows only the metrics.
  */
 export const tokenScopes = ['read', 'sell', 'admin', 'metrics'] as const;
 export type TokenScope = (typeof tokenScopes)[number];
@@ -26,7 +26,7 @@ export interface NewToken {
   readonly hash: Buffer;
 }
 
-/** Letters and digits, each as likely as the others: bytes above the last whole 62 are dropped. */
+/** Letters and digits with equal probability: bytes above the last whole 62 are dropped. */
 function generateText(length: number): string {
   let text = '';
   while (text.length < length) {
@@ -54,29 +54,29 @@ export function generateToken(): NewToken {
   return { text, id, hash: hashToken(text) };
 }
 
-/** The name that a token carries; undefined for what is no token. */
+/** The id in a token; undefined if the text is not a token. */
 export function parseTokenId(text: string): string | undefined {
   const id = tokenPattern.exec(text)?.[1];
   return id !== undefined && computeChecksum(text.slice(0, -6)) === text.slice(-6) ? id : undefined;
 }
 
-/** A random secret needs no slow hash: it can't be guessed. */
+/** A random secret needs no slow hash, because it cannot be guessed. */
 export function hashToken(text: string): Buffer {
   return createHash('sha256').update(text).digest();
 }
 
-/** Whether the hashes are equal, in a time that doesn't tell where they differ. */
+/** Compares hashes in a time that does not depend on where they differ. */
 export function isSameHash(a: Buffer, b: Buffer): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
 }
 
-/** Whether a holder of these may do what needs `wanted`. */
+/** True if a holder of these scopes may do an action of `wanted`. */
 export function hasScope(heldScopes: readonly TokenScope[], wanted: TokenScope): boolean {
   if (wanted === 'metrics') return heldScopes.length > 0;
   return heldScopes.some((scope) => rankedScopes.indexOf(scope) >= rankedScopes.indexOf(wanted));
 }
 
-/** Letters, digits, signs and single spaces between them: a name that a log line can show. */
+/** Letters, digits, signs and single spaces between them, so that a log line can contain the name. */
 const printable = /^[\p{L}\p{M}\p{N}\p{P}\p{S}]+( [\p{L}\p{M}\p{N}\p{P}\p{S}]+)*$/u;
 
 export const isTokenName = (name: string): boolean =>

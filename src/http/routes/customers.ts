@@ -167,7 +167,7 @@ const discount = defineRoute({
     }),
 });
 
-/** A page of what happened to a customer. */
+/** A page of the timeline of a customer. */
 async function readHistoryPage<Line extends { readonly id: number }>(
   { db }: RouteContext,
   request: {

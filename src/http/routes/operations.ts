@@ -146,7 +146,7 @@ const nodes = defineRoute({
     ),
   }),
   async handle({ db }) {
-    // Where its API is, is nobody's business who only reads.
+    // The address of its API is hidden: a holder of `read` does not need it.
     return { items: (await listNodes(db)).map(toNodeJson).map(({ api: _, ...node }) => node) };
   },
 });
@@ -228,7 +228,7 @@ const dismiss = defineRoute({
 const toPlainId = (id: string | bigint): string | number =>
   typeof id === 'bigint' ? Number(id) : id;
 
-/** One at a time in this process: each reads the whole book. */
+/** One audit at a time in this process, because each reads the whole database. */
 let isAuditing = false;
 
 const auditNow = defineRoute({
@@ -262,7 +262,7 @@ const auditNow = defineRoute({
   async handle({ url }, { signal }) {
     if (isAuditing) throw refused('audit_running', 'an audit is running; retry when it ends');
     isAuditing = true;
-    // Two connections of its own: it holds one as long as it takes, and needs one to be ended.
+    // Two separate connections: one runs the audit, the other one cancels it.
     const db = openDatabase(openPool(url, { limits: longLimits, connectionsMax: 2 }));
     try {
       const { ok, now, checks, took_ms } = toAuditJson(await runAudit(db, { signal }));

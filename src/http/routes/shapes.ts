@@ -8,7 +8,7 @@ import {
   timeSchema,
 } from '../schemas.ts';
 
-// Shapes that several routes answer with.
+// Schemas that several routes return.
 
 export const linkAnswerShape = z
   .object({
@@ -79,7 +79,7 @@ export const subscriptionShape = z.object({
   ),
 });
 
-/** What a change of a right answers with. */
+/** The answer of a command on a subscription. */
 export const rightsShape = z.object({
   telegram_id: telegramIdSchema,
   subscription_id: rowIdSchema,
