@@ -4,11 +4,11 @@ import { Bot, type Context, InlineKeyboard } from 'grammy';
 // pretended (`pay:`, below). Three rules keep it safe; keep them in your own version:
 // 1. A tap can carry any data, also data of no button of ours. So each path names the sender, and
 //    Perennial answers 404 for what belongs to another customer.
-// 2. A tap can come twice. So the key of a request names the message and the button. The second
-//    tap gets the first answer, and nothing is done again.
+// 2. A tap can come twice. So the key of a request names the message and the button. The second tap
+//    gets the first answer, and nothing is done again.
 // 3. A button can be old. So a purchase names the price and the end that the customer saw.
-//    Perennial refuses the purchase if one of them has changed.
-// Perennial sends its own messages with the same bot token. This bot only reads, and stores nothing.
+//    Perennial refuses the purchase if one of them has changed. Perennial sends its own messages
+//    with the same bot token. This bot only reads, and stores nothing.
 
 export interface Shop {
   readonly botToken: string;

@@ -8,9 +8,9 @@ import { refused } from '../kernel/faults.ts';
 import { programVersion } from '../version.ts';
 import { type BackupTable, readSequences, readTables } from './tables.ts';
 
-// Writes a backup: SQL of the schema by its migrations, every row of one snapshot, and the sequences.
-// The service continues meanwhile. `perennial restore` and any psql of version 15 or newer restore it,
-// into a server of any version that the program supports.
+// Writes a backup: SQL of the schema by its migrations, every row of one snapshot, and the
+// sequences. The service continues meanwhile. `perennial restore` and any psql of version 15 or
+// newer restore it, into a server of any version that the program supports.
 //
 // The schema `perennial_queue` is left out: `start` creates it.
 

@@ -7,8 +7,8 @@ import { cancelOnAbort, openSingleConnection } from '../db/single-connection.ts'
 import { UsageFault } from '../kernel/faults.ts';
 import { backupFirstLine, backupLastLine } from './backup.ts';
 
-// Reads a backup into an empty database as psql does: SQL statements, and the lines after a COPY as its
-// data. The file itself begins and commits the one transaction.
+// Reads a backup into an empty database as psql does: SQL statements, and the lines after a COPY as
+// its data. The file itself begins and commits the one transaction.
 
 export interface RestoreRequest {
   readonly url: string;

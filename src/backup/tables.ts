@@ -2,8 +2,8 @@ import { sql } from 'kysely';
 import type { Tx } from '../db/connect.ts';
 import { mustHold } from '../kernel/faults.ts';
 
-// The tables of a backup, read from the catalogs of the database. So a migration that adds a table or
-// a column needs no change here.
+// The tables of a backup, read from the catalogs of the database. So a migration that adds a table
+// or a column needs no change here.
 
 export interface BackupTable {
   readonly name: string;

@@ -37,8 +37,8 @@ const discountsBefore = (step: CatalogStep) =>
 
 /**
  * Excludes transactions that mark credentials on every node. One that read the nodes before this
- * change, and commits after the keeper filled the new node, would lack its mark there. The lock waits
- * for such transactions. Later ones wait for this commit and read the new node.
+ * change, and commits after the keeper filled the new node, would lack its mark there. The lock
+ * waits for such transactions. Later ones wait for this commit and read the new node.
  */
 async function lockMarks(tx: Tx): Promise<void> {
   await sql`LOCK TABLE perennial.access_sync IN SHARE ROW EXCLUSIVE MODE`.execute(tx);
@@ -106,8 +106,8 @@ export interface NewPrice {
 }
 
 /**
- * Sets a price that counts from `validFrom` on. Earlier charges stay. Call `runPriceReviews` after the
- * commit. @throws Fault `no_plan`
+ * Sets a price that counts from `validFrom` on. Earlier charges stay. Call `runPriceReviews` after
+ * the commit. @throws Fault `no_plan`
  */
 export async function setPrice(
   tx: Tx,

@@ -6,8 +6,8 @@ import { drainingGroup } from './nodes.ts';
 
 // Changes of nodes that `apply` accepts only with an option, because the file alone is ambiguous.
 //
-// 1. Another address needs `--moved`. It may be the same server, or another one. Then the old server
-//    would keep its users as long as it runs, without a keeper that removes or counts them.
+// 1. Another address needs `--moved`. It may be the same server, or another one. Then the old
+//    server would keep its users as long as it runs, without a keeper that removes or counts them.
 // 2. A draining node needs `--keep`. Most often it was forgotten in the file.
 
 /** The nodes of the options. */

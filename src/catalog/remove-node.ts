@@ -7,8 +7,8 @@ import { drainingGroup } from './nodes.ts';
 
 // Removes a node in two steps: it is drained, then deleted.
 //
-// A draining node has a group that no plan opens. So no credential is entitled there, and the keeper
-// removes our users by the common rule.
+// A draining node has a group that no plan opens. So no credential is entitled there, and the
+// keeper removes our users by the common rule.
 
 /** Starts to drain a node. Call `runMarkingJobs` after the commit. */
 export async function drainNode(tx: Tx, node: string, actor: string, now: Instant) {

@@ -71,8 +71,8 @@ const unusedTelegramId = 0n;
 const defaultUpdateHours = 12;
 
 /**
- * The feed behind a subscription URL; undefined if no customer has this token. A known and an unknown
- * token take the same statements, so that the time of an answer does not tell them apart.
+ * The feed behind a subscription URL; undefined if no customer has this token. A known and an
+ * unknown token take the same statements, so that the time of an answer does not tell them apart.
  */
 export async function readFeed(
   db: Db,

@@ -10,7 +10,8 @@ import { checked, parseOnOff, parseTelegramId, time } from './arguments.ts';
 import { readConfiguration } from './configuration.ts';
 import { InterruptedFault, runUntilSignal } from './shutdown.ts';
 
-// The common part of all commands: three options, the open database, and the output as text or JSON.
+// The common part of all commands: three options, the open database, and the output as text or
+// JSON.
 
 /** Options that every command has. */
 export interface CommonOptions {

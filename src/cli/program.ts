@@ -144,7 +144,9 @@ const formatSubcommand = (command: Command): string =>
     ),
   ].join(' ');
 
-/** An option with its default in brackets. Its description has the brackets of a computed default. */
+/**
+ * An option with its default in brackets. Its description has the brackets of a computed default.
+ */
 function describeOption({ description, argChoices, defaultValue, required }: Option): string {
   const choices = argChoices === undefined ? '' : `: ${argChoices.join(', ')}`;
   const [, text = description, bracket = ''] = /^(.*?)( \[[^\]]*\])$/.exec(description) ?? [];
@@ -172,7 +174,9 @@ export async function buildProgram(commandName?: string): Promise<Command> {
   return configureErrors(perennial);
 }
 
-/** Makes every command throw its errors instead of ending the process, and sets the style of help. */
+/**
+ * Makes every command throw its errors instead of ending the process, and sets the style of help.
+ */
 function configureErrors(root: Command): Command {
   checkValues(root);
   root

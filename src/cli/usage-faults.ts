@@ -13,7 +13,9 @@ export function findCommand(program: Command, argv: readonly string[]): Command 
   return command;
 }
 
-/** The names of a command and of its parents, without the name of the program: `customer top-up`. */
+/**
+ * The names of a command and of its parents, without the name of the program: `customer top-up`.
+ */
 export function toCommandPath(command: Command): string {
   const names: string[] = [];
   for (let each = command; each.parent !== null; each = each.parent) names.unshift(each.name());

@@ -1,4 +1,5 @@
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: what the file has, not what a template has
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: what the file has, not what a template
+// has
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';

@@ -20,9 +20,9 @@ import {
 } from './faults.ts';
 import { describeConfigIssue, fileSchema, type nodeSchema, type planSchema } from './schema.ts';
 
-// The configuration: one YAML file with `${ENV}` inside, and three variables that take precedence. Only
-// this file reads the environment. `perennial apply` writes everything that must be equal on all
-// replicas (plans, prices, nodes, discounts, renewal, trial) to the database.
+// The configuration: one YAML file with `${ENV}` inside, and three variables that take precedence.
+// Only this file reads the environment. `perennial apply` writes everything that must be equal on
+// all replicas (plans, prices, nodes, discounts, renewal, trial) to the database.
 
 export type ConfigFile = z.output<typeof fileSchema>;
 
@@ -54,8 +54,8 @@ const toPlaceholder = (name: string): string => `\uE000${name}\uE001`;
 
 /**
  * Replaces `${NAME}` in the parsed values, so that special characters of a variable (`#`, `: `, a
- * brace of a password) stay in its value. A value of one unset variable counts as absent. A value of
- * one number is a number.
+ * brace of a password) stay in its value. A value of one unset variable counts as absent. A value
+ * of one number is a number.
  */
 function parseWithVariables(
   text: string,
@@ -152,8 +152,8 @@ function checkWorkers(workers: unknown, known: readonly string[]): ConfigFault[]
 }
 
 /**
- * Parses the text of a configuration. @throws UsageFault with all faults, each with file, line, key and
- * the allowed values
+ * Parses the text of a configuration. @throws UsageFault with all faults, each with file, line, key
+ * and the allowed values
  */
 export function parseConfig(
   text: string,
@@ -217,8 +217,8 @@ function readFileOr(path: string, otherwise: (cause: NodeJS.ErrnoException) => s
 }
 
 /**
- * The configuration of this process: `--config`, else `PERENNIAL_CONFIG`, else `perennial.yaml` in the
- * working folder if it exists. @throws UsageFault
+ * The configuration of this process: `--config`, else `PERENNIAL_CONFIG`, else `perennial.yaml` in
+ * the working folder if it exists. @throws UsageFault
  */
 export function loadConfig(
   options: { config?: string; workers?: readonly string[] } = {},
@@ -239,7 +239,8 @@ export function loadConfig(
     );
   });
   const { file: config, lineOf } = parseConfigText(text, path, env, options.workers);
-  // A path in the file is relative to the file. A path in a variable is relative to the working folder.
+  // A path in the file is relative to the file. A path in a variable is relative to the working
+  // folder.
   const fileDataDir = config.data_dir && resolve(dirname(path), config.data_dir);
   const dataDir = env.PERENNIAL_DATA_DIR || fileDataDir;
   return {

@@ -112,7 +112,9 @@ export function checkNodes(nodes: unknown): ConfigFault[] {
   });
 }
 
-/** A trial of a plan that the file does not have. Without `plans:`, the database is checked later. */
+/**
+ * A trial of a plan that the file does not have. Without `plans:`, the database is checked later.
+ */
 export function checkTrial(trial: unknown, plans: unknown): ConfigFault[] {
   const plan = (trial as { plan?: unknown } | null | undefined)?.plan;
   if (typeof plan !== 'string' || typeof plans !== 'object' || plans === null) return [];

@@ -7,8 +7,8 @@ import { majorUnits } from '../kernel/money.ts';
 import type { NoticeKind } from '../outbox/kinds.ts';
 import { endRemindersMs, trialRemindersMs } from '../outbox/reminder-schedule.ts';
 
-// The events of a demo since the last read, for its view. One process writes the database of a demo,
-// so the order of ids is the order of commits.
+// The events of a demo since the last read, for its view. One process writes the database of a
+// demo, so the order of ids is the order of commits.
 
 export type ActivityKind =
   | 'renewed'

@@ -12,9 +12,9 @@ import {
   type Random,
 } from './random.ts';
 
-// Generated customers for the demo, the examples and benchmarks. The same seed and `now` give the same
-// lines. About twenty subscriptions become due in each hour, and a fifth of their customers lack the
-// balance.
+// Generated customers for the demo, the examples and benchmarks. The same seed and `now` give the
+// same lines. About twenty subscriptions become due in each hour, and a fifth of their customers
+// lack the balance.
 
 export interface TestDataOptions {
   readonly customers: number;

@@ -8,8 +8,8 @@ import type { Log } from '../logging/log.ts';
 import type { Worker } from '../workers/index.ts';
 import type { DemoCustomers } from './customers.ts';
 
-// Virtual time: the stored clock of the database moves from one due time to the next, and the workers
-// of a service run at these times. Only the pace of the view waits for real time.
+// Virtual time: the stored clock of the database moves from one due time to the next, and the
+// workers of a service run at these times. Only the pace of the view waits for real time.
 
 export interface VirtualTimeOptions {
   readonly db: Db;

@@ -3,8 +3,8 @@ import type { Tx } from '../db/connect.ts';
 import { readSubToken } from '../subscription/queries/customer-view.ts';
 import type { Caller, CommandResult } from '../subscription/store/command-context.ts';
 
-// The access that a command gave, as a part of its answer, so that the customer gets the link at once.
-// It is stored with the answer, so the same key returns the same bytes.
+// The access that a command gave, as a part of its answer, so that the customer gets the link at
+// once. It is stored with the answer, so the same key returns the same bytes.
 
 export interface GrantedAccess {
   readonly sub_token: string;

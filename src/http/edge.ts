@@ -11,8 +11,8 @@ import { RefusedTokens } from './refused-tokens.ts';
 import { parseBearerToken } from './request.ts';
 import type { RouteContext } from './route.ts';
 
-// The edge of the API: token, limit, metrics and log of every request, before its route. Every refusal
-// is a problem.
+// The edge of the API: token, limit, metrics and log of every request, before its route. Every
+// refusal is a problem.
 
 /** The longest address of ours, with a cursor, is below 1 kB. */
 const urlMax = 8 * 1024;

@@ -2,9 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 
-// Closes the connections of the API: a connection with a request after its answer, all others at once.
-// Node's own method leaves connections open on which nothing arrived yet. Browsers and balancers open
-// such connections in advance, and they delayed the end by a minute.
+// Closes the connections of the API: a connection with a request after its answer, all others at
+// once. Node's own method leaves connections open on which nothing arrived yet. Browsers and
+// balancers open such connections in advance, and they delayed the end by a minute.
 
 /** The socket below TLS, which plain connections also have. */
 const toSocketKey = ({ remoteAddress, remotePort }: Socket): string =>

@@ -1,8 +1,8 @@
 import type { FastifyRequest } from 'fastify';
 import { createProblem, ProblemError } from './problem.ts';
 
-// The body of a request: JSON in UTF-8, with each key of an object once. A reader before this program,
-// such as a proxy, may take the other value of a repeated key.
+// The body of a request: JSON in UTF-8, with each key of an object once. A reader before this
+// program, such as a proxy, may take the other value of a repeated key.
 
 export function parseJsonBody(
   request: FastifyRequest,

@@ -3,8 +3,8 @@ import type { TokenHolder } from '../tokens/store.ts';
 import { toClientNetwork } from './client-network.ts';
 import { RateLimiter, type RateLimitResult } from './rate-limiter.ts';
 
-// The limits of requests per minute on one replica. Each kind of request has a separate bucket, so that
-// no kind uses up the requests of another one.
+// The limits of requests per minute on one replica. Each kind of request has a separate bucket, so
+// that no kind uses up the requests of another one.
 //
 // 1. A valid token has its own bucket, from every address.
 // 2. A subscription link counts for its address, in the bucket of links.

@@ -3,9 +3,9 @@ import type { Db } from '../db/connect.ts';
 import { readMetrics } from '../runs/metrics.ts';
 import { RequestMetrics } from './request-metrics.ts';
 
-// Metrics for Prometheus. Those of the database are read at each request, and are equal on all replicas.
-// Those of requests belong to this replica. No metric names a customer, the address of a node or a
-// token.
+// Metrics for Prometheus. Those of the database are read at each request, and are equal on all
+// replicas. Those of requests belong to this replica. No metric names a customer, the address of a
+// node or a token.
 
 export class Metrics {
   readonly #db: Db;

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 
-// Reasons why an input is refused, in the words of this API instead of those of a library. A reason of
-// a schema takes precedence.
+// Reasons why an input is refused, in the words of this API instead of those of a library. A reason
+// of a schema takes precedence.
 
 const nouns: Readonly<Record<string, string>> = {
   string: 'text',

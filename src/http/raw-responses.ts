@@ -2,8 +2,8 @@ import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { createProblem, type Problem } from './problem.ts';
 
-// Answers to bytes that never become a request: no HTTP, too long headers, a request that does not end
-// in time, an unsupported expectation. They are problems, too.
+// Answers to bytes that never become a request: no HTTP, too long headers, a request that does not
+// end in time, an unsupported expectation. They are problems, too.
 
 interface ClientError extends Error {
   readonly code?: string;

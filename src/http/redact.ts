@@ -1,9 +1,9 @@
 import type { TokenHolder } from '../tokens/store.ts';
 import { hasScope } from '../tokens/token.ts';
 
-// Hides secrets of customers: links, UUIDs and subscription tokens open nodes. Only a holder with the
-// scope `sell` gets them. Routes leave them out by name. A text of a node can contain a UUID, so each
-// answer is also searched.
+// Hides secrets of customers: links, UUIDs and subscription tokens open nodes. Only a holder with
+// the scope `sell` gets them. Routes leave them out by name. A text of a node can contain a UUID,
+// so each answer is also searched.
 
 const secrets = [
   /\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/gi,

@@ -1,7 +1,8 @@
 import { Counter, Histogram, type Registry } from 'prom-client';
 
-// Metrics of requests on this replica by method, route and status. The label is the pattern of the route,
-// because a path can contain the secret of a link. Unknown paths share one label, so labels stay few.
+// Metrics of requests on this replica by method, route and status. The label is the pattern of the
+// route, because a path can contain the secret of a link. Unknown paths share one label, so labels
+// stay few.
 
 export interface ObservedRequest {
   readonly method: string;

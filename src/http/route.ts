@@ -6,8 +6,8 @@ import type { TokenHolder } from '../tokens/store.ts';
 import type { TokenScope } from '../tokens/token.ts';
 
 // A route is a value: path, scope, input and answer as schemas, and its function. The server checks
-// requests by these schemas (`server.ts`). The OpenAPI document is generated from them (`openapi.ts`).
-// A test compares the answers with them.
+// requests by these schemas (`server.ts`). The OpenAPI document is generated from them
+// (`openapi.ts`). A test compares the answers with them.
 
 /** The context of a route. */
 export interface RouteContext {

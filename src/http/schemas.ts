@@ -37,8 +37,8 @@ export const createTextSchema = (max: number) =>
     .string()
     .min(1)
     .max(max)
-    // A text is one line. Control characters would reach a terminal; PostgreSQL has no NUL, and half
-    // a surrogate is no character.
+    // A text is one line. Control characters would reach a terminal; PostgreSQL has no NUL, and
+    // half a surrogate is no character.
     .regex(/^[\p{Z}\p{Cf}]*[^\p{Z}\p{Cf}\p{Cc}]\P{Cc}*$/u, 'is blank, or holds what is no text')
     .refine((value) => value.isWellFormed(), 'holds what is no text');
 

@@ -20,8 +20,8 @@ import type { Route, RouteContext } from './route.ts';
 import { routes } from './routes/index.ts';
 import { addUnversionedRoutes, unversionedPaths } from './unversioned-routes.ts';
 
-// The HTTP server: the schemas of a route check the request, the route calls the function of the command
-// line, and an error becomes a problem. The server decides nothing.
+// The HTTP server: the schemas of a route check the request, the route calls the function of the
+// command line, and an error becomes a problem. The server decides nothing.
 
 export interface ServerOptions extends Omit<RouteContext, 'reads' | 'lists'> {
   /** Pools for reads; by default the pool of the commands. */

@@ -10,8 +10,8 @@ import { checkParameters } from './request.ts';
 import type { RouteContext } from './route.ts';
 import { openOperations } from './unversioned-operations.ts';
 
-// The routes without a version: probes, metrics for Prometheus, and the subscription URL with its secret
-// path.
+// The routes without a version: probes, metrics for Prometheus, and the subscription URL with its
+// secret path.
 
 /** Their paths, for the header `Allow`. */
 export const unversionedPaths = openOperations.map(({ path }) => ({ method: 'GET', path }));

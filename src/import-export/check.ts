@@ -3,9 +3,9 @@ import type { Tx } from '../db/connect.ts';
 import { majorUnits } from '../kernel/money.ts';
 import { type LineProblem, problemsShownMax } from './problems.ts';
 
-// Checks lines against each other and against the database, in SQL over the staging table. Each check
-// is one statement for all lines. A temporary table collects the problems, so that a file with a
-// million bad lines does not fill the memory.
+// Checks lines against each other and against the database, in SQL over the staging table. Each
+// check is one statement for all lines. A temporary table collects the problems, so that a file
+// with a million bad lines does not fill the memory.
 
 /** Customer columns that lines of one customer share, except money, which needs its currency. */
 const comparedAsText = [

@@ -17,8 +17,9 @@ import {
 } from './values.ts';
 
 // The columns of an import or export (docs/import.md), in their order: allowed values, default,
-// parser and writer. A column is parsed with the earlier columns of its line. A column that is wrong
-// is undefined, and columns that depend on it are not checked, so one mistake is reported once.
+// parser and writer. A column is parsed with the earlier columns of its line. A column that is
+// wrong is undefined, and columns that depend on it are not checked, so one mistake is reported
+// once.
 
 /** A parsed line: customer columns, then subscription columns (null without a subscription). */
 export interface FileLine {
@@ -241,8 +242,8 @@ export const columns: { readonly [N in ColumnName]: Column<N> } = {
 };
 
 /**
- * A combination that auto-renewal could not renew, although each column is valid. Auto-renewal never
- * guesses a price. Without `auto_renew` nothing is charged, so any length is valid.
+ * A combination that auto-renewal could not renew, although each column is valid. Auto-renewal
+ * never guesses a price. Without `auto_renew` nothing is charged, so any length is valid.
  */
 export function checkPrice(
   { plan, period_days: days, currency, auto_renew }: EarlierValues,

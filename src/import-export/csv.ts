@@ -1,8 +1,8 @@
 import type { TextLine } from './text-lines.ts';
 
-// Parses CSV by RFC 4180, one record at a time. A bad record ends with its line, and parsing continues
-// with the next line. csv-parse, which the tests compare, takes the rest of the file after a stray
-// quote as one field, so later bad lines would not be reported.
+// Parses CSV by RFC 4180, one record at a time. A bad record ends with its line, and parsing
+// continues with the next line. csv-parse, which the tests compare, takes the rest of the file
+// after a stray quote as one field, so later bad lines would not be reported.
 
 export type FieldsOrError =
   | { readonly fields: readonly string[] }

@@ -7,7 +7,8 @@ import { promisify } from 'node:util';
 import { errnoTexts } from '../db/faults.ts';
 import { UsageFault } from '../kernel/faults.ts';
 
-// The source and the target of an import, export or backup: a file, or `-` for the standard streams.
+// The source and the target of an import, export or backup: a file, or `-` for the standard
+// streams.
 
 export interface InputSource extends Disposable {
   readonly bytes: AsyncIterable<Buffer>;

@@ -2,7 +2,8 @@ import { type ColumnName, columns, defaultColumns, type FileLine } from './colum
 import { joinFields } from './csv.ts';
 import type { FileFormat } from './records.ts';
 
-// Writes lines in the format of `import`. Each value has one form, so the same data gives the same bytes.
+// Writes lines in the format of `import`. Each value has one form, so the same data gives the same
+// bytes.
 
 /** The text before the lines; empty for JSON Lines. */
 export function formatHeader(

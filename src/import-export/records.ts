@@ -5,8 +5,8 @@ import { checkHeader, detectDelimiter, parseDelimiter, trimNames } from './csv-h
 import { type LineProblem, shortenValue } from './problems.ts';
 import type { TextLine } from './text-lines.ts';
 
-// Splits the lines of a file into records, for both formats: the text of each column in the order of
-// `columnNames`, or the fault of the whole line.
+// Splits the lines of a file into records, for both formats: the text of each column in the order
+// of `columnNames`, or the fault of the whole line.
 
 export const fileFormats = ['csv', 'jsonl'] as const;
 export type FileFormat = (typeof fileFormats)[number];

@@ -2,8 +2,8 @@ import { type Instant, instant, tryParseInstant } from '../kernel/instant.ts';
 import { tryParseMinor } from '../kernel/money.ts';
 import { isTimeZone } from '../kernel/time-zone.ts';
 
-// Parses the text of one cell. Forms of spreadsheets are accepted if they are unambiguous. Otherwise
-// the reason names them.
+// Parses the text of one cell. Forms of spreadsheets are accepted if they are unambiguous.
+// Otherwise the reason names them.
 
 /** Undefined: it cannot be checked, because a column that it depends on is wrong. */
 export type CellResult<T> = { readonly value: T } | { readonly wrong: string } | undefined;
@@ -44,7 +44,9 @@ export function parseAmount(text: string, currency: string): CheckedResult<bigin
   return read.minor < 0n ? rejectCell('is negative') : { value: read.minor };
 }
 
-/** Names of zones that were checked, because ICU is slow. An offset is not a zone: it has no summer. */
+/**
+ * Names of zones that were checked, because ICU is slow. An offset is not a zone: it has no summer.
+ */
 const knownZones = new Set<string>(['UTC']);
 
 export function isZone(name: string): boolean {

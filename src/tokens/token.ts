@@ -1,9 +1,9 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 
-// The text of a token of the HTTP API: `prn_`, 8 characters of its id, 32 secret ones (190 bits), and 6
-// of a checksum. The prefix lets scanners find a leaked token. The checksum rejects a mistyped token
-// without a query.
+// The text of a token of the HTTP API: `prn_`, 8 characters of its id, 32 secret ones (190 bits),
+// and 6 of a checksum. The prefix lets scanners find a leaked token. The checksum rejects a
+// mistyped token without a query.
 
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 const idLength = 8;
@@ -76,7 +76,9 @@ export function hasScope(heldScopes: readonly TokenScope[], wanted: TokenScope):
   return heldScopes.some((scope) => rankedScopes.indexOf(scope) >= rankedScopes.indexOf(wanted));
 }
 
-/** Letters, digits, signs and single spaces between them, so that a log line can contain the name. */
+/**
+ * Letters, digits, signs and single spaces between them, so that a log line can contain the name.
+ */
 const printable = /^[\p{L}\p{M}\p{N}\p{P}\p{S}]+( [\p{L}\p{M}\p{N}\p{P}\p{S}]+)*$/u;
 
 export const isTokenName = (name: string): boolean =>

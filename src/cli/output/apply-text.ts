@@ -10,7 +10,8 @@ import type { Config } from '../../config/config.ts';
 import type { Db, Tx } from '../../db/connect.ts';
 import type { Instant } from '../../kernel/instant.ts';
 
-// The difference that `apply` shows first: each change with its lost and gained access, and the sum.
+// The difference that `apply` shows first: each change with its lost and gained access, and the
+// sum.
 
 export interface CatalogChange {
   readonly now: Instant;

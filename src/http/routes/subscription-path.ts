@@ -11,8 +11,8 @@ export interface SubscriptionPath {
 }
 
 /**
- * The subscription of a path and its customer. A subscription of another customer than the one in the
- * path does not exist for the caller. @throws Fault `no_subscription`
+ * The subscription of a path and its customer. A subscription of another customer than the one in
+ * the path does not exist for the caller. @throws Fault `no_subscription`
  */
 export async function readPathSubscription(
   { db }: RouteContext,

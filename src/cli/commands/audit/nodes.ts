@@ -53,7 +53,9 @@ const nodeChecks: readonly NodeCheck[] = [
 /** Shows a pattern, like the samples of the other checks. */
 const sampleMax = 20;
 
-/** Adds the checks of the nodes to the report. @throws Fault `interrupted` when the signal aborts */
+/**
+ * Adds the checks of the nodes to the report. @throws Fault `interrupted` when the signal aborts
+ */
 export async function auditNodes(
   report: AuditReport,
   comparison: ComparisonContext,

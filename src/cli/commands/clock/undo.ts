@@ -23,10 +23,11 @@ import {
   withDatabase,
 } from '../../command.ts';
 
-// `perennial clock report|undo`: the effects of a clock that ran ahead on customers, and their reversal.
+// `perennial clock report|undo`: the effects of a clock that ran ahead on customers, and their
+// reversal.
 //
-// The reversal leaves sales, because a person wanted them, and a refund takes access away. The output names
-// each of them with the command that refunds it.
+// The reversal leaves sales, because a person wanted them, and a refund takes access away. The
+// output names each of them with the command that refunds it.
 
 interface ClockEffects {
   readonly charges: readonly EarlyCharge[];
