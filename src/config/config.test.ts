@@ -19,8 +19,10 @@ const withFlow = (flow: string) =>
 const addressText =
   'is not an address; expected 10.0.0.2:10085, [fd00::2]:10085 or unix:/run/xray.sock';
 const flowText = 'is not a flow; expected xtls-rprx-vision, xtls-rprx-vision-udp443, or no key';
-const reviveText = 'is not a duration up to 3660d; 7d, or 0 for off, is';
-const durationText = 'is not a duration up to 3660d; 15s, 10m, 6h or 7d is';
+const reviveText = 'is not a duration up to 3660d; expected one like 7d, or 0 for off';
+const durationText = 'is not a duration up to 3660d; expected one like 15s, 10m, 6h or 7d';
+const priceText = 'is not a price; expected an amount above 0';
+const currencyText = 'is not a currency; expected an ISO 4217 code like RUB or USD, or XTR';
 const daysText = 'is not a number of days from 1 to 3660';
 const keyText = 'must be lower-case letters, digits, - and _';
 

@@ -28,7 +28,6 @@ const unfinished: readonly string[] = [
   'test/integration/workers/deliver-notifications/',
   'test/integration/workers/keep-node/',
   'test/integration/xray/',
-  'examples/',
 ];
 
 const words = readBannedWords();
