@@ -43,7 +43,7 @@ export function forgetCourier(db: Db, id: string, actor: Actor): Promise<void> {
     if (known.length === 0) {
       throw refused(
         'no_courier',
-        `--forget: this database has no courier "${id}"; "perennial notice couriers" lists them`,
+        `--forget: "${id}" is not a courier; list them with "perennial notice couriers"`,
       );
     }
     const { rows } = await sql<{ mine: boolean }>`
