@@ -21,7 +21,7 @@ export interface VirtualTimeOptions {
   readonly rate: number;
   readonly signal: AbortSignal;
   readonly log: Pick<Log, 'warn' | 'error'>;
-  /** Whether the nodes have been told everything: they live in real time. */
+  /** True if no change of a node is pending. Nodes work in real time. */
   readonly isSynced: () => Promise<boolean>;
   /** Called between two steps, and while no work is due. */
   readonly onStep: (now: Instant) => Promise<void>;

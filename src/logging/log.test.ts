@@ -46,5 +46,7 @@ test('a line is JSON with its level as a word', () => {
 
 test('an unknown level is refused by name', () => {
   expect(() => openLog('loud')).toThrow(UsageFault);
-  expect(() => openLog('loud')).toThrow(/PERENNIAL_LOG_LEVEL: "loud" is none of trace, debug/);
+  expect(() => openLog('loud')).toThrow(
+    /PERENNIAL_LOG_LEVEL: "loud" is not a level; available: trace, debug/,
+  );
 });
