@@ -29,8 +29,8 @@ test('start says when it is ready: its workers and the database, and no password
 });
 
 test.each([
-  ['worker,boss', /--role: "boss" is not a role; available: all, worker, api all, worker, api/],
-  ['boss', /--role: "boss" is not a role; available: all, worker, api all, worker, api/],
+  ['worker,boss', /--role: "boss" is not a role; available: all, worker, api/],
+  ['boss', /--role: "boss" is not a role; available: all, worker, api/],
 ])('start refuses the role %s in one sentence', async (role, sentence) => {
   const { code, out, err } = await runToExit(['start', '--role', role], {
     url: 'postgres://nowhere/x',
@@ -133,14 +133,15 @@ test('run --dry-run prints what would happen, customer by customer and in total,
   });
 
   const text = await runToExit(['run', 'auto-renewal', '--dry-run'], options);
-  expect(text.out.trim().split('\n')).toHaveLength(30 + 1 + 2);
+  expect(text.out.trim().split('\n')).toHaveLength(30 + 1 + 1 + 2);
+  expect(text.out).toContain('dry run: nothing was changed; a run would have these outcomes:');
   expect(text.out).toMatch(/^renew: 20 \(2980\.00 RUB\)$/m);
 });
 
 test('run of a worker that is none names those there are', async () => {
   const { code, err } = await runToExit(['run', 'auto-renew'], { url: 'postgres://nowhere/x' });
   expect(code).toBe(2);
-  expect(err).toMatch(/there is no worker "auto-renew"; there is auto-renewal/);
+  expect(err).toMatch(/"auto-renew" is not a worker; available: auto-renewal/);
 });
 
 test('a run that fails exits with 1 and says why in its record', async () => {

@@ -62,13 +62,13 @@ async function startFaultyNodes(): Promise<FaultyNode[]> {
     {
       ...{ id: 'unknown-inbound', api: (await startFaultyNode({ inbounds: other })).api },
       keeper: /no inbound "vless" on this node; available: other/,
-      check: /vless: NOT WELL: there is no such inbound; there is other/,
+      check: /vless: misconfigured: is not an inbound of this node; available: other/,
       reconcile: /no inbound "vless" on this node/,
     },
     {
       ...{ id: 'no-users', api: (await startFaultyNode({ inbounds: otherInbound })).api },
       keeper: /"vless" is a xray\.proxy\.dokodemo\.Config; expected VLESS, VMess or Trojan/,
-      check: /vless: NOT WELL: is a xray\.proxy\.dokodemo\.Config/,
+      check: /vless: misconfigured: is a xray\.proxy\.dokodemo\.Config/,
       reconcile: /the inbound "vless" has no users to manage/,
     },
     {
@@ -189,7 +189,7 @@ test('S5: each fault is reported for its node by keeper, check and reconcile, an
     await runNodeCommand(database, 'reconcile'),
   ];
   expect([checked.code, reconciled.code]).toEqual([1, 1]);
-  expect(checked.out).toMatch(/^well: answers at .*\n {2}vless: vless, 2 users$/m);
+  expect(checked.out).toMatch(/^well: reachable at .*\n {2}vless: vless, 2 users$/m);
   expect(reconciled.out).toMatch(/^well: 2 users of ours, 0 foreign\n {2}equal/m);
   const partOf = (out: string, id: string) => {
     const lines = out.split('\n');
