@@ -319,7 +319,7 @@ test('N1: the customer, the quote and the subscription show the amount that the 
   const known = { amount: '149.00', list_amount: '449.00', reason: 'known_price' };
   expect(await readShownPrices(database)).toEqual(known);
   expect(formatCustomerView(await readCustomerView(database.db, 1n, 0))).toContain(
-    'next renewal 149.00 RUB, from 2026-12-24 04:00; list price 449.00 RUB, no notification of a higher amount was sent in time',
+    'next renewal 149.00 RUB, from 2026-12-24 04:00Z; list price 449.00 RUB, no notification of a higher amount was sent in time',
   );
   await sendRemindersAt(database, '2026-12-21T10:05:00Z');
   expect(await readShownPrices(database)).toEqual({ ...known, amount: '449.00', reason: null });
