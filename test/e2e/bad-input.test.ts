@@ -12,8 +12,8 @@ import { checkServer } from '../../src/db/preflight.ts';
 import { type Outcome, readAllTables, runLine } from '../support/command-line.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 
-// What a person does wrong is told in one sentence that names the key or the place and the way out;
-// exit code 2 (1 where what was asked failed), no stack, nothing changed.
+// Wrong inputs: one sentence names the key or the place and the remedy. The exit code is 2, or 1 if
+// the request failed. There is no stack, and nothing changes.
 
 let folder: string;
 let database: TestDatabase;
@@ -64,7 +64,7 @@ function expectRefusal({ code, err }: Outcome, wantedCode: number, sentence: Reg
   expect(err).not.toMatch(/^ +at /m);
 }
 
-describe('a configuration that is wrong', () => {
+describe('a wrong configuration', () => {
   test.each([
     ['databse: embedded\n', /wrong\.yaml: .*there is no key "databse"; available: .*database/],
     ['database: embedded\nrenewal: { window: 6 }\n', /: renewal\.window: 6 is not a duration.*6h/],
@@ -79,7 +79,7 @@ describe('a configuration that is wrong', () => {
       'plans: { a: { title: A, groups: [all], prices: { RUB: { 30: -5 } } } }\n',
       /: plans\.a\.prices\.RUB\.30: "-5" is not a price; expected an amount above 0/,
     ],
-  ])('%j is told by its key', async (text, sentence) => {
+  ])('%j is refused in one sentence that names the place', async (text, sentence) => {
     writeFileSync('wrong.yaml', text);
     const sentenceText = await runLine('plan list --config wrong.yaml');
     expectRefusal(sentenceText, 2, sentence);
@@ -87,7 +87,7 @@ describe('a configuration that is wrong', () => {
     expect(readdirSync('.')).not.toContain('data');
   });
 
-  test('none at all: what to write, name or set', async () => {
+  test('without a configuration, the sentence names the file, --config and DATABASE_URL', async () => {
     const empty = mkdtempSync(join(folder, 'empty-'));
     process.chdir(empty);
     const sentenceText = await runLine('plan list');
@@ -99,12 +99,12 @@ describe('a configuration that is wrong', () => {
     );
   });
 
-  test('one that is named and not there', async () => {
+  test('a missing configuration file is refused with its name', async () => {
     expectRefusal(await runLine('plan list --config gone.yaml'), 2, /gone\.yaml: can't be read/);
   });
 });
 
-describe('a database that can not be worked with', () => {
+describe('an unusable database', () => {
   const at = async (url: string, line = 'plan list') => {
     vi.stubEnv('DATABASE_URL', url);
     try {
@@ -114,7 +114,7 @@ describe('a database that can not be worked with', () => {
     }
   };
 
-  test('nobody answers', async () => {
+  test('a closed port is refused, and the sentence contains no password', async () => {
     const closed = createServer().listen(0, '127.0.0.1');
     await new Promise((done) => closed.once('listening', done));
     const { port } = closed.address() as { port: number };
@@ -128,7 +128,7 @@ describe('a database that can not be worked with', () => {
     expect(sentenceText.err).not.toContain('geheim');
   });
 
-  test('it is read-only', async () => {
+  test('a read-only database is refused', async () => {
     await using other = await createDatabase();
     const name = new URL(other.url).pathname.slice(1);
     await other.pool.query(`ALTER DATABASE ${name} SET default_transaction_read_only = on`);
@@ -136,16 +136,16 @@ describe('a database that can not be worked with', () => {
     expectRefusal(await at(other.url, 'migrate'), 2, /use a writable primary/);
   });
 
-  test('its PostgreSQL is too old', async () => {
+  test('PostgreSQL 14 is refused as too old', async () => {
     const old = { version: 14, standby: false, read_only: false };
-    const asked = checkServer({ query: async () => ({ rows: [old] }) }, 'db:5432/books');
-    await expect(asked).rejects.toMatchObject({
+    const check = checkServer({ query: async () => ({ rows: [old] }) }, 'db:5432/books');
+    await expect(check).rejects.toMatchObject({
       name: 'UsageFault',
       message: 'database db:5432/books: is PostgreSQL 14; expected 15 or newer',
     });
   });
 
-  test('it is not ours, and stays as it was', async () => {
+  test('a database of another program is refused and stays as it was', async () => {
     await using other = await createDatabase({ isEmpty: true });
     await other.pool.query('CREATE SCHEMA perennial CREATE TABLE plan (name text)');
     for (const line of ['plan list', 'migrate', 'start']) {
@@ -154,7 +154,7 @@ describe('a database that can not be worked with', () => {
     expect(await readAllTables(other.url)).toEqual({ plan: null });
   });
 
-  test('it holds no books yet', async () => {
+  test('an empty database is refused, and the sentence names `perennial migrate`', async () => {
     await using other = await createDatabase({ isEmpty: true });
     expectRefusal(
       await at(other.url),
@@ -163,7 +163,7 @@ describe('a database that can not be worked with', () => {
     );
   });
 
-  test('--now, where the books are no test; --test, where there are books', async () => {
+  test('--now is refused on a database that is not a test, --test on a migrated database', async () => {
     await using other = await createDatabase({ isEmpty: true });
     await migrate(other.url);
     const before = await readAllTables(other.url);
@@ -175,7 +175,7 @@ describe('a database that can not be worked with', () => {
     expect(await readAllTables(other.url)).toEqual(before);
   });
 
-  test('a demo made it', async () => {
+  test('`start` refuses a database of a demo', async () => {
     await using other = await createDatabase();
     const client = await other.pool.connect();
     await client.query("UPDATE perennial.installation SET made_by = 'demo'");
@@ -189,7 +189,7 @@ describe('a database that can not be worked with', () => {
 });
 
 describe('a data folder', () => {
-  // Processes: a folder belongs to one of them.
+  // Each command is a process, because a data folder belongs to one process.
   const run = (...args: string[]) => {
     const result = spawnSync(process.execPath, [resolve(home, 'bin/perennial.js'), ...args], {
       encoding: 'utf8',
@@ -198,7 +198,7 @@ describe('a data folder', () => {
     return { code: result.status as number, out: result.stdout, err: result.stderr };
   };
 
-  test('that holds nothing', () => {
+  test('a missing data folder is refused and not created', () => {
     vi.stubEnv('PERENNIAL_DATA_DIR', join(folder, 'nothing'));
     expectRefusal(
       run('plan', 'list'),
@@ -208,7 +208,7 @@ describe('a data folder', () => {
     expect(readdirSync(folder)).not.toContain('nothing');
   });
 
-  test('that is in use, and one with real books that a demo would make anew', async () => {
+  test('a data folder in use is refused, and `demo` refuses the folder of a real database', async () => {
     const dataDir = join(folder, 'real');
     vi.stubEnv('PERENNIAL_DATA_DIR', dataDir);
     const server = await startEmbedded({ dataDir, owner: 'service', durable: false });
@@ -224,14 +224,14 @@ describe('a data folder', () => {
     }
   }, 60_000);
 
-  test('that is a file', () => {
+  test('a file instead of a data folder is refused with its path', () => {
     const file = join(folder, 'perennial.yaml');
     vi.stubEnv('PERENNIAL_DATA_DIR', file);
     expectRefusal(run('migrate'), 2, new RegExp(`data folder ${file}: .*PERENNIAL_DATA_DIR`));
   });
 });
 
-describe('what is asked of the books', () => {
+describe('a wrong request', () => {
   const only = (plan: string) =>
     catalog
       .split('\n')
@@ -354,13 +354,13 @@ describe('what is asked of the books', () => {
     ['customer purchase 7 --plan basic --days 30 --new --subscription 1', 2, /exclude each other/],
     ['apply perennial.yaml --yes --moved nl-9', 2, /--moved: "nl-9" is not a node; available: /],
     ['apply perennial.yaml --yes --keep nl-9', 2, /--keep: "nl-9" is not a node; available: none/],
-  ])('%s', async (line, code, sentence) => {
+  ])('%s is refused and changes nothing', async (line, code, sentence) => {
     const before = await readAllTables(database.url);
     expectRefusal(await runLine(line), code, sentence);
     expect(await readAllTables(database.url)).toEqual(before);
   });
 
-  test('a book with a wrong line is told by the place in the file', async () => {
+  test('an import with a wrong line names its place in the file and imports nothing', async () => {
     const before = await readAllTables(database.url);
     const { code, err } = await runLine('import book.csv');
     expect(code).toBe(1);
@@ -378,7 +378,7 @@ describe('what is asked of the books', () => {
     },
   );
 
-  test('for a program the same comes as JSON', async () => {
+  test('with --json a refusal is JSON with its code', async () => {
     const { code, err } = await runLine('customer show 8 --json');
     expect(code).toBe(1);
     expect(JSON.parse(err)).toEqual({

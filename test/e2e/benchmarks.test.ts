@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { runProgram } from './script-run.ts';
 
-// Every benchmark, run at its smallest size. Each compares its variants and audits what they wrote,
-// so a benchmark that no longer writes what the program writes fails here.
+// Every benchmark at its smallest size. Each benchmark compares its variants and audits their rows,
+// so a benchmark that differs from the program fails.
 
 const { out } = await runProgram('bench/main.ts', ['--list']);
 const names = out.trim().split('\n');

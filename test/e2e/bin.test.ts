@@ -14,7 +14,7 @@ import { delimiter, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-// bin/perennial.js with a program of our own behind it, under each Node that this machine has.
+// bin/perennial.js with a test program behind it, under each Node of this machine.
 
 const readVersion = (node: string) =>
   execFileSync(node, ['--version'], { encoding: 'utf8' }).trim();
@@ -67,7 +67,7 @@ describe.each([...nodes])('in a clone under Node %s', (_, node) => {
     expect(result.status).toBe(3);
   });
 
-  test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s reaches it', async (signal) => {
+  test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s reaches the program', async (signal) => {
     const { child, lines } = await startWaitingProcess(node);
     const ended = once(child, 'exit');
     child.kill(signal);
@@ -91,15 +91,15 @@ describe.each([...nodes])('in a clone under Node %s', (_, node) => {
 const olderNodes = [...nodes].filter(([version]) => Number(/\d+/.exec(version)?.[0]) < 24);
 
 describe.each(olderNodes)('behind an older Node (%s)', (_, node) => {
-  test('the program is asked to end when its starter is killed', async () => {
+  test('the program receives SIGTERM when its launcher is killed', async () => {
     const { child, lines } = await startWaitingProcess(node);
     child.kill('SIGKILL');
     expect((await lines.next()).value).toBe('SIGTERM');
-    // Its output ends when it does.
+    // The output ends when the program exits.
     expect((await lines.next()).done).toBe(true);
   });
 
-  test('without the Node that npm ci brings, it says so and exits with 2', () => {
+  test('without the Node of `npm ci`, the launcher names the cause and exits with 2', () => {
     const bare = mkdtempSync(join(tmpdir(), 'perennial-bare-'));
     for (const part of ['bin', 'src', 'package.json']) {
       cpSync(join(clone, part), join(bare, part), { recursive: true });
@@ -111,7 +111,7 @@ describe.each(olderNodes)('behind an older Node (%s)', (_, node) => {
   });
 });
 
-test('a release, which has no src/, runs what was compiled', () => {
+test('a release without src/ runs the compiled code', () => {
   const release = mkdtempSync(join(tmpdir(), 'perennial-release-'));
   cpSync('bin', join(release, 'bin'), { recursive: true });
   mkdirSync(join(release, 'dist'));

@@ -7,13 +7,13 @@ import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { stopwatch } from '../../src/kernel/stopwatch.ts';
 
-// `npm start` as a newcomer meets it, in real processes and a folder of its own.
+// `npm start` for a newcomer, in real processes and a new folder.
 
 let folder: string;
 let dataDir: string;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'perennial-demo-test-'));
-  chmodSync(folder, 0o711); // as root, the server runs as somebody else
+  chmodSync(folder, 0o711); // as root, the server has another account
   dataDir = join(folder, 'data');
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -54,7 +54,7 @@ interface DemoHour {
   };
 }
 
-test('the demo renews by virtual time, its books hold, Ctrl-C ends it and leaves no process', async () => {
+test('the demo renews by virtual time, its audit is right, and Ctrl-C ends it and leaves no process', async () => {
   const demo = startDemo(['demo', '--json', '--rate', '20000']);
   const lines = createInterface({ input: demo.stdout as NodeJS.ReadableStream });
   const hours: DemoHour[] = [];
@@ -62,7 +62,7 @@ test('the demo renews by virtual time, its books hold, Ctrl-C ends it and leaves
     hours.push(JSON.parse(line));
     if (hours.length === 4) break;
   }
-  // PostgreSQL has this file for as long as it runs; a server that was cut off leaves it behind.
+  // PostgreSQL has this file while it runs. A server that was killed leaves the file.
   const running = join(dataDir, 'postgres', 'postmaster.pid');
   expect(existsSync(running)).toBe(true);
   demo.kill('SIGINT');
@@ -72,11 +72,11 @@ test('the demo renews by virtual time, its books hold, Ctrl-C ends it and leaves
   expect(elapsedMs()).toBeLessThan(5_000);
   expect(existsSync(running)).toBe(false);
   const renewed = hours.reduce((sum, hour) => sum + hour.renewed, 0);
-  // About twenty an hour become due, a fifth of them short.
+  // About 20 subscriptions per hour become due. A fifth of their balances is too small.
   expect(renewed).toBeGreaterThan(30);
   expect(renewed).toBeLessThan(110);
   expect(hours.reduce((sum, hour) => sum + hour.short, 0)).toBeGreaterThan(3);
-  // Its clock waits for the node: who can connect there are those of the books at each hour.
+  // The clock waits for the node: at each hour the node has exactly the users of the database.
   for (const { node } of hours) {
     expect(node).toMatchObject({ equal: true, users: node.wanted, confirmed: node.retired });
     expect(node.users).toBeGreaterThan(400);
@@ -93,7 +93,7 @@ test('a service refuses the folder of a demo, in one sentence', async () => {
   expect(err).toMatch(/^perennial: data folder .* was made by "perennial demo"[^\n]*\n$/);
 });
 
-test('a demo refuses a folder with books that are not a demo', async () => {
+test('a demo refuses a folder with a database that is not of a demo', async () => {
   const own = join(folder, 'own');
   mkdirSync(join(own, 'postgres'), { recursive: true });
   const { code, err } = await untilEnded(startDemo(['demo'], { PERENNIAL_DATA_DIR: own }));

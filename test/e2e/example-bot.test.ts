@@ -10,8 +10,8 @@ import { readFingerprint, startApi } from '../support/api.ts';
 import { fastLimits, runDelivery } from '../support/delivery.ts';
 import { addBalance, addCustomer, buyPlan, createSubscriber, runWorker } from '../support/shop.ts';
 
-// examples/bot as its customers meet it: the real bot on a fake Bot API, through the real HTTP API,
-// with Perennial's own messages beside it.
+// examples/bot for its customers: the real bot on a fake Bot API, through the real HTTP API.
+// Perennial sends its notifications by the same bot.
 
 const anna = { id: 7, first_name: 'Anna', language_code: 'en', is_bot: false } as const;
 const boris = { id: 8, first_name: 'Boris', language_code: 'ru', is_bot: false } as const;
@@ -32,7 +32,7 @@ async function startBot(front?: string) {
     await running;
     await telegram.stop();
   });
-  /** What the bot answers to the next thing that she does. */
+  /** @returns the answer of the bot to an action of a customer */
   const answerTo = async (act: () => void): Promise<{ text: string; data: string[] }> => {
     const before = telegram.log.length;
     act();
@@ -50,16 +50,16 @@ async function startBot(front?: string) {
   return { telegram, perennial, tap, write, as };
 }
 
-test('from the first message to renewal and to the end', async () => {
+test('the bot serves a customer from the first message to renewal and to the end', async () => {
   const { telegram, perennial, tap, write } = await startBot();
   const { database } = perennial;
   expect((await write('/start')).data).toContain('trial');
   expect((await tap('trial')).text).toBe('It runs until November 27, 2026.');
   expect((await tap('trial')).text).toMatch(/trial/);
 
-  // Not enough, then enough.
+  // The balance is too small at first, and sufficient after a top-up.
   const { data } = await tap('buy');
-  // A trial that runs is converted: the button names it and its end.
+  // The purchase converts the active trial: the button contains its id and its end.
   const trialEnd = Date.parse('2026-11-27T09:00:00.000Z').toString(36);
   expect(data).toContain(`buy:basic:30:149.00:1:${trialEnd}`);
   expect((await tap('buy:basic:30:149.00')).text).toMatch(/149\.00 RUB missing/);
@@ -71,14 +71,14 @@ test('from the first message to renewal and to the end', async () => {
     /^https:\/\/shop\.example\/sub\/\S+\n\nvless:\/\/[0-9a-f-]{36}@nl1\.example\.net:443/,
   );
 
-  // Perennial renews, and says so by the same bot.
+  // Perennial renews, and sends the receipt by the same bot.
   await database.setClock('2026-12-27T08:00:00Z');
   expect(await runWorker(database, 'auto-renewal')).toMatchObject({ changed: 1n });
   await runDelivery({ database, api: telegram });
   expect(telegram.texts(7n).at(-1)).toMatch(/149/);
   expect((await tap('balance')).text).toBe('202.00 RUB\nbasic: until January 26, 2027');
 
-  // She has enough of it.
+  // The customer turns off auto-renewal.
   const [toggle = ''] = (await tap('renewal')).data;
   expect(toggle).toBe('renewal:1:false');
   expect((await tap(toggle)).text).toBe('Off.');
@@ -92,7 +92,7 @@ test('from the first message to renewal and to the end', async () => {
   expect(json).toMatchObject({ balance: '202.00', links: [] });
 }, 60_000);
 
-test('who blocked the bot and comes back is heard of again', async () => {
+test('a customer who blocked the bot and returns is reachable again', async () => {
   const { perennial, write } = await startBot();
   await write('/start');
   await perennial.send('PATCH', '/v1/customers/7', { body: { reachable: false } });
@@ -115,7 +115,7 @@ test('a tap with the id of another customer’s subscription changes nothing', a
   ]) {
     expect((await as(boris).tap(data)).text).not.toMatch(/Готово|Выключено/);
   }
-  // The button of a notification of another customer leads to a purchase of one's own.
+  // The button of another customer’s notification offers a purchase to the customer who taps it.
   expect((await as(boris).tap(`perennial:buy:${id}`)).data).toContain('buy:basic:30:149.00:first');
   expect(await readFingerprint(database)).toBe(before);
   expect((await tap(`renewal:${id}:false`)).text).toBe('Off.');
@@ -132,14 +132,14 @@ test('a button that is tapped twice buys once and pays once', async () => {
   };
   expect((await twice('pay:500', 70)).text).toBe('Your balance is 500.00.');
   expect((await twice('buy:basic:30:149.00:first', 71)).text).toMatch(/^Done/);
-  // The same offer in another message is an old button: it promised a first subscription.
+  // The same offer in another message is outdated: it was for a first subscription.
   const stale = await twice('buy:basic:30:149.00:first', 72);
   expect(stale.text).toBe('This offer is old.');
   const { json } = await perennial.send('GET', '/v1/customers/7/ledger');
   expect(json.items.map(({ kind }: { kind: string }) => kind)).toEqual(['purchase', 'top_up']);
 });
 
-test('the buttons of the product’s own messages lead to a purchase and to a top-up', async () => {
+test('the buttons of Perennial’s notifications lead to a purchase and to a top-up', async () => {
   const { perennial, tap } = await startBot();
   const id = await createSubscriber(perennial.database, 7n, 500_00n);
   const end = Date.parse('2026-12-24T09:00:00.000Z').toString(36);
@@ -158,7 +158,7 @@ test('the buttons of the product’s own messages lead to a purchase and to a to
   expect((await tap('buy')).data).toContain(`perennial:buy:${id}`);
 });
 
-test('a customer whose price was withdrawn moves to another plan by the button of the message', async () => {
+test('a customer of a retired plan changes to another plan with the button of the notification', async () => {
   const { perennial, tap } = await startBot();
   const { database, send: sendToApi } = perennial;
   const id = await createSubscriber(database, 7n, 500_00n);
@@ -178,11 +178,11 @@ test('a customer whose price was withdrawn moves to another plan by the button o
   await addBalance(database, 7n, 500_00n);
   await database.setClock('2026-12-24T08:00:00Z');
   expect(await runWorker(database, 'auto-renewal')).toMatchObject({ changed: 1n });
-  // The same button under an old message: the end that the customer saw has changed.
+  // The same button under an old message is outdated, because the end has changed.
   expect((await tap(choice)).text).toBe('This offer is old.');
 });
 
-test('after the end, the same button leads to a purchase; without any plan the bot says so', async () => {
+test('after the end, the same button leads to a purchase; the bot states if no plan is on sale', async () => {
   const { perennial, tap } = await startBot();
   const { database } = perennial;
   const id = await createSubscriber(database, 7n, 500_00n);
@@ -207,15 +207,15 @@ test('the bot is silent in a group', async () => {
   telegram.updates.sendMessage(anna, '/start', 100);
   telegram.updates.tapButton(anna, 'links', { group: 100 });
   telegram.updates.tapButton(anna, 'renewal:1:false', { group: 100 });
-  // Updates are handled in their order, so those before this one have been.
+  // The bot handles updates in order, so the earlier updates are done.
   await write('/start');
   expect(telegram.log.map(({ chat }) => chat)).toEqual(['7']);
   const { json } = await perennial.send('GET', '/v1/customers/7');
   expect(json.subscriptions).toMatchObject([{ auto_renew: true }]);
 });
 
-test('an outage of Perennial is answered, nothing is tapped in vain, and the bot goes on', async () => {
-  // A proxy before Perennial: it drops connections, answers in its own words, or passes requests on.
+test('during an outage of Perennial each tap gets an answer, and the bot works afterwards', async () => {
+  // A proxy before Perennial drops connections, answers 502, or forwards requests.
   let way: 'drops' | 'answers' | 'passes' = 'drops';
   let behind = '';
   const proxy = createServer((request, response) => {
@@ -245,7 +245,7 @@ test('an outage of Perennial is answered, nothing is tapped in vain, and the bot
   expect((await tap('buy:basic:30:149.00:first')).text).toMatch(/^Done/);
 });
 
-test('taps with data of no button do nothing', async () => {
+test('a tap with data of no button changes nothing', async () => {
   const { telegram, perennial, write } = await startBot();
   await createSubscriber(perennial.database, 7n, 500_00n);
   const before = await readFingerprint(perennial.database);
@@ -257,11 +257,11 @@ test('taps with data of no button do nothing', async () => {
   ]) {
     telegram.updates.tapButton(anna, data);
   }
-  // Updates are handled in their order, so those before this one have been.
+  // The bot handles updates in order, so the earlier updates are done.
   await write('/start');
   expect(telegram.log.map(({ text }) => text)).toEqual(['Welcome! What shall it be?']);
   const after = await readFingerprint(perennial.database);
-  // The customer was heard of, which is an event; money and rights are the same.
+  // The activity of the customer is an event. Money and rights are the same.
   expect(after.split(' ').slice(1, -1)).toEqual(before.split(' ').slice(1, -1));
 });
 
@@ -270,7 +270,7 @@ test('a customer who never sent /start is asked for it', async () => {
   expect((await tap('balance')).text).toBe('Please send /start first.');
 });
 
-test('it has fewer than 250 lines', () => {
+test('the example bot has fewer than 250 lines', () => {
   const lines = readFileSync('examples/bot/bot.ts', 'utf8').split('\n').length - 1;
   expect(lines).toBeLessThan(250);
 });

@@ -18,7 +18,9 @@ import {
 import { startPerennial } from '../support/perennial-process.ts';
 import { createSubscriber } from '../support/shop.ts';
 
-// Processes start and end here, on machines that may be busy.
+// Hostile nodes: they are silent, send endless data, or stop within an answer.
+
+// Generous, because the tests start processes on machines that may be busy.
 vi.setConfig({ testTimeout: 120_000 });
 
 const commands: readonly (readonly string[])[] = [
@@ -41,7 +43,7 @@ test('S7: each command that connects to a node exits, also if the node agrees on
   await until('no connection is left', async () => (silent.countOpen() === 0 ? true : undefined));
 });
 
-test('S7: node check exits beside nodes that flood it, stop within an answer, or answer without end', async () => {
+test('S7: `node check` exits if nodes flood it, stop within an answer, or answer without end', async () => {
   using flood = await startSilentNode(Buffer.concat(Array.from({ length: 500 }, () => pingFrame)));
   using half = await startEndlessNode((stream) => {
     stream.respond(grpcHead);
@@ -68,7 +70,7 @@ test('S7: node check exits beside nodes that flood it, stop within an answer, or
   for (const line of out.split('\n')) expect(line.length).toBeLessThan(foreignTextMax + 100);
 });
 
-test('S7: a service beside a silent node keeps the other nodes right, and opens one connection at a time', async () => {
+test('S7: a service with a silent node keeps the other nodes synced, and opens one connection at a time', async () => {
   using silent = await startSilentNode();
   using node = await startNode();
   await using database = await createShopWithNodes({

@@ -8,7 +8,8 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { until } from '../../testbed/until.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 
-// Ctrl-C, a full disk and a closed pipe: one sentence that states what was changed, and an exit code.
+// Interrupted commands: Ctrl-C, a full disk and a closed pipe. Each command prints one sentence
+// about its changes, and has an exit code.
 
 vi.setConfig({ testTimeout: 120_000 });
 
@@ -26,7 +27,7 @@ afterAll(async () => {
 interface RunningCommand {
   readonly child: ChildProcess;
   readonly ended: Promise<{ code: number | null; out: string; err: string }>;
-  /** What it wrote until now. */
+  /** The output until now. */
   readOutput(): string;
 }
 
@@ -53,7 +54,7 @@ function startCommand(words: readonly string[], stdout: number | 'pipe' = 'pipe'
 const startPerennial = (args: readonly string[], stdout?: number) =>
   startCommand([process.execPath, binPath, ...args], stdout);
 
-/** Holds a lock that the writes of an import wait for. */
+/** Takes a lock that blocks the writes of an import. @returns its release */
 async function lockCustomers(): Promise<() => Promise<void>> {
   const holder = await database.pool.connect();
   await holder.query('BEGIN; LOCK TABLE perennial.customer IN SHARE MODE');
@@ -63,7 +64,7 @@ async function lockCustomers(): Promise<() => Promise<void>> {
   };
 }
 
-/** Waits until a connection of the command has a statement like this, in this state. */
+/** Waits until a connection runs a statement like this, with this `wait_event_type`. */
 function untilStatement(like: string, wait: string): Promise<true> {
   return until(
     `a statement like ${like}`,
@@ -162,7 +163,7 @@ test('SIGINT while a restore waits for standard input: nothing is restored', asy
 });
 
 describe.skipIf(!existsSync('/usr/bin/script'))("Ctrl-C at `apply`'s question", () => {
-  // `script` of util-linux gives the command a terminal, as a person has it.
+  // `script` of util-linux gives the command a terminal.
   test('prints one sentence without a stack, changes nothing and exits with 130', async () => {
     const file = join(folder, 'plans.yaml');
     writeFileSync(

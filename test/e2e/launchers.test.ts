@@ -5,8 +5,8 @@ import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { until } from '../../testbed/until.ts';
 
-// npm, npx and shells between a person and the program, as real processes. The program is one of the
-// test's own behind bin/perennial.js: it writes its number, and then the signals that it gets.
+// Launchers of the program: npm, npx and shells, as real processes. A test program behind
+// bin/perennial.js prints its process id, and then the signals that it receives.
 
 vi.setConfig({ testTimeout: 90_000 });
 
@@ -38,7 +38,7 @@ interface LaunchedProgram {
   read(): string;
 }
 
-/** Starts a launcher in a process group of its own, as a supervisor or an interactive shell does. */
+/** Starts a launcher in a new process group, as a supervisor or an interactive shell does. */
 async function launch(words: readonly string[]): Promise<LaunchedProgram> {
   const [command = '', ...args] = words;
   const launcher = spawn(command, args, {
@@ -63,7 +63,7 @@ function isRunning(pid: number): boolean {
   }
 }
 
-describe.skipIf(process.platform !== 'linux')('a signal to what started the program', () => {
+describe.skipIf(process.platform !== 'linux')('a signal to the launcher of the program', () => {
   test.each([
     [['sh', '-c', 'node bin/perennial.js start; true']],
     [['bash', '-c', 'echo first; npx --no-install perennial start; echo last']],
@@ -80,7 +80,7 @@ describe.skipIf(process.platform !== 'linux')('a signal to what started the prog
   test.each([
     [['npx', '--no-install', 'perennial', 'start']],
     [['sh', '-c', 'node bin/perennial.js start; true']],
-  ])('%j: SIGKILL ends the program, too', async (words) => {
+  ])('%j: SIGKILL also ends the program', async (words) => {
     const { launcher, pid } = await launch(words);
     launcher.kill('SIGKILL');
     await until('the program ended', () => !isRunning(pid) || undefined, 10_000);
@@ -90,14 +90,15 @@ describe.skipIf(process.platform !== 'linux')('a signal to what started the prog
     ['nohup node bin/perennial.js start & sleep 60'],
     ['setsid node bin/perennial.js start & sleep 60'],
     ['node bin/perennial.js start & sleep 60'],
-  ])('%s: a program that was detached goes on', async (text) => {
+  ])('%s: a detached program keeps running', async (text) => {
     const { launcher, pid, read } = await launch(['sh', '-c', text]);
     const gone = new Promise((done) => launcher.once('exit', done));
     launcher.kill('SIGKILL');
     await gone;
-    // The door looks twice a second; its own end is then asked for, and has an answer.
-    const asked = performance.now();
-    await until('four looks', () => performance.now() - asked > 2_000 || undefined);
+    // bin/perennial.js checks its launcher twice a second, so it has checked four times before the
+    // test ends the program by SIGTERM.
+    const killedMs = performance.now();
+    await until('four looks', () => performance.now() - killedMs > 2_000 || undefined);
     expect(read()).not.toContain('SIGTERM');
     expect(isRunning(pid)).toBe(true);
     process.kill(pid, 'SIGTERM');

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { runProgram } from './script-run.ts';
 
-// Every proof command of package.json, run as a person runs it, at a small size.
+// Every proof command of package.json, at a small size.
 
 /** Runs a proof that prints its report as JSON. */
 async function runToReport(file: string, args: readonly string[]): Promise<unknown> {

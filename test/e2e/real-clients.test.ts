@@ -12,13 +12,13 @@ import { startPerennial } from '../support/perennial-process.ts';
 import { expectSynced, startClient, startRealNode } from '../support/real-node.ts';
 import { createEndingSubscribers, createSubscriber, readSubscription } from '../support/shop.ts';
 
-// What customers notice: `perennial start` in a process of its own, a real Xray, and clients that
-// send requests through it. Real time: it is what is promised to them.
+// Real clients of customers, with `perennial start` as a process and a real Xray that serves them.
+// The clock is real, because the promises to customers are in real time.
 
 const path = findXrayOrSkip('customers who connect through a real Xray') ?? '';
 
-/** Waits until its end has come, by the database's clock. */
-const countEnded = ({ db }: TestDatabase, id: SubscriptionId) =>
+/** Waits until the end of the subscription, by the clock of the database. */
+const untilEnded = ({ db }: TestDatabase, id: SubscriptionId) =>
   until('its end', async () => {
     const { rows } = await sql`
       SELECT FROM perennial.subscription WHERE id = ${id} AND expires_at <= clock_timestamp()`.execute(
@@ -27,8 +27,8 @@ const countEnded = ({ db }: TestDatabase, id: SubscriptionId) =>
     return rows.length === 1 ? true : undefined;
   });
 
-describe.skipIf(path === '')('a customer with a client, and a real Xray', () => {
-  test('who buys gets through; 5 s after the end no longer; who pays late gets through again with the same UUID', async () => {
+describe.skipIf(path === '')('a customer with a client and a real Xray', () => {
+  test('a purchase gives access until at most 5 s after the end, and a late payment gives it back with the same UUID', async () => {
     await using node = await startRealNode(path);
     await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
     await using service = startPerennial(['start'], { url: database.url });
@@ -40,7 +40,7 @@ describe.skipIf(path === '')('a customer with a client, and a real Xray', () => 
 
     await setRemainingTime(database, id, 3_000);
     expect(await client.canConnect()).toBe(true);
-    await countEnded(database, id);
+    await untilEnded(database, id);
     await client.untilRefused(5_000);
     expect(await readSubscription(database, id)).toMatchObject({ state: 'expired', live: 0 });
 
@@ -54,7 +54,7 @@ describe.skipIf(path === '')('a customer with a client, and a real Xray', () => 
     expect(await readCredential(database, id)).toBe(uuid);
   }, 90_000);
 
-  test('X6: Xray is killed and started again with 1,000 users: they get through again within 10 s, without help', async () => {
+  test('X6: after a crash and a restart of Xray with 1,000 users, clients connect again within 10 s, without help', async () => {
     await using node = await startRealNode(path);
     await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
     await createEndingSubscribers(database, 1_000, '2100-01-01T00:00:00Z');
@@ -75,7 +75,7 @@ describe.skipIf(path === '')('a customer with a client, and a real Xray', () => 
     expect(await node.count()).toBe(1_000);
   }, 90_000);
 
-  test('F2: whose end comes while the node is down is out within 10 s of its return, and who paid is in', async () => {
+  test('F2: a user who expires while the node is down is removed within 10 s of its return, and a paid user stays', async () => {
     await using node = await startRealNode(path);
     await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
     const ending = await createSubscriber(database, 1n, 0n);

@@ -2,14 +2,14 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { root } from '../support/repository.ts';
 
-/** What a program of the repository left: its exit code and both outputs. */
+/** The exit code and both outputs of a program of the repository. */
 export interface ProgramRun {
   readonly code: number;
   readonly out: string;
   readonly err: string;
 }
 
-/** Runs `file` of the repository with Node and waits for its end. */
+/** Runs `file` of the repository with Node and waits for its exit. */
 export function runProgram(file: string, args: readonly string[]): Promise<ProgramRun> {
   const { VITEST: _, ...env } = process.env;
   return new Promise((resolve) => {

@@ -26,14 +26,14 @@ function readModules(args: readonly string[]): { libraries: Set<string>; source:
   };
 }
 
-test('--help loads no library except commander, and no command', () => {
+test('`--help` loads no library except commander, and no command', () => {
   const { libraries, source } = readModules(['--help']);
   expect([...libraries]).toEqual(['commander']);
   expect(source).toContain('cli/program.ts');
   expect(source.filter((file) => /^(workers|subscription|http|xray)\//.test(file))).toEqual([]);
 });
 
-test('customer --help loads no worker, no node client and no other command', () => {
+test('`customer --help` loads no worker, no node client and no other command', () => {
   const { libraries, source } = readModules(['customer', '--help']);
   expect(source).toContain('cli/commands/customer/customer.ts');
   expect(source.filter((file) => /worker\.ts$|^http\/|^xray\/grpc\/|^demo\//.test(file))).toEqual(
@@ -42,7 +42,7 @@ test('customer --help loads no worker, no node client and no other command', () 
   expect(libraries).not.toContain('protobufjs');
 });
 
-test('the list of worker names is that of the workers', () => {
+test('the list of worker names equals the names of the workers', () => {
   expect(workers.map(({ name }) => name)).toEqual(scheduledWorkers);
   const delivery = () => {
     throw new Error('no run here');

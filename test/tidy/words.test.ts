@@ -11,11 +11,8 @@ import {
 const unfinished: readonly string[] = [
   'src/db/',
   'src/kernel/',
-  'test/e2e/',
   'test/integration/catalog/',
-  'test/integration/cli/',
   'test/integration/db/',
-  'test/integration/http/',
   'test/integration/import-export/',
   'test/integration/leases/',
   'test/integration/notifications/',

@@ -4,15 +4,14 @@ import { replaceReference } from '../../../scripts/api-reference.ts';
 import { createKey, startApi } from '../../support/api.ts';
 import { parseDocument } from '../../support/markdown-document.ts';
 
-// docs/api.md: its walk-through is asked of a real server, request after request, and its reference
-// is what the schemas say now.
+// docs/api.md: the walk-through on a real server, and the reference against the schemas.
 
 const text = readFileSync('docs/api.md', 'utf8');
 
-test('docs/api.md: each request of the walk-through is answered as it stands there', async () => {
+test('docs/api.md: each request of the walk-through gets the answer of the document', async () => {
   const { send, tokens } = await startApi();
   const { blocks } = parseDocument('docs/api.md', text);
-  let asked = 0;
+  let answered = 0;
   for (const [at, block] of blocks.entries()) {
     if (block.language !== 'http') continue;
     const [line = '', , ...body] = block.text.split('\n');
@@ -26,11 +25,11 @@ test('docs/api.md: each request of the walk-through is answered as it stands the
     expect(after?.language, `line ${block.line}`).toBe('json');
     expect(answer.status, `line ${block.line}: ${answer.text}`).toBe(Number(after?.info));
     expect(answer.json, `line ${block.line}`).toMatchObject(JSON.parse(after?.text ?? ''));
-    asked += 1;
+    answered += 1;
   }
-  expect(asked).toBeGreaterThanOrEqual(8);
+  expect(answered).toBeGreaterThanOrEqual(8);
 });
 
-test('docs/api.md: the reference is made of the schemas; npm run docs:api makes it anew', () => {
+test('docs/api.md: the reference equals the schemas; `npm run docs:api` updates it', () => {
   expect(replaceReference(text)).toBe(text);
 });

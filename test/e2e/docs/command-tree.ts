@@ -4,9 +4,9 @@ import { buildProgram } from '../../../src/cli/program.ts';
 // The commands and options that `--help` lists, to compare with what the documents name.
 
 export interface LeafCommand {
-  /** `customer top-up` */
+  /** For example `customer top-up`. */
   readonly path: string;
-  /** `--key`, without those that every command has. */
+  /** For example `--key`. The options of every command are not in the list. */
   readonly options: readonly string[];
 }
 
@@ -25,7 +25,7 @@ function listLeafCommands(command: Command, path: readonly string[]): LeafComman
 
 const rootCommand = await buildProgram();
 
-/** Every command that does something. */
+/** Every command without subcommands. */
 export const leafCommands: readonly LeafCommand[] = listLeafCommands(rootCommand, []);
 
 const knownOptions = new Set([
@@ -34,10 +34,10 @@ const knownOptions = new Set([
   ...leafCommands.flatMap(({ options }) => options),
 ]);
 
-/** Whether some command has this option. */
+/** True if a command has this option. */
 export const isOption = (name: string): boolean => knownOptions.has(name);
 
-/** What is wrong with `perennial <words>`; undefined: it is a command with options that it has. */
+/** @returns the fault of `perennial <words>`; undefined if the command has these options */
 export function findCommandFault(words: readonly string[]): string | undefined {
   let command = rootCommand;
   let rest = words;
@@ -58,7 +58,7 @@ export function findCommandFault(words: readonly string[]): string | undefined {
   return unknown && `"${command.name()}" has no ${unknown}`;
 }
 
-/** Command lines of the program in a text, split into words, up to what the shell takes. */
+/** Command lines of the program in a text, as words, up to the first operator of the shell. */
 export function parseCommandLines(text: string): string[][] {
   const lines = text.matchAll(/(?:^|[\s($])(?:npx )?perennial ([a-z-][^|>#;&)\n]*)/gm);
   return [...lines].map(([, line]) => (line as string).trim().split(/\s+/));

@@ -17,13 +17,13 @@ import {
 import { findCommandFault, isOption, leafCommands, parseCommandLines } from './command-tree.ts';
 import { openShell, type Shell } from './shell.ts';
 
-// What the documents say is done here, block after block, as by somebody who reads them.
+// The documents, block by block, as a reader follows them.
 
 const documents = readDocuments();
 const findDocument = (path: string) =>
   documents.find((one) => one.path === path) as MarkdownDocument;
 
-/** Blocks that nobody runs here, each for a reason; a new one is a line that a review sees. */
+/** Reasons of the blocks that no test runs. A new reason needs a line here, for the review. */
 const notRunBlocks: readonly string[] = [
   'README.md: endless',
   'CONTRIBUTING.md: runs the tests that run this',
@@ -34,8 +34,8 @@ const notRunBlocks: readonly string[] = [
   'docs/safety-matrix.md: minutes',
 ];
 
-/** What a reader sees only, and what is a file's content or is checked. */
-// The requests of docs/api.md are asked by test/e2e/docs/api.test.ts.
+/** Languages of blocks that only a reader sees, that are files, or that other tests check. */
+// test/e2e/docs/api.test.ts sends the requests of docs/api.md.
 const shownLanguages = ['text', 'ini', 'cron', 'csv', 'jsonl', 'ts', 'markdown', 'http', 'mermaid'];
 const languages = ['sh', 'yaml', 'sql', 'json', ...shownLanguages];
 
@@ -86,12 +86,12 @@ describe.each(runnableDocuments.map((one) => [one.path, one] as const))(
     let database: TestDatabase | undefined;
 
     beforeAll(async () => {
-      // The first thing that a newcomer does is done just so, with the embedded server. For the
-      // others it runs already, so that each command joins it.
-      const atFirst = path === 'README.md';
-      if (!atFirst) database = await createDatabase({ isEmpty: true });
+      // README.md is followed exactly, with the embedded server. For the other documents a server
+      // runs already, so that each command joins it.
+      const isReadme = path === 'README.md';
+      if (!isReadme) database = await createDatabase({ isEmpty: true });
       operator = openShell(database?.url);
-      if (atFirst) return;
+      if (isReadme) return;
       const config = readFileSync('examples/perennial.yaml');
       writeFileSync(join(operator.folder, 'perennial.yaml'), config);
       if (blocks.some(({ text }) => text.includes('perennial migrate'))) return;
@@ -110,7 +110,7 @@ describe.each(runnableDocuments.map((one) => [one.path, one] as const))(
         .filter((block) => isRunnable(block) || /^\S+\.\w+$/.test(block.info))
         .map((block) => [block.line, block.language, block] as const),
     )(
-      'line %i: the %s does what it is there for',
+      'line %i: the %s works as written',
       async (_, __, block) => {
         if (/^\S+\.\w+$/.test(block.info)) {
           writeFileSync(join(operator.folder, block.info), `${block.text}\n`);
@@ -122,7 +122,7 @@ describe.each(runnableDocuments.map((one) => [one.path, one] as const))(
   },
 );
 
-test('each block says what it is, and those that are not run are known, with their reason', () => {
+test('each block names its language, and each block that is not run has a known reason', () => {
   const unknown = documents.flatMap(({ path, blocks }) =>
     blocks
       .filter(({ language }) => !languages.includes(language))
@@ -138,7 +138,7 @@ test('each block says what it is, and those that are not run are known, with the
   expect(reasons.length).toBeLessThanOrEqual(10);
 });
 
-test('each link inside the repository leads to a file, and to a heading of it', () => {
+test('each link inside the repository leads to an existing file and heading', () => {
   const broken = documents.flatMap((document) =>
     findLinks(document)
       .filter((target) => !/^[a-z]+:/.test(target))
@@ -157,7 +157,7 @@ function isValidLink(from: MarkdownDocument, target: string): boolean {
   return headings.map(toAnchor).includes(anchor);
 }
 
-test('each command that a document names is there, with each option', () => {
+test('each command in a document exists, with each of its options', () => {
   const wrong = documents.flatMap((document) => {
     const { path, blocks } = document;
     const typed = blocks.filter(({ language }) => language === 'sh').map(({ text }) => text);
@@ -170,7 +170,7 @@ test('each command that a document names is there, with each option', () => {
   expect(wrong).toEqual([]);
 });
 
-test('each option that a document names alone is one of some command', () => {
+test('each option that a document names alone belongs to a command', () => {
   const wrong = documents
     // CONTRIBUTING.md and docs/benchmarks.md have options of other programs.
     .filter(({ path }) =>
@@ -179,13 +179,13 @@ test('each option that a document names alone is one of some command', () => {
     .flatMap((document) =>
       findCodeSpans(document)
         .flatMap((span) => /^--[a-z][a-z-]*/.exec(span)?.[0] ?? [])
-        .filter((option) => option !== '--no-install' && !isOption(option)) // npx has that one
+        .filter((option) => option !== '--no-install' && !isOption(option)) // an option of npx
         .map((option) => `${document.path}: ${option}`),
     );
   expect(wrong).toEqual([]);
 });
 
-/** `workers.NAME.every`: the keys of a configuration, with a word for each name that is free. */
+/** The keys of a configuration, such as `workers.*.every`. A free name is `*`. */
 function listKeys(schema: z.core.$ZodType, path: string): string[] {
   if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault) {
     return listKeys(schema.unwrap(), path);
@@ -216,7 +216,7 @@ test.each(leafCommands.map((leaf) => [leaf.path, leaf] as const))(
   },
 );
 
-test('the checks are able to fail', () => {
+test('the checks of documents find planted faults', () => {
   expect(findCommandFault(['customer', 'topup', '1'])).toBe('there is no command "topup"');
   expect(findCommandFault(['run', 'auto-renewal', '--dryrun'])).toBe('"run" has no --dryrun');
   expect(parseCommandLines('x=$(npx --no-install perennial plan list --json | head)')).toEqual([

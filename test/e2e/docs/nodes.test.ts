@@ -5,12 +5,12 @@ import { connectNode } from '../../../src/xray/grpc/client.ts';
 import { createXrayProcess, findXrayOrSkip, freePort } from '../../../testbed/real-xray.ts';
 import { parseDocument } from '../../support/markdown-document.ts';
 
-// The configuration of docs/nodes.md is what somebody starts his first node with.
+// The configuration of docs/nodes.md, with which an operator starts the first node.
 
 const xray = findXrayOrSkip('the configuration of docs/nodes.md');
 
 test.skipIf(xray === undefined)(
-  'the configuration of docs/nodes.md, with a key of its own, is one that Perennial can work with',
+  'the configuration of docs/nodes.md, with a new key, gives a node that Perennial can manage',
   async () => {
     const path = xray as string;
     const { blocks } = parseDocument('docs/nodes.md', readFileSync('docs/nodes.md', 'utf8'));

@@ -3,8 +3,7 @@ import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from
 import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 
-// Somebody who follows a document: a folder of their own with the examples in it, the program on the
-// path, and a shell.
+// The shell of a reader: a new folder with the examples, and the program on the path.
 
 export interface CommandResult {
   readonly code: number | null;
@@ -15,20 +14,20 @@ export interface Shell extends Disposable {
   readonly folder: string;
   /** Types a block into a shell that stops at the first failure. */
   run(script: string): Promise<CommandResult>;
-  /** Types a command that goes on, and ends it by SIGTERM once it has said that it is ready. */
+  /** Types a command that keeps running, and ends it by SIGTERM after its log line `ready`. */
   runUntilReady(command: string): Promise<CommandResult>;
 }
 
-/** @param database a URL, or undefined for the embedded one of the configuration */
+/** @param database a URL, or undefined for the embedded database of the configuration */
 export function openShell(database: string | undefined): Shell {
   const folder = mkdtempSync(join(tmpdir(), 'perennial-docs-'));
-  chmodSync(folder, 0o755); // as root, the server is another user and has to get through
+  chmodSync(folder, 0o755); // as root, the server has another account, which needs access
   cpSync('examples', join(folder, 'examples'), { recursive: true });
   const bin = join(folder, '.bin');
   mkdirSync(bin);
   const program = `"${process.execPath}" "${resolve('bin/perennial.js')}"`;
   writeFileSync(join(bin, 'perennial'), `#!/bin/sh\nexec ${program} "$@"\n`, { mode: 0o755 });
-  // What npx does in a clone, without the second that it takes.
+  // Does the same as npx in a clone, without its start of about 1 s.
   const npx =
     '#!/bin/sh\n[ "$1 $2" = "--no-install perennial" ] || exit 97\nshift 2\nexec perennial "$@"\n';
   writeFileSync(join(bin, 'npx'), npx, { mode: 0o755 });
@@ -37,9 +36,9 @@ export function openShell(database: string | undefined): Shell {
     ...inherited,
     PATH: `${bin}${delimiter}${process.env.PATH}`,
     PERENNIAL_DATA_DIR: join(folder, 'data'),
-    // Any port that is free: others follow the documents at the same time.
+    // Any free port, because other tests follow documents at the same time.
     PERENNIAL_PORT: '0',
-    // Some seventy starts of the program: each but the first finds it read and compiled.
+    // The program starts about 70 times. Only the first start compiles it.
     NODE_COMPILE_CACHE: join(tmpdir(), 'perennial-docs-compiled'),
     ...(database === undefined ? {} : { DATABASE_URL: database }),
   };

@@ -5,11 +5,11 @@ import { createDatabase } from '../../support/database.ts';
 import { startPerennial } from '../../support/perennial-process.ts';
 import { addCustomer, createShopWithTrial } from '../../support/shop.ts';
 
-// The API as a process of its own: how it starts, answers, and ends.
+// The API as a separate process: start, answers and shutdown.
 
 vi.setConfig({ testTimeout: 90_000 });
 
-test('the service answers where it says that it does, and a request under way is answered when it ends', async () => {
+test('the service answers at the address that it logs, and completes a pending request on shutdown', async () => {
   await using database = await createDatabase({ now: '2026-11-24T09:00:00Z' });
   await createShopWithTrial(database);
   await addCustomer(database, 7n);
@@ -35,11 +35,11 @@ test('the service answers where it says that it does, and a request under way is
       },
       body: '{"amount": "10"}',
     });
-  // Somebody holds the customer, so the request waits while the service is told to end.
+  // A transaction locks the customer, so the request waits while the service receives SIGTERM.
   const hold = await database.pool.connect();
   await hold.query('BEGIN');
   await hold.query('SELECT FROM perennial.customer WHERE telegram_id = 7 FOR NO KEY UPDATE');
-  const asked = topUp();
+  const pending = topUp();
   for (;;) {
     const { rows } = await database.pool.query(
       "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
@@ -50,18 +50,18 @@ test('the service answers where it says that it does, and a request under way is
   await service.untilLine('ending', ({ msg }) => msg.startsWith('ending'));
   await hold.query('COMMIT');
   hold.release();
-  const answer = await asked;
+  const answer = await pending;
   expect(answer.status).toBe(201);
   expect(await answer.json()).toMatchObject({ balance: '10.00' });
   const { code, out } = await service.exit;
   expect(code).toBe(0);
-  // By itself, and not cut off after its time.
+  // The service ends by itself, before the time limit of the shutdown.
   expect(out).toContain('"ended"');
   expect(out).not.toContain(token);
   await expect(topUp()).rejects.toThrow();
 });
 
-test('an API alone whose port is in use exits with one sentence', async () => {
+test('`start --role api` with a port in use exits with one sentence', async () => {
   await using database = await createDatabase();
   const other = createServer();
   await new Promise<void>((done) => other.listen(0, '127.0.0.1', done));

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { createDatabase } from '../../support/database.ts';
 import { startPerennial } from '../../support/perennial-process.ts';
 
-// A backup of a running service, by real processes, and its way back.
+// A backup of a running service, by real processes, and its restore.
 
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 120_000 });
 
@@ -50,10 +50,10 @@ async function runCommand(
   return { code, out, err };
 }
 
-/** Tables that a running service writes by itself, so that a later look finds other rows. */
+/** Tables that a running service writes, so that a later read finds other rows. */
 const ignoredTables = ['clock_state', 'clock_witness', 'courier', 'worker_run', 'worker_state'];
 
-/** Every row of every table, and the last value of every sequence; some tables may be left out. */
+/** Every row of every table that is not in `without`, and the last value of every sequence. */
 async function readContents(url: string, without: readonly string[] = []): Promise<unknown> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
@@ -78,7 +78,7 @@ async function readContents(url: string, without: readonly string[] = []): Promi
   }
 }
 
-test('a backup of a running embedded service restores to the same rows, and the service goes on', async () => {
+test('a backup of a running embedded service restores to the same rows, and the service continues', async () => {
   const data = join(folder, 'running');
   expect(await runCommand(['migrate', '--test'], 'embedded', 'running')).toMatchObject({ code: 0 });
   const notRunning = await runCommand(['db', 'url'], 'embedded', 'running');
@@ -115,7 +115,7 @@ test('a backup of a running embedded service restores to the same rows, and the 
   expect(await runCommand(['restore', file], other.url)).toMatchObject({ code: 0 });
   expect(await readContents(other.url, ignoredTables)).toEqual(before);
   expect(await runCommand(['audit'], other.url)).toMatchObject({ code: 0, err: '' });
-  // The restored tables refuse what they refused before.
+  // The restored ledger refuses a DELETE, as before.
   await expect(other.pool.query('DELETE FROM perennial.ledger_entry')).rejects.toThrow();
 
   const again = await runCommand(['restore', file], other.url);
@@ -123,7 +123,7 @@ test('a backup of a running embedded service restores to the same rows, and the 
   expect(again.code).toBe(2);
   service.kill('SIGTERM');
   expect(await service.exit).toMatchObject({ code: 0 });
-  // Into a new data folder.
+  // A restore into a new data folder.
   expect(await runCommand(['restore', file], 'embedded', 'new')).toMatchObject({ code: 0 });
   const payment = ['customer', 'top-up', '7', '1', '--provider', 'x', '--ref', 'c'];
   expect(await runCommand(payment, 'embedded', 'new')).toMatchObject({ code: 0, err: '' });
@@ -133,11 +133,11 @@ test('a restored database has every row and every sequence of the backup', async
   await using source = await createDatabase();
   const options = ['--customers', '30', '--seed', '3', '--now', '2026-11-24T00:00:00Z'];
   const made = execFileSync(process.execPath, ['examples/generate-customers.ts', ...options]);
-  const [book, file] = [join(folder, 'book.csv'), join(folder, 'quiet.sql')];
-  writeFileSync(book, made);
+  const [csv, file] = [join(folder, 'book.csv'), join(folder, 'quiet.sql')];
+  writeFileSync(csv, made);
   for (const words of [
     ['apply', 'examples/perennial.yaml', '--yes'],
-    ['import', book],
+    ['import', csv],
     ['backup', file],
   ]) {
     expect(await runCommand(words, source.url)).toMatchObject({ code: 0 });
@@ -148,7 +148,7 @@ test('a restored database has every row and every sequence of the backup', async
   expect(await runCommand(['audit'], other.url)).toMatchObject({ code: 0, err: '' });
 });
 
-test('a backup that is cut off, and a file that is none, restore nothing', async () => {
+test('a truncated backup and a file that is not a backup restore nothing', async () => {
   await using source = await createDatabase();
   const { out: text } = await runCommand(['backup', '-'], source.url);
   const lines = text.split('\n');

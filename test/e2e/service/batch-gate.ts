@@ -1,19 +1,19 @@
 import pg from 'pg';
 import { until } from '../../../testbed/until.ts';
 
-// Holds a batch up at the point where its periods, or notices, were written and not yet committed, from another
-// process: a trigger of the test's own takes a lock that the test may hold.
+// A gate that holds the batches of another process after their inserts and before their commit. A
+// trigger on `period` or `notification` takes a lock that the test may hold.
 
 const lockNumber = 20_261_124;
 
 export interface BatchGate extends AsyncDisposable {
-  /** Returns when so many batches stand before the gate. */
+  /** Returns when this number of batches waits at the gate. */
   untilHeld(batches?: number): Promise<void>;
   open(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** A gate, open at first. Endless: the lock time-out of the batch doesn't count there. */
+/** Creates an open gate. `endless` turns off the lock time-out of the batch at the gate. */
 export async function createBatchGate(
   url: string,
   wait: 'bounded' | 'endless' = 'bounded',

@@ -7,15 +7,15 @@ import {
 } from '../../support/due-subscriptions.ts';
 import { type ProcessOptions, startPerennial } from '../../support/perennial-process.ts';
 
-// Processes start and end here, on machines that may be busy.
-vi.setConfig({ testTimeout: 90_000 });
+// The commands `perennial start` and `perennial run`, as processes.
 
-// `perennial start` and `perennial run` as a person meets them.
+// Generous, because the tests start processes on machines that may be busy.
+vi.setConfig({ testTimeout: 90_000 });
 
 const runToExit = (args: readonly string[], options: ProcessOptions) =>
   startPerennial(args, options).exit;
 
-test('start says when it is ready: its workers and the database, and no password', async () => {
+test('`start` logs its workers and its database when it is ready, and no password', async () => {
   await using database = await createDatabase();
   await using service = startPerennial(['start'], { url: database.url, logLevel: 'info' });
   const ready = await service.untilReady();
@@ -31,7 +31,7 @@ test('start says when it is ready: its workers and the database, and no password
 test.each([
   ['worker,boss', /--role: "boss" is not a role; available: all, worker, api/],
   ['boss', /--role: "boss" is not a role; available: all, worker, api/],
-])('start refuses the role %s in one sentence', async (role, sentence) => {
+])('`start` refuses the role %s in one sentence', async (role, sentence) => {
   const { code, out, err } = await runToExit(['start', '--role', role], {
     url: 'postgres://nowhere/x',
   });
@@ -40,7 +40,7 @@ test.each([
   expect(err.trim().split('\n')).toHaveLength(1);
 });
 
-test('start refuses books that a demo made', async () => {
+test('`start` refuses a database that a demo made', async () => {
   await using database = await createDatabase();
   await withOwnerClient(database.url, (client) =>
     client.query("UPDATE perennial.installation SET made_by = 'demo'"),
@@ -50,7 +50,7 @@ test('start refuses books that a demo made', async () => {
   expect(err).toMatch(/^perennial: database .+: was made by "perennial demo".+\n$/);
 });
 
-test('start refuses a second bot and names the bot of the database', async () => {
+test('`start` refuses a second bot and names the bot of the database', async () => {
   await using database = await createDatabase();
   await withOwnerClient(database.url, (client) =>
     client.query("INSERT INTO perennial.courier (id, epoch) VALUES ('telegram:111', 1)"),
@@ -67,20 +67,20 @@ test('start refuses a second bot and names the bot of the database', async () =>
   expect(err).not.toContain('canary');
 });
 
-test('start without a database says what to set', async () => {
+test('`start` without a database names the setting and its values', async () => {
   const { code, err } = await runToExit(['start'], { url: '' });
   expect(code).toBe(2);
   expect(err).toMatch(/database: is not set; expected "embedded" or a URL/);
 });
 
-test('start refuses an empty database and says what to run', async () => {
+test('`start` refuses an empty database and names the command to run', async () => {
   await using database = await createDatabase({ isEmpty: true });
   const { code, err } = await runToExit(['start'], { url: database.url });
   expect(code).toBe(2);
   expect(err).toMatch(/run "perennial migrate"/);
 });
 
-test('run prints the record of one run, until nothing is left', async () => {
+test('`run` does all the work that is due, and prints the record of the run', async () => {
   await using database = await createDatabase();
   await createDueSubscriptions(database.url, 60);
   const options = { url: database.url, autoRenewal: 'batch: 7' };
@@ -102,7 +102,7 @@ test('run prints the record of one run, until nothing is left', async () => {
   expect(again.out).toMatch(/^examined +0$/m);
 });
 
-test('run --dry-run prints what would happen, customer by customer and in total, and changes nothing', async () => {
+test('`run --dry-run` prints the decision for each customer and the totals, and changes nothing', async () => {
   await using database = await createDatabase();
   await createDueSubscriptions(database.url, 30);
   await withOwnerClient(database.url, (client) =>
@@ -138,13 +138,13 @@ test('run --dry-run prints what would happen, customer by customer and in total,
   expect(text.out).toMatch(/^renew: 20 \(2980\.00 RUB\)$/m);
 });
 
-test('run of a worker that is none names those there are', async () => {
+test('`run` of an unknown worker names the available ones', async () => {
   const { code, err } = await runToExit(['run', 'auto-renew'], { url: 'postgres://nowhere/x' });
   expect(code).toBe(2);
   expect(err).toMatch(/"auto-renew" is not a worker; available: auto-renewal/);
 });
 
-test('a run that fails exits with 1 and says why in its record', async () => {
+test('a failed run exits with 1, and its record has the reason', async () => {
   await using database = await createDatabase();
   await createDueSubscriptions(database.url, 10);
   await withOwnerClient(database.url, (client) =>

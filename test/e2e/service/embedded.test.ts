@@ -10,10 +10,10 @@ import { createDueSubscriptions, readRenewalState } from '../../support/due-subs
 import { startPerennial } from '../../support/perennial-process.ts';
 import { createBatchGate } from './batch-gate.ts';
 
-// Processes start and end here, on machines that may be busy.
-vi.setConfig({ testTimeout: 90_000 });
+// A service with an embedded PostgreSQL that restarts, and one that the service owns.
 
-// With a server that is this test's own: one that restarts, and one that the service owns.
+// Generous, because the tests start processes on machines that may be busy.
+vi.setConfig({ testTimeout: 90_000 });
 
 let dataDir: string;
 beforeEach(async () => {
@@ -21,7 +21,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(dataDir, { recursive: true, force: true }));
 
-test('P9: a database server that restarts during a batch: the run fails, the service goes on by itself', async () => {
+test('P9: a restart of the database server during a batch fails the run, and the service recovers by itself', async () => {
   const server = await startEmbedded({ dataDir, owner: 'service', durable: false });
   try {
     await migrate(server.url);
@@ -33,7 +33,7 @@ test('P9: a database server that restarts during a batch: the run fails, the ser
     await gate.untilHeld();
     const account = await ensureServerAccount();
     const { pg_ctl } = await findBinaries(account);
-    // The restart takes the gate's lock away too, so it is open from then on.
+    // The restart also ends the lock of the gate, so the gate stays open.
     const restarted = await runAs(account, pg_ctl, [
       ...['restart', '-D', join(dataDir, 'postgres'), '-m', 'fast', '-w', '-s'],
       ...['-l', join(dataDir, 'postgres', 'restart.log')],
@@ -52,7 +52,7 @@ test('P9: a database server that restarts during a batch: the run fails, the ser
   }
 }, 120_000);
 
-test('start with an embedded database owns its server, and stops it at its end', async () => {
+test('`start` with an embedded database owns its server, and stops it on exit', async () => {
   const options = { url: 'embedded', dataDir };
   expect(await startPerennial(['migrate'], options).exit).toMatchObject({ code: 0 });
   await using service = startPerennial(['start'], options);
@@ -60,7 +60,7 @@ test('start with an embedded database owns its server, and stops it at its end',
   const second = await startPerennial(['start'], options).exit;
   expect(second.code).toBe(2);
   expect(second.err).toMatch(/belongs to a running perennial/);
-  // A command joins the server of the service.
+  // A command uses the server of the service.
   const run = await startPerennial(['run', 'auto-renewal', '--json'], options).exit;
   expect(JSON.parse(run.out)).toMatchObject({ outcome: 'success', examined: 0 });
   service.kill('SIGTERM');

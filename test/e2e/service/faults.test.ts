@@ -14,15 +14,14 @@ import {
 import { startPerennial } from '../../support/perennial-process.ts';
 import { type BatchGate, createBatchGate } from './batch-gate.ts';
 
-// Processes start and end here, on machines that may be busy.
-vi.setConfig({ testTimeout: 90_000 });
+// Transient faults of the database: the run fails, no item is quarantined, the next run succeeds.
 
-// What passes by itself fails a run and nothing else: no item is put aside for it, and the next run
-// does the work.
+// Generous, because the tests start processes on machines that may be busy.
+vi.setConfig({ testTimeout: 90_000 });
 
 const autoRenewal = workers[0];
 
-/** Ends each connection of other processes to the books, as a server that restarts does. */
+/** Ends each connection of other processes to the database, as a server that restarts does. */
 const endAllConnections = (url: string) =>
   withOwnerClient(url, (client) =>
     client.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -66,8 +65,8 @@ async function createGatedDatabase(
 
 test('P9: a lock time-out fails the run cleanly, and the next one succeeds', async () => {
   const limits = { statementMs: 30_000, lockMs: 200, idleInTransactionMs: 15_000 };
-  await using place = await createGatedDatabase({ limits }, 'bounded');
-  const { database, gate } = place;
+  await using gated = await createGatedDatabase({ limits }, 'bounded');
+  const { database, gate } = gated;
   await gate.close();
   const failed = await runInProcess(database);
   expect(failed).toMatchObject({
@@ -104,9 +103,9 @@ test('P9: an exhausted pool fails the run, and the next one succeeds', async () 
   });
 });
 
-test('P9: a service whose connections all end goes on by itself: the run fails, the next one succeeds', async () => {
-  await using place = await createGatedDatabase();
-  const { database, gate } = place;
+test('P9: a service recovers by itself if all its connections end: the run fails, the next one succeeds', async () => {
+  await using gated = await createGatedDatabase();
+  const { database, gate } = gated;
   await gate.close();
   await using service = startPerennial(['start'], { url: database.url, autoRenewal: 'batch: 20' });
   await service.untilReady();
@@ -121,14 +120,15 @@ test('P9: a service whose connections all end goes on by itself: the run fails, 
     violations: [],
   });
 
-  // Closed by itself, or as lost by the next one if the end took that connection too.
+  // The run closes its record as failed. Without a connection for that, the next run closes it as
+  // lost.
   const { rows } = await database.pool.query(
     "SELECT outcome FROM perennial.worker_run WHERE worker = 'auto-renewal' ORDER BY id",
   );
   expect(['failed', 'lost']).toContain(rows[0]?.outcome);
   expect(rows.at(-1)?.outcome).toBe('success');
 
-  // It hears wake-ups again, on a new connection.
+  // The service receives wake-ups again, on a new connection.
   const idle = () => service.log.filter(({ examined }) => examined === 0).length;
   const before = idle();
   await until('a wake-up that was heard', async () => {
@@ -142,8 +142,8 @@ test('P9: a service whose connections all end goes on by itself: the run fails, 
 });
 
 test('P9: a deadlock that the server breaks is a failed run, not a bad item', async () => {
-  await using place = await createGatedDatabase();
-  const { database } = place;
+  await using gated = await createGatedDatabase();
+  const { database } = gated;
   await withOwnerClient(database.url, (client) =>
     client.query(`
       CREATE SEQUENCE public.attempt;
@@ -158,7 +158,7 @@ test('P9: a deadlock that the server breaks is a failed run, not a bad item', as
   );
   const failed = await runInProcess(database);
   expect(failed).toMatchObject({ outcome: 'failed', detail: { code: 'pg_40P01' } });
-  // The other batch in hand had no part in it.
+  // The deadlock does not affect the other running batch.
   const rest = 60n - (failed?.changed ?? 0n);
   expect(rest).toBeGreaterThanOrEqual(20n);
   expect(await runInProcess(database)).toMatchObject({ outcome: 'success', changed: rest });

@@ -12,7 +12,9 @@ import { startPerennial } from '../../support/perennial-process.ts';
 import { createShop, createSubscriber, readSubscription } from '../../support/shop.ts';
 import { createBatchGate } from './batch-gate.ts';
 
-// Processes start and end here, on machines that may be busy.
+// Replicas of a service: wrong clocks, idle runs, budgets, and the takeover after a crash.
+
+// Generous, because the tests start processes on machines that may be busy.
 vi.setConfig({ testTimeout: 90_000 });
 
 const readRuns = (url: string, workers: readonly string[] = ['auto-renewal']) =>
@@ -25,11 +27,11 @@ const readRuns = (url: string, workers: readonly string[] = ['auto-renewal']) =>
     return rows;
   });
 
-test('P10: a replica whose clock is off by over 30 s runs nothing and says so; another one does the work', async () => {
+test('P10: a replica whose clock is off by over 30 s runs nothing and logs the reason; another replica does the work', async () => {
   await using database = await createDatabase();
   await createDueSubscriptions(database.url, 40);
   await using off = startPerennial(['start'], { url: database.url, skewMs: 45_000 });
-  // The courier is owed the alarm that the others' skipped runs raise.
+  // The skipped runs of the other workers raise an alarm, so the courier also has work.
   for (const name of workerNames) {
     const isOff = /clock is 4[45] s off/;
     const sentinelLine = await off.untilLine(
@@ -68,7 +70,7 @@ test('K8: a replica whose clock is wrong is not ready, and logs the reason', asy
   expect(logged.msg).toMatch(/4[45] s ahead of the database clock/);
 });
 
-test('P10: a clock that is off by less than 30 s, changes nothing', async () => {
+test('P10: a clock that is off by less than 30 s changes nothing', async () => {
   await using database = await createDatabase();
   await createDueSubscriptions(database.url, 40);
   await using service = startPerennial(['start'], { url: database.url, skewMs: -25_000 });
@@ -76,7 +78,7 @@ test('P10: a clock that is off by less than 30 s, changes nothing', async () => 
   expect(await readRenewalState(database.url)).toMatchObject({ renewals: 40, violations: [] });
 });
 
-test('P6: an idle run leaves no record, one that did something says what', async () => {
+test('P6: an idle run leaves no record, and a run with changes records them', async () => {
   await using database = await createDatabase();
   await using service = startPerennial(['start'], { url: database.url, autoRenewal: 'every: 1s' });
   await until('three idle runs', () =>
@@ -84,7 +86,7 @@ test('P6: an idle run leaves no record, one that did something says what', async
       ? true
       : undefined,
   );
-  // One that is at it just now has its record open.
+  // A run that is not finished has an open record.
   const ended = (await readRuns(database.url)).filter(({ outcome }) => outcome !== 'running');
   expect(ended).toEqual([]);
   await createDueSubscriptions(database.url, 40);
@@ -94,9 +96,10 @@ test('P6: an idle run leaves no record, one that did something says what', async
   ]);
 });
 
-test('a run that spends its budget is partial, and its successor goes on at once', async () => {
+test('a run that spends its budget is partial, and the next run starts at once', async () => {
   await using database = await createDatabase();
-  // The budget exceeds the start of a run on a busy machine, and no machine does all within it.
+  // The budget exceeds the start of a run on a busy machine. It is too short for all the work on
+  // each machine.
   await createDueSubscriptions(database.url, 150);
   await using service = startPerennial(['start'], {
     url: database.url,
@@ -124,7 +127,7 @@ test('a top-up starts a run within about a second', async () => {
   expect(performance.now() - committed).toBeLessThan(2_000);
 });
 
-test('who ends is ended within 5 s of that moment, with two replicas that wait for it', async () => {
+test('a subscription expires within 5 s of its end, while two replicas wait for it', async () => {
   await using database = await createDatabase();
   await createShop(database);
   const id = await createSubscriber(database, 1n, 0n);
@@ -147,7 +150,7 @@ test('who ends is ended within 5 s of that moment, with two replicas that wait f
   expect(ended[0].afterS).toBeLessThan(5);
 });
 
-test('a dead replica is replaced by the other one within 15 s', async () => {
+test('the other replica replaces a killed one within 15 s', async () => {
   await using database = await createDatabase();
   await createDueSubscriptions(database.url, 400);
   await using gate = await createBatchGate(database.url, 'endless');

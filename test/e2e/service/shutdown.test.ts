@@ -12,7 +12,9 @@ import { type ProcessExit, startPerennial } from '../../support/perennial-proces
 import { createEndingSubscribers } from '../../support/shop.ts';
 import { createBatchGate } from './batch-gate.ts';
 
-// Processes start and end here, on machines that may be busy.
+// The shutdown of a service: SIGTERM, a second signal and SIGKILL.
+
+// Generous, because the tests start processes on machines that may be busy.
 vi.setConfig({ testTimeout: 90_000 });
 
 const readRuns = (url: string) =>
@@ -24,7 +26,7 @@ const readRuns = (url: string) =>
     return rows;
   });
 
-test('P8: at SIGTERM both batches in hand end, nothing new starts, exit within 10 s', async () => {
+test('P8: at SIGTERM both running batches end, nothing new starts, and the service exits within 10 s', async () => {
   await using database = await createDatabase();
   await createDueSubscriptions(database.url, 200);
   await using gate = await createBatchGate(database.url, 'endless');
@@ -32,12 +34,12 @@ test('P8: at SIGTERM both batches in hand end, nothing new starts, exit within 1
   await using service = startPerennial(['start'], { url: database.url, autoRenewal: 'batch: 20' });
   await service.untilReady();
   await gate.untilHeld(2);
-  const asked = performance.now();
+  const startedMs = performance.now();
   service.kill('SIGTERM');
   await service.untilLine('ending', ({ msg }) => msg.startsWith('ending'));
   await gate.open();
   expect(await service.exit).toMatchObject({ code: 0, signal: null });
-  expect(performance.now() - asked).toBeLessThan(10_000);
+  expect(performance.now() - startedMs).toBeLessThan(10_000);
   expect(await readRenewalState(database.url)).toMatchObject({
     renewals: 40,
     due: 160,
@@ -46,7 +48,7 @@ test('P8: at SIGTERM both batches in hand end, nothing new starts, exit within 1
   expect(await readRuns(database.url)).toMatchObject([{ outcome: 'partial', changed: 40 }]);
 });
 
-test('P8: at SIGTERM batches of reminders in hand end, answers that are out are written down, nothing new starts, exit within 10 s', async () => {
+test('P8: at SIGTERM running batches of reminders end, pending answers are stored, nothing new starts, and the service exits within 10 s', async () => {
   await using stage = await createStage({ now: '2026-11-24T12:00:00Z' });
   const { database, api } = stage;
   for (let n = 1n; n <= 3n; n += 1n) await createNotifiedSubscriber(stage, n);
@@ -60,9 +62,9 @@ test('P8: at SIGTERM batches of reminders in hand end, answers that are out are 
   await using gate = await createBatchGate(database.url, 'endless', 'notification');
   await gate.close();
   const answers = Promise.withResolvers<void>();
-  let asked = 0;
+  let sent = 0;
   api.conduct = async () => {
-    asked += 1;
+    sent += 1;
     await answers.promise;
     return 'serve' as const;
   };
@@ -72,9 +74,9 @@ test('P8: at SIGTERM batches of reminders in hand end, answers that are out are 
     extraConfig: `telegram: { token: "${token}", api: "${api.url}" }`,
   });
   await service.untilReady();
-  // Two batches of each, and three messages.
+  // Two batches of each worker, and three notifications.
   await gate.untilHeld(4);
-  await until('the messages to be out', () => (asked === 3 ? true : undefined));
+  await until('the messages to be out', () => (sent === 3 ? true : undefined));
   const startedMs = performance.now();
   service.kill('SIGTERM');
   await service.untilLine('ending', ({ msg }) => msg.startsWith('ending'));
@@ -90,25 +92,25 @@ test('P8: at SIGTERM batches of reminders in hand end, answers that are out are 
     { kind: 'receipt', state: 'sent', count: 3 },
     { kind: 'trial_48h', state: 'pending', count: 40 },
   ]);
-  expect(asked).toBe(3);
+  expect(sent).toBe(3);
 });
 
-test('P8: a batch that hangs at SIGTERM is cut off in time, and nothing of it stays', async () => {
+test('P8: a batch that hangs at SIGTERM is cancelled in time, and leaves no change', async () => {
   await using database = await createDatabase();
   await createDueSubscriptions(database.url, 40);
   await using gate = await createBatchGate(database.url, 'endless');
   await gate.close();
   await using service = startPerennial(['start'], { url: database.url, autoRenewal: 'batch: 20' });
   await gate.untilHeld();
-  const asked = performance.now();
+  const startedMs = performance.now();
   service.kill('SIGTERM');
   expect((await service.exit).code).toBe(0);
-  expect(performance.now() - asked).toBeLessThan(10_000);
+  expect(performance.now() - startedMs).toBeLessThan(10_000);
   await gate.open();
   expect(await readRenewalState(database.url)).toMatchObject({ renewals: 0, violations: [] });
 });
 
-test('P8: a second signal ends it at once', async () => {
+test('P8: a second signal ends the service at once', async () => {
   await using database = await createDatabase();
   await createDueSubscriptions(database.url, 40);
   await using gate = await createBatchGate(database.url, 'endless');
@@ -117,7 +119,7 @@ test('P8: a second signal ends it at once', async () => {
   await gate.untilHeld();
   service.kill('SIGINT');
   await service.untilLine('ending', ({ msg }) => msg.startsWith('ending'));
-  // What comes within a second of the first is the same Ctrl-C, passed on by npm.
+  // A signal within 1 s of the first one is the same Ctrl-C, which npm passed on.
   let exit: ProcessExit | undefined;
   void service.exit.then((ended) => {
     exit = ended;

@@ -7,8 +7,8 @@ import { until } from '../../../testbed/until.ts';
 import { createDatabase } from '../../support/database.ts';
 import { startPerennial } from '../../support/perennial-process.ts';
 
-// How a service starts if its surroundings are not ready: a clock that stands still, a port of
-// another program, a PostgreSQL that starts later.
+// The start of a service in an unready environment: a clock that stands still, a port of another
+// program, a PostgreSQL that starts later.
 
 vi.setConfig({ testTimeout: 120_000 });
 

@@ -12,11 +12,11 @@ import {
 } from '../../support/due-subscriptions.ts';
 import { startPerennial } from '../../support/perennial-process.ts';
 
-// Processes start and end here, on machines that may be busy.
-vi.setConfig({ testTimeout: 90_000 });
+// Two versions of the program on one database, as during an upgrade. The next version is this one
+// with another number and one more migration. Replicas of this version keep running.
 
-// The next version of the program: this one with another number and a migration more, as an upgrade
-// brings it while replicas of this version go on.
+// Generous, because the tests start processes on machines that may be busy.
+vi.setConfig({ testTimeout: 90_000 });
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 let folder: string;
@@ -39,7 +39,7 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Forty who began a trial six hours ago, where it is day at any time. */
+/** 40 trials that began 6 h ago, in a time zone where it is about noon. */
 const trialsDue = `
   INSERT INTO perennial.customer (telegram_id, currency, sub_token, time_zone, created_at)
     SELECT 1000 + n, 'RUB', left(md5('trial' || n), 22), 'Etc/GMT' || to_char(
@@ -54,7 +54,7 @@ const trialsDue = `
 
 const nextEntry = () => join(folder, 'src', 'main.ts');
 
-test('P10: versions N−1 and N side by side on N’s schema renew each period, remind of each trial and say each message exactly once', async () => {
+test('P10: versions N−1 and N side by side on N’s schema renew each period, remind of each trial and send each notification exactly once', async () => {
   await using database = await createDatabase();
   await using before = startPerennial(['start'], {
     url: database.url,
@@ -62,7 +62,7 @@ test('P10: versions N−1 and N side by side on N’s schema renew each period, 
   });
   await before.untilReady();
 
-  // The upgrade: N's migration, while N−1 works.
+  // The upgrade: the migration of N, while N−1 runs.
   const migrated = startPerennial(['migrate'], { url: database.url, entry: nextEntry() });
   expect(await migrated.exit).toMatchObject({ code: 0 });
   await using after = startPerennial(['start'], {
@@ -73,7 +73,7 @@ test('P10: versions N−1 and N side by side on N’s schema renew each period, 
   await after.untilReady();
   await createDueSubscriptions(database.url, 200);
   await withOwnerClient(database.url, (client) => client.query(trialsDue));
-  // More runs beside the services', of either version, at the same time.
+  // Runs of both versions as commands, at the same time as the services.
   const runs = [
     { worker: 'auto-renewal', entry: nextEntry() },
     { worker: 'trial-notifications', entry: nextEntry() },
@@ -91,7 +91,7 @@ test('P10: versions N−1 and N side by side on N’s schema renew each period, 
     due: 0,
     violations: [],
   });
-  // Whichever version's courier it was: each is a line of one log.
+  // Each notification is one line in the log of one version.
   const readLogged = () =>
     [before, after].flatMap(({ log }) => log.filter(({ msg }) => msg === 'notice')).length;
   const readNotified = async () => {
@@ -106,7 +106,7 @@ test('P10: versions N−1 and N side by side on N’s schema renew each period, 
   ]);
   expect(readLogged()).toBe(240);
 
-  // N−1 may also start on N's schema: a rollback of the program needs none of the database.
+  // N−1 also starts on the schema of N: a rollback of the program needs none of the database.
   await using back = startPerennial(['start'], { url: database.url });
   await back.untilReady();
   for (const service of [before, after, back]) {

@@ -22,7 +22,7 @@ const line = (args: readonly string[], options: Readonly<Record<string, string>>
 
 const payment = { '--provider': 'bank', '--ref': 'r1' };
 
-/** A line of each command that is right up to the one value that a test makes wrong. */
+/** A right line of each command. A test replaces one value by a wrong one. */
 const rightLines: Readonly<Record<string, Line>> = {
   demo: line([], { '--seconds': '1' }),
   start: line([]),
@@ -79,7 +79,7 @@ interface Kind {
   /** A right value. */
   readonly right: string;
   readonly wrong: readonly Wrong[];
-  /** What the answer names as allowed. */
+  /** The part of the answer that names the allowed values. */
   readonly allowed: RegExp;
 }
 
@@ -149,7 +149,7 @@ const plan: Kind = {
 };
 const node: Kind = { right: 'nl-1', wrong: ['nl-9', 'NL-1'], allowed: /available: nl-1/ };
 const format: Kind = { right: 'csv', wrong: ['xml', 'CSV', '1'], allowed: /csv.*jsonl/ };
-// A file that cannot be used is named by its path alone.
+// The answer names an unusable file by its path only.
 const file = (...wrong: Wrong[]): Kind => ({ right: 'x', wrong, allowed: /./ });
 const unreadable = ['/nowhere/x.csv', 2, /\/nowhere\/x\.csv: can't be read/] as const;
 const unwritable = ['/nowhere/x.csv', 2, /\/nowhere\/x\.csv: can't be written/] as const;
@@ -169,7 +169,7 @@ const choice = (right: string, allowed: RegExp): Kind => ({
   allowed,
 });
 
-/** By the place, with the path of its command in front if a place means different things. */
+/** Kinds by place. The path of a command precedes a place that has another kind elsewhere. */
 const kinds: Readonly<Record<string, Kind>> = {
   TG: telegramId,
   'customer create TG': { ...telegramId, wrong: [...noNumbers, '0', '07'] },
@@ -415,7 +415,7 @@ afterAll(async () => {
   await database?.close();
 });
 
-/** The faults of an answer; none: it is right. */
+/** The faults of an answer; empty if the answer is right. */
 function faultsOf({ code, out, err }: Outcome, wanted: Case): string[] {
   const [first = '', ...more] = err.trim().split('\n');
   const hints = more.filter((hint) => !/^See "perennial .*--help"\.$/.test(hint));

@@ -35,7 +35,7 @@ test('the routes without a version refuse unknown query parameters, a subscripti
   expect((await send('GET', `/sub/${json.sub_token}?client=x`, { token: '' })).status).toBe(200);
 });
 
-test('a size beyond the end of its type is refused as 422, whatever its digits', async () => {
+test('a value beyond the range of its type is refused with 422, at any number of digits', async () => {
   const { send, database } = await startApi();
   await createSubscriber(database, 7n, 500_00n);
   const did = async (path: string, body: object) => {
@@ -65,7 +65,7 @@ test('a size beyond the end of its type is refused as 422, whatever its digits',
   }
 });
 
-test('a blank text is refused, whatever invisible characters it has', async () => {
+test('a blank text is refused, also with invisible characters', async () => {
   const { send, database } = await startApi();
   await addCustomer(database, 7n);
   for (const blank of [' ', '\u00a0', '\u200b', ' \ufeff ', '\u2060']) {
@@ -81,7 +81,7 @@ test('a blank text is refused, whatever invisible characters it has', async () =
   }
 });
 
-test('one payment is credited once, whatever spaces and invisible characters its names have', async () => {
+test('one payment is credited once, also if its names have spaces and invisible characters', async () => {
   const { send, database } = await startApi();
   await addCustomer(database, 7n);
   const credit = async (provider: string, reference: string) => {
@@ -135,7 +135,7 @@ test('a purchase whose payment goes to the claim is refused, and the refusal nam
   ]);
 });
 
-test('a key that an object has twice is refused, also with an escape and in an inner object', async () => {
+test('a duplicate key of an object is refused, also with an escape and in an inner object', async () => {
   const { send, database } = await startApi();
   await addCustomer(database, 7n);
   const did = async (body: string) => {

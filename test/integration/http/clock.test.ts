@@ -9,7 +9,7 @@ import { startApi } from '../../support/api.ts';
 import { installFaultyClock } from '../../support/faulty-clock.ts';
 import { addCustomer, runWorker } from '../../support/shop.ts';
 
-test('while the time is suspect the API sells nothing, credits top-ups, and accepts the time by an admin', async () => {
+test('while the time is suspect the API sells nothing, credits top-ups, and lets an admin accept the time', async () => {
   const { send, database } = await startApi();
   await sql`UPDATE perennial.installation SET clock_at = NULL`.execute(database.db);
   const clock = await installFaultyClock(database.db);

@@ -5,9 +5,9 @@ import { type ApiResponse, createKey, startApi } from '../../support/api.ts';
 import { readSeed } from '../../support/seed.ts';
 import { addCustomer, buyPlan, runWorker } from '../../support/shop.ts';
 
-// Sixteen clients at one customer, with a worker between them. Some are cut off before they read
-// their answer and ask again under the same key, as a bot does. What they were told is what the books
-// hold, to the last kopeck.
+// Sixteen clients of one customer, and a worker between them. Some clients lose the connection
+// before the answer, and repeat the request under the same key, as a bot does. The answers match
+// the database, to the last kopeck.
 
 interface ClientRequest {
   readonly path: string;
@@ -26,7 +26,7 @@ const requestBodies: fc.Arbitrary<Pick<ClientRequest, 'path' | 'body'>> = fc.one
     body: { plan, period_days: 30, new: true, auto_renew: true },
   })),
   fc
-    // The first three are those that are due: a refund would say that they aren't wanted.
+    // The first three periods are due. A refund would turn off their renewal.
     .integer({ min: 4, max: 14 })
     .map((period_id) => ({ path: 'refunds', body: { period_id, part: 'whole' } })),
   fc.constant({ path: 'adjustments', body: { amount: '-1', reason: 'fee' } }),
@@ -40,17 +40,17 @@ const clientRequests: fc.Arbitrary<ClientRequest> = fc
   })
   .map(({ order, ...rest }) => ({ ...order, ...rest }));
 
-/** Kopecks that an answer says were moved, signed as the balance sees them. */
+/** The change of the balance in an answer, in kopecks, with its sign. */
 function computeChange({ path }: ClientRequest, { json, status }: ApiResponse): number {
   if (status >= 300) return 0;
   const kopecks = Math.round(Number(json.amount) * 100);
   return path === 'purchases' ? -kopecks : kopecks;
 }
 
-test('R16: sixteen clients at one customer, cut off and asking again: the books are what they were told', async () => {
+test('R16: sixteen clients of one customer lose answers and repeat requests: the answers match the database', async () => {
   const api = await startApi({ connectionsMax: 20, limits: patientLimits });
   const { database } = api;
-  // Three that are due for renewal while the clients are at it.
+  // Three subscriptions that are due for renewal while the clients send requests.
   await database.setClock('2026-10-25T09:00:00Z');
   await addCustomer(database, 7n, { balanceMinor: 530_00n });
   for (let n = 0; n < 3; n += 1) await buyPlan(database, 7n, { plan: 'mini', isNew: true });
@@ -67,7 +67,7 @@ test('R16: sixteen clients at one customer, cut off and asking again: the books 
   ) as [ClientRequest[][]];
   let answeredSum = 500_00;
   let done = 0;
-  let asked = 0;
+  let answered = 0;
   const runs: ReturnType<typeof runWorker>[] = [];
   const client = async (ownRequests: readonly ClientRequest[]) => {
     for (const plan of ownRequests) {
@@ -75,12 +75,12 @@ test('R16: sixteen clients at one customer, cut off and asking again: the books 
       expect(answer.status, answer.text).toBeLessThan(500);
       answeredSum += computeChange(plan, answer);
       if (answer.status < 300) done += 1;
-      asked += 1;
-      if (asked % 12 === 0) runs.push(runWorker(database, 'auto-renewal'));
+      answered += 1;
+      if (answered % 12 === 0) runs.push(runWorker(database, 'auto-renewal'));
     }
   };
   await Promise.all(givenRequests.map(client));
-  // Runs between them passed over a customer whom somebody held; the last one has her for itself.
+  // Runs between the requests skip the locked customer. The last run finds the customer unlocked.
   await Promise.all(runs);
   runs.push(runWorker(database, 'auto-renewal'));
   const renewed = (await Promise.all(runs)).reduce((sum, { changed }) => sum + Number(changed), 0);
@@ -102,10 +102,10 @@ test('R16: sixteen clients at one customer, cut off and asking again: the books 
   );
 }, 60_000);
 
-/** Sixteen wait in one line here, on a machine that does other things as well. */
+/** Unlimited, because sixteen clients wait for one row on a machine that may be busy. */
 const patientLimits = { statementMs: 0, lockMs: 0, idleInTransactionMs: 0 };
 
-/** Asks under one key until an answer was read: hangs up first as often as the plan says. */
+/** Repeats a request under one key until an answer was read. Hangs up `cutOff` times before. */
 async function untilAnswered(
   api: Awaited<ReturnType<typeof startApi>>,
   plan: ClientRequest,

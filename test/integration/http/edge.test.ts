@@ -5,10 +5,9 @@ import { createKey, startApi, type TestApi } from '../../support/api.ts';
 import { addCustomer, buyPlan, createSubscriber } from '../../support/shop.ts';
 import { sendRaw } from './raw-request.ts';
 
-// The edge of the API: every error is a problem, limits do not touch each other, and a token gives
-// what its scope says.
+// The edge of the API: each error is a problem, limits are separate, and scopes restrict tokens.
 
-/** The status and the problem that answer raw bytes; the text of an answer that is no problem. */
+/** The status and the problem of the answer to raw bytes; its text if it is not a problem. */
 async function sendRawRequest(
   api: TestApi,
   text: string,
@@ -19,7 +18,7 @@ async function sendRawRequest(
   return { status, json: isProblem ? JSON.parse(body) : `${head}\r\n\r\n${body}` };
 }
 
-test('each answer to a malformed request is a problem in words of this API', async () => {
+test('each answer to a malformed request is a problem with a text of this API', async () => {
   const api = await startApi({ requestMs: 300 });
   const get = (path: string, more = '') => `GET ${path} HTTP/1.1\r\nhost: x\r\n${more}\r\n`;
   const closed = 'connection: close\r\n';
@@ -91,7 +90,7 @@ test('answers are not stored, HSTS is not sent over plain HTTP, and `bearer` has
   }
 });
 
-test('probes, links, refused tokens and other requests do not use up each other', async () => {
+test('probes, links, refused tokens and other requests have separate limits', async () => {
   const requests = { perAddressMax: 3, refusedTokensMax: 3, linksMax: 3 };
   const { send, database, tokens } = await startApi({ requests });
   await createSubscriber(database, 7n, 0n);

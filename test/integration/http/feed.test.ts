@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { startApi, type TestApi } from '../../support/api.ts';
 import { createSubscriber } from '../../support/shop.ts';
 
-// The subscription URL of a customer without access: clients must see the end, and how to pay.
+// The subscription URL of a customer without access: it names the end and the way to pay.
 
 async function fetchFeed({ send, database }: TestApi, slash = '') {
   const { rows } = await database.pool.query<{ sub_token: string }>(
@@ -71,7 +71,7 @@ test('a customer without a subscription, or without a node, gets one entry that 
   expect(feed.headers.get('subscription-userinfo')).not.toMatch(/expire=0$/);
 });
 
-test('the operator sets title, announce, addresses, the way to pay and the interval; a slash at the end is fine', async () => {
+test('the operator sets title, announce, addresses, the way to pay and the interval; a slash at the end is accepted', async () => {
   const api = await startApi();
   await createSubscriber(api.database, 7n, 0n);
   const feed = {

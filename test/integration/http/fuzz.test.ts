@@ -8,13 +8,13 @@ import { routes } from '../../../src/http/routes/index.ts';
 import { type ApiResponse, createKey, readFingerprint, startApi } from '../../support/api.ts';
 import { createSubscriber } from '../../support/shop.ts';
 
-// The API against its own OpenAPI document: random requests, most of them nearly right. Each answer
-// is of the schema that the document promises, none is a fault of ours, and a refused one has left
-// no trace in the books.
+// Random requests to the API, most of them nearly valid, compared with its OpenAPI document. Each
+// answer has the schema of the document, and none is an internal fault. A refused request changes
+// nothing in the database.
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** Values that fit a JSON schema, or nearly. */
+/** Values that fit a JSON schema, or nearly fit it. */
 function createValues(schema: Json): fc.Arbitrary<unknown> {
   const {
     type,
@@ -52,7 +52,7 @@ function createValues(schema: Json): fc.Arbitrary<unknown> {
   }
 }
 
-/** Mostly what makes sense in that place, sometimes anything of its type, at times anything. */
+/** Mostly sensible values of this field, sometimes values of its type, rarely any value. */
 function createNearlyRight(name: string, schema: Json): fc.Arbitrary<unknown> {
   const known = sensibleValues[name];
   const right = createValues(schema);
@@ -133,7 +133,7 @@ function createRequests(route: Route): fc.Arbitrary<FuzzRequest> {
     });
 }
 
-// An audit looks at the whole book each time; it has a test of its own.
+// Without the audit, which reads the whole database each time. Another test covers it.
 const fuzzedRoutes = routes.filter(({ id }) => id !== 'audit');
 const fuzzRequests = fc.constantFrom(...fuzzedRoutes).chain(createRequests);
 
@@ -151,7 +151,7 @@ function checkResponse({ route }: FuzzRequest, answer: ApiResponse): void {
     expect(answer.status).toBe(route.status ?? 200);
     const read = route.answer.safeParse(answer.json);
     expect(read.error?.issues, answer.text).toBeUndefined();
-    // Nothing that the document doesn't have.
+    // The answer has no field that the document lacks.
     expect(read.data).toEqual(answer.json);
     return;
   }
@@ -162,7 +162,7 @@ function checkResponse({ route }: FuzzRequest, answer: ApiResponse): void {
   expect(toStatus(own), answer.text).toBe(answer.status);
 }
 
-test('whatever is asked: what is answered is what the document says, and a refusal changes nothing', async () => {
+test('each answer to a random request matches the document, and a refusal changes nothing', async () => {
   const { send, database } = await startApi();
   await createSubscriber(database, 7n, 1_000_00n);
   await createSubscriber(database, 8n, 0n);
@@ -181,6 +181,6 @@ test('whatever is asked: what is answered is what the document says, and a refus
     }),
     { numRuns: 400 },
   );
-  // It did get through often enough to mean something.
+  // Enough requests succeeded for a meaningful test.
   expect(done).toBeGreaterThan(40);
 }, 120_000);

@@ -9,9 +9,9 @@ import { createDatabase } from '../../support/database.ts';
 import { silentLog } from '../../support/nodes.ts';
 import { addCustomer } from '../../support/shop.ts';
 
-// What the end of the API waits for: answers, and nothing else.
+// The graceful close of the API: it waits for pending answers only.
 
-test('P8: the API ends with the last answer, whoever is connected and says nothing, or not all', async () => {
+test('P8: the API closes after its last answer, also with silent, incomplete and idle connections', async () => {
   await using database = await createDatabase({ now: '2026-11-24T09:00:00Z' });
   await addCustomer(database, 7n);
   const { token } = await createToken(
@@ -42,18 +42,18 @@ test('P8: the API ends with the last answer, whoever is connected and says nothi
     return answer;
   };
   const silent = await openSocket('');
-  const dawdling = await openSocket('GET /v1/customers/7 HTTP/1.1\r\nhost:');
+  const incomplete = await openSocket('GET /v1/customers/7 HTTP/1.1\r\nhost:');
   const kept = await openSocket('GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n');
   await until('one is kept after its answer', () => (kept.text.endsWith('}') ? true : undefined));
 
-  // Somebody holds the customer, so that this one is under way.
+  // A transaction locks the customer, so that this request is pending.
   const held = Promise.withResolvers<void>();
   const holding = database.db.transaction().execute(async (tx) => {
     await sql`SELECT FROM perennial.customer FOR NO KEY UPDATE`.execute(tx);
     await held.promise;
   });
   const body = '{"amount":"5"}';
-  const asking = await openSocket(
+  const pending = await openSocket(
     `POST /v1/customers/7/top-ups HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${token}\r\n` +
       `idempotency-key: k\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
   );
@@ -65,9 +65,9 @@ test('P8: the API ends with the last answer, whoever is connected and says nothi
     return rows.length > 0 ? true : undefined;
   });
   const closed = server.close();
-  await Promise.all([silent, dawdling, kept].map(({ isOver }) => isOver));
-  expect(asking.text).toBe('');
+  await Promise.all([silent, incomplete, kept].map(({ isOver }) => isOver));
+  expect(pending.text).toBe('');
   held.resolve();
-  await Promise.all([holding, closed, asking.isOver]);
-  expect(asking.text).toMatch(/^HTTP\/1\.1 20\d [\s\S]*connection: close[\s\S]*"5\.00"/i);
+  await Promise.all([holding, closed, pending.isOver]);
+  expect(pending.text).toMatch(/^HTTP\/1\.1 20\d [\s\S]*connection: close[\s\S]*"5\.00"/i);
 });

@@ -3,10 +3,10 @@ import { createKey, readFingerprint, startApi } from '../../support/api.ts';
 import type { TestDatabase } from '../../support/database.ts';
 import { addCustomer, createSubscriber } from '../../support/shop.ts';
 
-// Idempotency over HTTP: the same key gives the same bytes and is done once, whatever happened to the
-// answer. That holds of each command by itself (matrix R16); here is what the API adds.
+// Idempotency over HTTP: the same key gives the same bytes and one effect, also if the answer was
+// lost. Matrix R16 covers each command; these tests cover the API.
 
-test('R16: the same key and body get the same answer byte for byte, and are done once', async () => {
+test('R16: the same key and body get the same answer byte for byte, and take effect once', async () => {
   const { send, database } = await startApi();
   const id = await createSubscriber(database, 7n, 500_00n);
   const requests: readonly [path: string, body: unknown][] = [
@@ -22,7 +22,7 @@ test('R16: the same key and body get the same answer byte for byte, and are done
     const first = await send('POST', path, { key, body });
     expect(first.status, first.text).toBeLessThan(300);
     const before = await readFingerprint(database);
-    // Later, on a day with other prices and another balance: still what was answered then.
+    // The repeated request gets the stored answer.
     const again = await send('POST', path, { key, body });
     expect([again.status, again.text]).toEqual([first.status, first.text]);
     const other = await send('POST', path, {
@@ -34,7 +34,7 @@ test('R16: the same key and body get the same answer byte for byte, and are done
   }
 });
 
-test('another body under a used key is refused, and says so', async () => {
+test('another body under a used key is refused with the code `key_reused`', async () => {
   const { send, database } = await startApi();
   await addCustomer(database, 7n);
   const key = createKey();
@@ -43,12 +43,12 @@ test('another body under a used key is refused, and says so', async () => {
   expect([other.status, other.json.type]).toEqual([422, 'urn:perennial:problem:key_reused']);
 });
 
-test('a second request while the first is under way is told so at once, and gets the answer later', async () => {
+test('a second request during the first one is refused at once, and gets the same answer later', async () => {
   const { send, database } = await startApi();
   await addCustomer(database, 7n);
   const key = createKey();
   const body = { amount: '10' };
-  // Somebody holds the customer: the first request waits for the row.
+  // A transaction locks the customer, so the first request waits for the row.
   const hold = await database.pool.connect();
   await hold.query('BEGIN');
   await hold.query('SELECT FROM perennial.customer WHERE telegram_id = 7 FOR NO KEY UPDATE');

@@ -4,8 +4,7 @@ import { createKey, startApi } from '../../support/api.ts';
 import { addCustomer, createSubscriber } from '../../support/shop.ts';
 import { sendRaw } from './raw-request.ts';
 
-// Requests that no client of ours sends, as scanners and attackers do: each one gets a problem, and
-// nothing of it is passed over silently.
+// Malformed requests of scanners and attackers: each gets a problem, and no part of it is ignored.
 
 const joinLines = (...all: readonly string[]) => `${all.join('\r\n')}\r\n\r\n`;
 const end = 'connection: close';
@@ -23,7 +22,7 @@ test('a request without Host gets a problem, and CONNECT gets 405 with Allow', a
   expect(proxied.head).toMatch(/^allow: GET, HEAD, PATCH, POST$/im);
 });
 
-test('an unknown path or method is answered before its body is looked at', async () => {
+test('an unknown path or method is answered before its body is read', async () => {
   const api = await startApi();
   const cases = [
     [joinLines('QUERY /v1/plans HTTP/1.1', 'host: x', end), 405],
@@ -87,7 +86,7 @@ test('fields for a route that takes no body are refused, an empty object is acce
   expect((await asked({})).status).toBe(201);
 });
 
-test('a control character in a text is refused, wherever a body or a path has a text', async () => {
+test('a control character is refused in each text of a body or a path', async () => {
   const { send, database } = await startApi();
   const id = await createSubscriber(database, 7n, 500_00n);
   const hostile = 'a\u001b]0;x\u0007';

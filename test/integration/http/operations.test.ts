@@ -2,9 +2,9 @@ import { expect, test } from 'vitest';
 import { startApi } from '../../support/api.ts';
 import { createSubscriber } from '../../support/shop.ts';
 
-// What an operator looks at and does from afar.
+// Routes for operators: audit, quarantine, notices, workers and nodes.
 
-test('the audit is the one of the command line: right books are right, wrong ones are named', async () => {
+test('the audit route confirms a right database, and names the violation of a wrong one', async () => {
   const { send, database } = await startApi();
   await createSubscriber(database, 7n, 10_00n);
   const right = await send('GET', '/v1/audit');
@@ -18,7 +18,7 @@ test('the audit is the one of the command line: right books are right, wrong one
   expect(check).toMatchObject({ promise: 1, sample: [{ telegram_id: 7 }] });
 });
 
-test('what is in quarantine is listed page by page, tried again, and forgotten', async () => {
+test('quarantined items are listed page by page, retried and dismissed', async () => {
   const { send, database } = await startApi();
   await database.pool.query(`
     INSERT INTO perennial.quarantine (worker, item, reason, retry_at, first_seen_at)
@@ -63,7 +63,7 @@ test('what is in quarantine is listed page by page, tried again, and forgotten',
   expect(wakeUps).toEqual(['auto-renewal', 'fast-expiry-cleanup']);
 });
 
-test('a notice is taken back, and sent again', async () => {
+test('a notice is cancelled, and sent again', async () => {
   const { send, database } = await startApi();
   await createSubscriber(database, 7n, 0n);
   const listed = await send('GET', '/v1/notices?telegram_id=7&kind=receipt');
@@ -76,7 +76,7 @@ test('a notice is taken back, and sent again', async () => {
   expect((await send('POST', `${path}/resend`)).json).toMatchObject({ state: 'pending' });
 });
 
-test('workers and nodes are told with what they did last', async () => {
+test('workers and nodes are listed with their latest state', async () => {
   const { send } = await startApi();
   const workers = await send('GET', '/v1/workers');
   expect(workers.json.items.map(({ name }: { name: string }) => name)).toContain('auto-renewal');

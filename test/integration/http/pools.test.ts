@@ -10,7 +10,7 @@ import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { silentLog } from '../../support/nodes.ts';
 import { addCustomer, createShopWithTrial } from '../../support/shop.ts';
 
-// The API as `perennial start` opens it, with its pools and its probe.
+// The API as `perennial start` opens it, with its connection pools and its readiness probe.
 
 async function openApi(
   database: TestDatabase,
@@ -34,14 +34,14 @@ async function openApi(
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
-  return { ask: send };
+  return { send };
 }
 
-test('many reads that hang stop neither a sale nor what a sale reads, and end by their limit', async () => {
+test('many hanging reads block neither a sale nor the reads of a sale, and end by their limit', async () => {
   await using database = await createDatabase({ now: '2026-11-24T09:00:00Z' });
   await createShopWithTrial(database);
   await addCustomer(database, 7n);
-  const { ask: send } = await openApi(database);
+  const { send } = await openApi(database);
   const hold = await database.pool.connect();
   await hold.query('BEGIN; LOCK TABLE perennial.worker_run IN ACCESS EXCLUSIVE MODE');
   const ended: number[] = [];
@@ -63,7 +63,7 @@ test('many reads that hang stop neither a sale nor what a sale reads, and end by
     (await send('GET', '/readyz')).status,
   ];
   expect(statuses).toEqual([200, 201, 200, 201, 200]);
-  // The lock is held until each read has ended by a limit of its own.
+  // The lock is held until each read has reached its own limit.
   await Promise.all(reads);
   expect(new Set(ended)).toEqual(new Set([503]));
   await hold.query('COMMIT');
@@ -71,7 +71,7 @@ test('many reads that hang stop neither a sale nor what a sale reads, and end by
   expect((await send('GET', '/v1/workers')).status).toBe(200);
 }, 60_000);
 
-/** A way to the database that can be closed. */
+/** A proxy of the database that a test closes and opens again. */
 async function startGate(url: string) {
   const { hostname, port } = new URL(url);
   const open = new Set<Socket>();
@@ -98,10 +98,10 @@ async function startGate(url: string) {
   return { url: through.href, close, reopen: () => listen(own) };
 }
 
-test('/readyz is 503 while the database is away and 200 again after it, /healthz is always 200', async () => {
+test('/readyz is 503 while the database is unreachable and 200 afterwards, /healthz is always 200', async () => {
   await using database = await createDatabase({ now: '2026-11-24T09:00:00Z' });
   const gate = await startGate(database.url);
-  const { ask: send } = await openApi(database, gate.url);
+  const { send } = await openApi(database, gate.url);
   const ready = (status: number) =>
     until(`ready: ${status}`, async () => {
       const answer = await send('GET', '/readyz');
@@ -123,7 +123,7 @@ test('/readyz names each further reason for which a replica is not ready', async
   await using database = await createDatabase({ now: '2026-11-24T09:00:00Z' });
   const clock = { name: 'clock', reason: async () => 'is 40 s ahead of the database' };
   const fine = { name: 'other', reason: async () => undefined };
-  const { ask: send } = await openApi(database, database.url, [clock, fine]);
+  const { send } = await openApi(database, database.url, [clock, fine]);
   const answer = await send('GET', '/readyz');
   const { detail } = (await answer.json()) as { detail: string };
   expect([answer.status, detail]).toEqual([503, 'clock: is 40 s ahead of the database']);

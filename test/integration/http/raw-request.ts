@@ -8,7 +8,7 @@ export interface RawResponse {
   readonly body: string;
 }
 
-/** Sends bytes that no HTTP client would send, and reads until the server ends the connection. */
+/** Sends bytes that no HTTP client sends, and reads until the server ends the connection. */
 export function sendRaw(
   { address }: TestApi,
   ...parts: readonly (string | Buffer)[]

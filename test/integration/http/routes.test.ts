@@ -6,12 +6,12 @@ import { hasScope, tokenScopes } from '../../../src/tokens/token.ts';
 import { createKey, startApi } from '../../support/api.ts';
 import { addBalance, addCustomer, createSubscriber } from '../../support/shop.ts';
 
-// What the API lets whom do, and how it answers, over real HTTP.
+// The routes of the API over real HTTP: scopes, effects and answers.
 
-/** A path whose places are filled with what isn't there. */
+/** A path whose parameters name nothing that exists. */
 const fillPath = (path: string) => path.replaceAll(/\{\w+\}/g, '999');
 
-test('each route needs a token that counts, and its scope or a higher one', async () => {
+test('each route requires a valid token with its scope or a higher one', async () => {
   const { send, tokens } = await startApi();
   for (const route of routes) {
     const { method, path, scope } = route;
@@ -37,7 +37,7 @@ test('each route needs a token that counts, and its scope or a higher one', asyn
   }
 });
 
-test('a request that moves money or rights without a key is refused, and nothing is done', async () => {
+test('a request that changes money or rights is refused without an idempotency key', async () => {
   const { send, database } = await startApi();
   await addCustomer(database, 7n);
   for (const { method, path, keyed, id } of routes) {
@@ -52,7 +52,7 @@ test('a request that moves money or rights without a key is refused, and nothing
   expect(bad.json.type).toBe('urn:perennial:problem:bad_key');
 });
 
-test('a customer is created, pays in, asks the price, buys, and has it', async () => {
+test('a customer is created, tops up, reads the price, purchases, and has the subscription', async () => {
   const { send, tokens } = await startApi();
   const token = tokens.sell;
   const sold = (path: string, body: unknown) =>
@@ -129,7 +129,7 @@ test('a customer is created, pays in, asks the price, buys, and has it', async (
   expect(next.json).toMatchObject({ next_plan: 'basic', next_period_days: 90 });
 });
 
-test('a change of plan costs what the quote said', async () => {
+test('a change of plan costs the price of its quote', async () => {
   const { send, database } = await startApi();
   const id = await createSubscriber(database, 7n, 300_00n);
   await database.setClock('2026-12-09T09:00:00Z');
@@ -150,7 +150,7 @@ test('a change of plan costs what the quote said', async () => {
   });
 });
 
-test('what an administrator gives and takes', async () => {
+test('an administrator grants, refunds, revokes, adjusts a balance and sets a discount', async () => {
   const { send, database } = await startApi();
   const id = await createSubscriber(database, 7n, 0n);
   const did = (path: string, body: unknown) => send('POST', path, { key: createKey(), body });
@@ -176,7 +176,7 @@ test('what an administrator gives and takes', async () => {
   expect(basic.prices[0]).toMatchObject({ list_amount: '149.00', amount: '104.30' });
 });
 
-test('the ledger and the timeline come page by page, each line once', async () => {
+test('the ledger and the timeline return each line once, page by page', async () => {
   const { send, database } = await startApi();
   await addCustomer(database, 7n);
   for (let n = 1; n <= 5; n += 1) await addBalance(database, 7n, BigInt(n));
@@ -198,7 +198,7 @@ test('the ledger and the timeline come page by page, each line once', async () =
   }
 });
 
-test('bad input names each place, what is wrong with it, and changes nothing', async () => {
+test('bad input is refused with its place and its fault, and changes nothing', async () => {
   const { send, database } = await startApi();
   await addCustomer(database, 7n);
   const cases: readonly [path: string, body: unknown, status: number, detail: RegExp][] = [
@@ -227,7 +227,7 @@ test('bad input names each place, what is wrong with it, and changes nothing', a
   expect(json.items).toEqual([]);
 });
 
-test('more requests than are allowed are told when to come again', async () => {
+test('a request above the limit gets 429 with the time of the next attempt', async () => {
   const { send, tokens } = await startApi({ requests: { perTokenMax: 3, perAddressMax: 2 } });
   const statuses: number[] = [];
   for (let n = 0; n < 4; n += 1) {
@@ -239,12 +239,12 @@ test('more requests than are allowed are told when to come again', async () => {
     }
   }
   expect(statuses).toEqual([200, 200, 200, 429]);
-  // Another token has a number of its own, and so have all without one.
+  // Another token has a separate limit, and so have requests without a valid token.
   expect((await send('GET', '/v1/plans', { token: tokens.sell })).status).toBe(200);
   expect((await send('GET', '/v1/plans', { token: 'guessed' })).status).toBe(401);
 });
 
-test('the OpenAPI document is served, and has each route once', async () => {
+test('the API serves the OpenAPI document, which has each route once', async () => {
   const { send } = await startApi();
   const { json, status } = await send('GET', '/openapi.json', { token: '' });
   expect(status).toBe(200);
@@ -255,7 +255,7 @@ test('the OpenAPI document is served, and has each route once', async () => {
   expect(new Set(ids).size).toBe(routes.length + unversionedPaths.length);
 });
 
-test('it lives, it is ready, and its figures need a token', async () => {
+test('/healthz and /readyz answer without a token, and /metrics requires one', async () => {
   const { send, tokens } = await startApi();
   expect((await send('GET', '/healthz', { token: '' })).json).toEqual({ status: 'ok' });
   expect((await send('GET', '/readyz', { token: '' })).json).toEqual({ status: 'ready' });

@@ -4,9 +4,9 @@ import { createToken, listTokens, revokeToken } from '../../../src/tokens/store.
 import { createKey, startApi } from '../../support/api.ts';
 import { createSubscriber } from '../../support/shop.ts';
 
-// What opens something is shown to whom it belongs, and to nobody else.
+// Secrets of the API: tokens, UUIDs and subscription secrets reach only their owners.
 
-test('a token that ran out, was revoked or was never made opens nothing, at once', async () => {
+test('an expired, revoked or unknown token is refused at once', async () => {
   const { send, database } = await startApi();
   const order = { name: 'bot', scopes: ['read'] as const, lastsMs: 60_000 };
   const short = await createToken(database.db, order, 'test');
@@ -23,7 +23,7 @@ test('a token that ran out, was revoked or was never made opens nothing, at once
   );
 });
 
-test('of a token only its hash is kept, and its last use is written once a minute', async () => {
+test('the database has only the hash of a token, and its last use is written once a minute', async () => {
   const { send, database, tokens } = await startApi();
   const { rows } = await database.pool.query('SELECT t::text AS row FROM perennial.token t');
   for (const { row } of rows) {
@@ -42,7 +42,7 @@ test('of a token only its hash is kept, and its last use is written once a minut
   expect(await lastUse()).toBe(Date.parse('2026-11-24T09:01:01Z'));
 });
 
-test('no token, subscription secret or UUID is ever logged, also of requests that fail', async () => {
+test('no token, subscription secret or UUID is logged, also if a request fails', async () => {
   const api = await startApi();
   const { send, database, tokens } = api;
   await createSubscriber(database, 7n, 0n);
@@ -57,7 +57,7 @@ test('no token, subscription secret or UUID is ever logged, also of requests tha
     key: createKey(),
   });
   await send('PATCH', '/v1/customers/7', { body: { locale: sub_token } });
-  // The books break under a request: a bug is logged with its cause.
+  // A table is missing during a request: a bug is logged with its cause.
   await database.pool.query('ALTER TABLE perennial.period RENAME TO gone');
   const broken = await send('GET', '/v1/customers/7');
   expect([broken.status, broken.json.detail]).toEqual([500, 'a fault of ours; the log has it']);
@@ -67,7 +67,7 @@ test('no token, subscription secret or UUID is ever logged, also of requests tha
   for (const canary of canaries) expect(log).not.toContain(canary);
 });
 
-test('the subscription URL gives the links of what runs, as clients want them', async () => {
+test('the subscription URL returns the links of running subscriptions in the format of clients', async () => {
   const { send, database } = await startApi();
   await database.pool.query(`UPDATE perennial.node SET link = link || '{"port": 443}'`);
   await createSubscriber(database, 7n, 0n);
@@ -86,7 +86,7 @@ test('the subscription URL gives the links of what runs, as clients want them', 
   expect(feed.headers.get('profile-title')).toMatch(/^base64:/);
 });
 
-test('a new subscription secret ends the old one; an unknown one is asked for in as many statements', async () => {
+test('a new subscription secret replaces the old one; an unknown secret takes as many statements as a known one', async () => {
   const statements: string[] = [];
   const { send, database } = await startApi({
     wrapPool: (pool) => {

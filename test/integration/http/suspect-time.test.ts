@@ -5,7 +5,7 @@ import { type ApiResponse, createKey, startApi, type TestApi } from '../../suppo
 import type { TestDatabase } from '../../support/database.ts';
 import { addCustomer, buyPlan, createSubscriber } from '../../support/shop.ts';
 
-// The answers of every route that writes, while the time of the database is not trusted. The OpenAPI
+// The answers of every route that writes, while the time of the database is suspect. The OpenAPI
 // document has to name each of these answers.
 
 const order = { plan: 'basic', period_days: 30 };

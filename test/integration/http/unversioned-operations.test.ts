@@ -5,7 +5,7 @@ import { unversionedPaths } from '../../../src/http/unversioned-routes.ts';
 import { startApi } from '../../support/api.ts';
 import { addCustomer } from '../../support/shop.ts';
 
-// The OpenAPI document also describes the routes without a version.
+// The routes without a version in the OpenAPI document.
 
 type Answers = Record<string, { content: Record<string, object>; headers?: object }>;
 type Paths = Record<string, Record<string, { responses: Answers; security: object[] }>>;
@@ -16,7 +16,7 @@ test.for(unversionedPaths)('the document describes $method $path', ({ method, pa
   expect(document.paths[path]?.[method.toLowerCase()]).toBeDefined();
 });
 
-test('each answer of a route without a version is one of the document', async () => {
+test('the document has each answer of a route without a version', async () => {
   const { send, tokens, database } = await startApi();
   await addCustomer(database, 1n);
   const { rows } = await database.pool.query('SELECT sub_token FROM perennial.customer LIMIT 1');
@@ -50,7 +50,7 @@ test('each answer of a route without a version is one of the document', async ()
   }
 });
 
-test('only figures need a token', () => {
+test('only `/metrics` needs a token', () => {
   const withToken = unversionedPaths.filter(
     ({ path }) => (document.paths[path]?.get?.security ?? []).length > 0,
   );

@@ -25,7 +25,7 @@ import {
 } from '../../../../support/nodes.ts';
 import { createEndingSubscribers, createSubscriber } from '../../../../support/shop.ts';
 
-// `perennial apply FILE --yes` with what it says of nodes, in this process: what a script says too.
+// `perennial apply FILE --yes` with changes of nodes, in this process, as a script runs it.
 
 async function applyFile(
   database: TestDatabase,
@@ -57,7 +57,7 @@ async function applyFile(
 const nodeYaml = (api: string, inbounds = 'vless') =>
   `  - { id: a, api: "${api}", groups: [all], inbounds: [${inbounds}], link: { host: nl1.example, port: 443 } }`;
 
-test('another address is refused until it is said that what was there runs no more', async () => {
+test('another address is refused without --moved, which states that the old server is gone', async () => {
   using before = await startNode();
   using after = await startNode();
   await using database = await createShopWithNodes({ a: { api: before.api } });
@@ -76,7 +76,7 @@ test('another address is refused until it is said that what was there runs no mo
     });
   }
   expect(await readNode(database, 'a')).toMatchObject({ api: before.api });
-  // It was switched off, and another machine is in its place.
+  // The old machine is switched off, and another machine replaces it.
   before.stop();
   expect(await applyFile(database, nodeYaml(after.api), '--moved', 'a')).toMatch(
     new RegExp(`^~ node a: api ${before.api} -> ${after.api}\n1 change made\n$`),
@@ -86,7 +86,7 @@ test('another address is refused until it is said that what was there runs no mo
   await untilSynced(database);
 });
 
-test('the same server at another address loses nothing of what was still to be told to it', async () => {
+test('the same server at another address gets all pending changes', async () => {
   const both = [
     { tag: 'vless', protocol: 'vless' },
     { tag: 'trojan', protocol: 'trojan' },
@@ -109,7 +109,7 @@ test('the same server at another address loses nothing of what was still to be t
   await expectSynced(database, node);
 });
 
-test('a node that is being emptied is not filled again by a file that still has it, unless that is said', async () => {
+test('a file that still has a draining node fills it again only with --keep', async () => {
   await using database = await createShopWithNodes({ a: { api: '127.0.0.1:1' } });
   await createSubscriber(database, 1n, 0n);
   await inTransaction(database.db, async (tx) => drainNode(tx, 'a', 'test', await readClock(tx)));
@@ -171,7 +171,7 @@ test('S9: apply refuses to take access from more than max(20, 10%) without the e
   expect(await readNode(database, 'a')).toMatchObject({ groups: ['al'] });
 });
 
-test('S9: 20 lose access without a confirmation, and ended ones do not count', async () => {
+test('S9: 20 subscriptions lose access without a confirmation, and ended ones do not count', async () => {
   await using database = await createManySubscribers(21);
   await sql`
     UPDATE perennial.subscription SET state = 'expired'
@@ -194,7 +194,7 @@ async function removeNode({ db, url }: TestDatabase, ...options: string[]): Prom
   }
 }
 
-test('S9: node remove needs the number too', async () => {
+test('S9: `node remove` also requires the exact number', async () => {
   await using database = await createManySubscribers(21);
   await expect(removeNode(database)).rejects.toMatchObject({ code: 'removals_not_confirmed' });
   expect(await readNode(database, 'a')).toMatchObject({ groups: ['all'] });
@@ -205,7 +205,7 @@ test('S9: node remove needs the number too', async () => {
 test.each([
   ['', []],
   [' --forget', ['--forget']],
-])('K2: node remove%s waits while the time is suspect', async (_, options) => {
+])('K2: `node remove%s` waits while the time is suspect', async (_, options) => {
   await using database = await createShopWithNodes({ a: { api: '127.0.0.1:1' } });
   const clock = await installFaultyClock(database.db);
   await watchClock(database.db);

@@ -31,7 +31,7 @@ async function runAudit(
   return { out, code: process.exitCode };
 }
 
-test('the command says that books are right, or names what is wrong and exits with 1', async () => {
+test('the command confirms a right database, or names the violation and exits with 1', async () => {
   const { database, scenes } = await createScenes(1);
   await using _ = database;
   const { victim } = scenes[0] as AuditScene;
@@ -95,7 +95,7 @@ const report: AuditReport = {
   ],
 };
 
-test('what stands in the books is text in each format, whatever it is', () => {
+test('each format prints a value of the database as text, also if it contains markup', () => {
   expect(formatAuditText(report)).toBe(`Promise 1: conservation
   ✓ this holds
 

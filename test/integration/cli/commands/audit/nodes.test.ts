@@ -15,7 +15,7 @@ import type { TestDatabase } from '../../../../support/database.ts';
 import { createShopWithNodes, startNode } from '../../../../support/nodes.ts';
 import { createSubscriber } from '../../../../support/shop.ts';
 
-// `audit --nodes`: a violation of each kind is planted on a node, and named.
+// `audit --nodes` on a node with a planted violation of each kind.
 
 async function createAuditedNode(customers: number) {
   const node = await startNode();
@@ -52,7 +52,7 @@ async function readFindings(database: TestDatabase) {
   return { report, found: findings };
 }
 
-test('nodes that hold what the books say are right, and what was looked at is said', async () => {
+test('nodes that equal the database are right, and the report names the compared counts', async () => {
   const { database } = await createAuditedNode(3);
   const { report, found } = await readFindings(database);
   expect(found).toEqual([]);
@@ -63,7 +63,7 @@ test('nodes that hold what the books say are right, and what was looked at is sa
   expect(formatAuditText(report)).toMatch(/1 node, 3 node users/);
 });
 
-test('who is missing, different, unwanted, unknown, or shares a UUID is named; nothing is written', async () => {
+test('a user who is missing, different, unwanted, unknown, or shares a UUID is reported; nothing is written', async () => {
   const { database, api, people } = await createAuditedNode(5);
   const [missing, different, unwanted, shared] = people as [P, P, P, P, P];
   type P = (typeof people)[0];
@@ -81,9 +81,9 @@ test('who is missing, different, unwanted, unknown, or shares a UUID is named; n
   await api.addUser('vless', { name: formatUserName('perennial', stray), id: stray, flow: '' });
 
   const { report, found } = await readFindings(database);
-  const at = (who: P) => ({
-    telegramId: who.telegramId,
-    rows: { node: ['nl-1'], subscription: [who.subscriptionId] },
+  const at = (person: P) => ({
+    telegramId: person.telegramId,
+    rows: { node: ['nl-1'], subscription: [person.subscriptionId] },
   });
   const hasId = (id: string) => (one: { id: string }) => one.id === id;
   expect(found).toHaveLength(5);
@@ -109,7 +109,7 @@ test('who is missing, different, unwanted, unknown, or shares a UUID is named; n
   expect(rows).toEqual([]);
 });
 
-test('what is marked is on its way, and is not told', async () => {
+test('the audit does not report users that have a mark', async () => {
   const { database, api, people } = await createAuditedNode(2);
   await api.removeUser('vless', people[0]?.name ?? '');
   await sql`
@@ -118,7 +118,7 @@ test('what is marked is on its way, and is not told', async () => {
   expect((await readFindings(database)).found).toEqual([]);
 });
 
-test('who is let in while the audit looks is not told: what it found has to be there twice', async () => {
+test('the audit does not report a user added during the audit: each difference is verified by a second read', async () => {
   const { node, database, api, people } = await createAuditedNode(2);
   const [late, missing] = people as [(typeof people)[0], (typeof people)[0]];
   for (const { name } of [late, missing]) await api.removeUser('vless', name);
@@ -134,7 +134,7 @@ test('who is let in while the audit looks is not told: what it found has to be t
   expect(found).toMatchObject([{ id: 'node-has-who-may-connect', telegramId: missing.telegramId }]);
 });
 
-test('while a node is being filled after a start, who misses is on his way', async () => {
+test('while a node is filled after a start, the audit does not report missing users', async () => {
   const { node, database } = await createAuditedNode(2);
   await sql`UPDATE perennial.node SET boot_at = perennial.clock(), seeded_boot_at = NULL`.execute(
     database.db,
@@ -143,7 +143,7 @@ test('while a node is being filled after a start, who misses is on his way', asy
   expect((await readFindings(database)).found).toEqual([]);
 });
 
-test('a node that can not be asked is a finding of its own, and the others are looked at', async () => {
+test('an unreachable node is a separate violation, and the other nodes are compared', async () => {
   const { database, api, people } = await createAuditedNode(2);
   await sql`
     INSERT INTO perennial.node (id, api, inbounds, groups, link)
@@ -159,7 +159,7 @@ test('a node that can not be asked is a finding of its own, and the others are l
   );
 });
 
-test('an audit that is interrupted while it asks nodes says so', async () => {
+test('an audit that is interrupted while it reads nodes fails with `interrupted`', async () => {
   const { node, database } = await createAuditedNode(1);
   const { db, url } = database;
   const stop = new AbortController();

@@ -19,8 +19,8 @@ import {
 
 afterEach(() => void vi.restoreAllMocks());
 
-/** @returns what the command prints */
-async function clock(books: TestDatabase, line: string): Promise<string> {
+/** @returns the output of the command */
+async function clock(database: TestDatabase, line: string): Promise<string> {
   let out = '';
   vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
     out += String(text);
@@ -28,7 +28,7 @@ async function clock(books: TestDatabase, line: string): Promise<string> {
   });
   const installation = { id: '', test: true, madeBy: 'migrate' };
   const command = buildClockCommand(async (config) => ({
-    ...{ config, db: books.db, url: books.url, installation },
+    ...{ config, db: database.db, url: database.url, installation },
     close: async () => undefined,
   }));
   try {
@@ -42,26 +42,26 @@ async function clock(books: TestDatabase, line: string): Promise<string> {
 const wrong = '2027-06-01T00:00:00.000Z';
 
 /** Sales before a jump, during the jump, and after the correction of the clock. */
-async function soldAtWrongTime(): Promise<TestDatabase> {
-  const books = await createDatabase({ now: '2026-11-01T00:00:00Z' });
-  await createShopWithTrial(books);
-  await createSubscriber(books, 1n, 500_00n);
-  await createSubscriber(books, 2n, 500_00n);
-  for (const one of [3n, 4n]) await addCustomer(books, one);
-  await books.setClock(wrong);
-  await buyPlan(books, 1n);
-  await grant(createCaller(books), { telegramId: 2n, days: 5 });
-  await startTrial(createCaller(books), { telegramId: 3n });
-  await books.setClock('2026-11-01T00:02:00Z');
-  await runWorker(books, 'raise-alarms');
-  await startTrial(createCaller(books), { telegramId: 4n });
-  await grant(createCaller(books), { telegramId: 4n, days: 2 });
-  return books;
+async function createWrongTimeSales(): Promise<TestDatabase> {
+  const database = await createDatabase({ now: '2026-11-01T00:00:00Z' });
+  await createShopWithTrial(database);
+  await createSubscriber(database, 1n, 500_00n);
+  await createSubscriber(database, 2n, 500_00n);
+  for (const one of [3n, 4n]) await addCustomer(database, one);
+  await database.setClock(wrong);
+  await buyPlan(database, 1n);
+  await grant(createCaller(database), { telegramId: 2n, days: 5 });
+  await startTrial(createCaller(database), { telegramId: 3n });
+  await database.setClock('2026-11-01T00:02:00Z');
+  await runWorker(database, 'raise-alarms');
+  await startTrial(createCaller(database), { telegramId: 4n });
+  await grant(createCaller(database), { telegramId: 4n, days: 2 });
+  return database;
 }
 
 test('K10: sales at a wrong time are listed with customer, subscription, time and amount', async () => {
-  await using books = await soldAtWrongTime();
-  const { sales } = JSON.parse(await clock(books, 'report --json'));
+  await using database = await createWrongTimeSales();
+  const { sales } = JSON.parse(await clock(database, 'report --json'));
   const sale = (telegram_id: number, kind: string, ends_at: string, amount: string) => ({
     ...{ telegram_id, kind, plan: 'basic', amount, currency: 'RUB' },
     ...{ subscription_id: telegram_id, period_id: expect.any(Number) },
@@ -72,15 +72,15 @@ test('K10: sales at a wrong time are listed with customer, subscription, time an
     sale(2, 'grant', '2027-06-06T00:00:00.000Z', '0.00'),
     sale(3, 'trial', '2027-06-04T00:00:00.000Z', '0.00'),
   ]);
-  const text = await clock(books, 'report');
+  const text = await clock(database, 'report');
   expect(text).toContain('purchase for 149.00 RUB');
   expect(text).toContain('early charges: 0, early ends: 0, sales at a wrong time: 3');
 });
 
 test('K10: a reversal leaves sales at a wrong time, and names each with its command', async () => {
-  await using books = await soldAtWrongTime();
-  const before = await clock(books, 'report --json');
-  const text = await clock(books, 'undo --yes');
+  await using database = await createWrongTimeSales();
+  const before = await clock(database, 'report --json');
+  const text = await clock(database, 'undo --yes');
   expect(text).toMatch(/refunded periods: 0, restored subscriptions: 0, customers: 0\n/);
   const { sales } = JSON.parse(before);
   const [{ period_id: bought }, { period_id: granted }] = sales;
@@ -89,28 +89,28 @@ test('K10: a reversal leaves sales at a wrong time, and names each with its comm
   );
   expect(text).toContain(`"perennial customer refund 2 --period ${granted}" takes it back`);
   expect(text).toContain('not undone: customer 3, subscription 3, the trial');
-  expect(await clock(books, 'report --json')).toBe(before);
-  const left = JSON.parse(await clock(books, 'undo --yes --json'));
+  expect(await clock(database, 'report --json')).toBe(before);
+  const left = JSON.parse(await clock(database, 'undo --yes --json'));
   expect(left.sales).toEqual(sales);
 });
 
-test('K10: a sale at a wrong time that is refunded is listed no more, and a change of plan is a sale', async () => {
-  await using books = await soldAtWrongTime();
-  const { sales } = JSON.parse(await clock(books, 'report --json'));
+test('K10: a refunded sale at a wrong time is not listed, and a change of plan is a sale', async () => {
+  await using database = await createWrongTimeSales();
+  const { sales } = JSON.parse(await clock(database, 'report --json'));
   for (const { telegram_id, period_id } of sales.slice(0, 2)) {
     const request = { telegramId: BigInt(telegram_id), periodId: BigInt(period_id) as never };
-    await refund(createCaller(books), { ...request, part: 'whole' });
+    await refund(createCaller(database), { ...request, part: 'whole' });
   }
-  expect(JSON.parse(await clock(books, 'report --json')).sales).toEqual(sales.slice(2));
-  await addBalance(books, 1n, 1_000_00n);
-  await books.setClock('2026-11-20T00:00:00Z');
-  await changePlan(createCaller(books), {
+  expect(JSON.parse(await clock(database, 'report --json')).sales).toEqual(sales.slice(2));
+  await addBalance(database, 1n, 1_000_00n);
+  await database.setClock('2026-11-20T00:00:00Z');
+  await changePlan(createCaller(database), {
     telegramId: 2n,
     plan: 'plus',
     periodDays: 30,
     when: 'now',
   });
-  await books.setClock('2026-11-01T00:03:00Z');
-  const after = JSON.parse(await clock(books, 'report --json')).sales;
+  await database.setClock('2026-11-01T00:03:00Z');
+  const after = JSON.parse(await clock(database, 'report --json')).sales;
   expect(after[0]).toMatchObject({ telegram_id: 2, kind: 'purchase', plan: 'plus' });
 });
