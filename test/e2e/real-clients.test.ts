@@ -88,7 +88,7 @@ describe.skipIf(path === '')('a customer with a client and a real Xray', () => {
     await two.untilConnected(20_000);
     await node.xray.kill();
     await setRemainingTime(database, ending, 500);
-    await until('it expired in the books', async () =>
+    await until('it expired in the database', async () =>
       (await readSubscription(database, ending)).state === 'expired' ? true : undefined,
     );
     await node.xray.start();
