@@ -72,7 +72,7 @@ const refundWithinCharge = defineCheck<{
 
 const toMsSql = (from: RawBuilder<unknown>) =>
   sql`(extract(epoch FROM p.ends_at - ${from}) * 1000)::bigint`;
-/** As `unusedMinor` computes it at the refund. */
+/** As `computeUnusedMinor` computes it at the refund. */
 const unused = sql`CASE WHEN p.refunded_at >= p.ends_at THEN 0 ELSE
   div(p.amount_minor::numeric * ${toMsSql(sql`greatest(p.refunded_at, p.starts_at)`)},
     ${toMsSql(sql`p.starts_at`)})::bigint END`;

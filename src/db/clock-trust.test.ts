@@ -32,7 +32,7 @@ const facts = (now: Instant, passedMs: number, more: Partial<ClockFacts> = {}): 
   ...more,
 });
 
-describe('the time sentinel judges a jump by the time that a monotonic clock passed', () => {
+describe('the time sentinel compares a jump with the time that a monotonic clock passed', () => {
   const passed = 10_000;
   const right = later(start, passed);
   test.each([
@@ -47,7 +47,7 @@ describe('the time sentinel judges a jump by the time that a monotonic clock pas
     expect(detectSuspicion(facts(now, passed))?.cause).toBe(cause);
   });
 
-  test('after a week, a quartz that gains 100 ppm is no jump, and an hour is one', () => {
+  test('after a week, a clock that gains 100 ppm has no jump, and an hour is a jump', () => {
     const week = later(start, 7 * dayMs);
     const gained = later(week, (7 * dayMs) / 10_000);
     const read = facts(gained, 7 * dayMs);
@@ -56,7 +56,7 @@ describe('the time sentinel judges a jump by the time that a monotonic clock pas
     expect(detectSuspicion(facts(later(week, hourMs), 7 * dayMs))?.byMs).toBe(hourMs);
   });
 
-  test('a process that stood still within the read of the database suspects no clock', () => {
+  test('a process that is suspended within the read of the database suspects no clock', () => {
     const uptimeMs = { from: dayMs, to: dayMs + hourMs };
     for (const now of [start, later(start, hourMs)]) {
       expect(detectSuspicion(facts(now, 0, { uptimeMs }))).toBeUndefined();
@@ -84,7 +84,7 @@ describe('the time sentinel judges a jump by the time that a monotonic clock pas
 });
 
 describe('the time sentinel adds up the steps of a clock within an hour', () => {
-  /** One look each `everyMs`, at which the clock has gained `byMs`. @returns the first suspicion */
+  /** One check each `everyMs`, when the clock has gained `byMs`. @returns the first suspicion */
   function suspicionAfter(everyMs: number, byMs: (look: number) => number, looks: number) {
     let witness: MachineWitness = { ...witnessAt(start), ...noSteps };
     for (let look = 1; look <= looks; look += 1) {
@@ -143,7 +143,7 @@ describe('the time sentinel without a witness of this boot', () => {
     expect(detectSuspicion(facts(later(start, dayMs), 0, { witness }))).toBeUndefined();
   });
 
-  test('a lowest time stays suspect while the wrong clock runs up to it, and ends by the right time', () => {
+  test('a lowest time stays suspect until the wrong clock reaches it, and ends with the right time', () => {
     const floor = { ...witnessAt(start), ...noSteps, isFloor: true };
     const wrong = later(start, -hourMs + 2 * hourMs);
     expect(detectSuspicion(facts(wrong, 2 * hourMs, { witness: floor }))?.cause).toBe('back');
@@ -152,13 +152,13 @@ describe('the time sentinel without a witness of this boot', () => {
   });
 });
 
-describe('the judgement', () => {
-  test('a stored suspicion holds also when the clocks agree', () => {
+describe('`assessClock`', () => {
+  test('a stored suspicion holds also if the clocks agree', () => {
     const stored = { cause: 'ahead', byMs: hourMs, reason: 'of another replica' } as const;
     expect(assessClock(facts(start, 0, { stored }))).toEqual({ kind: 'suspect', ...stored });
   });
 
-  test('the stored clock of a test database is trusted, whatever the clocks show', () => {
+  test('the stored clock of a test database is trusted at any time of the other clocks', () => {
     const stored = suspectLostCommits('test');
     const now = later(start, 365 * dayMs);
     expect(assessClock(facts(now, 0, { isStored: true, stored }))).toEqual({ kind: 'trusted' });
@@ -181,7 +181,7 @@ describe('the uptimes of nodes after a time in which no replica ran', () => {
   const downMs = 20 * minuteMs;
   const right = later(start, downMs);
 
-  test('a node that ran on shows a clock that is three hours ahead, or back', () => {
+  test('a node that kept running shows a clock that is three hours ahead, or back', () => {
     const votes = [vote(10 * dayMs + downMs)];
     for (const by of [3 * hourMs, -3 * hourMs]) {
       expect(detectNodeSuspicion(later(right, by), votes)?.shiftMs).toBe(by);
@@ -189,17 +189,17 @@ describe('the uptimes of nodes after a time in which no replica ran', () => {
     expect(detectNodeSuspicion(right, votes)).toBeUndefined();
   });
 
-  test('users on a node show that it ran on also where the jump is longer than its uptime', () => {
+  test('users on a node show that it kept running, also if the jump is longer than its uptime', () => {
     const year = later(right, 365 * dayMs);
     expect(detectNodeSuspicion(year, [vote(10 * dayMs + downMs)])).toBeUndefined();
     expect(detectNodeSuspicion(year, [vote(10 * dayMs + downMs, true)])?.shiftMs).toBe(365 * dayMs);
   });
 
-  test('a node that was restarted shows nothing', () => {
+  test('a restarted node shows no suspicion', () => {
     expect(detectNodeSuspicion(later(right, 3 * hourMs), [vote(minuteMs)])).toBeUndefined();
   });
 
-  test('one node that stood still is outvoted by two that ran on', () => {
+  test('two nodes that kept running outvote one that was suspended', () => {
     const passedMs = 10 * dayMs + downMs;
     const stoppedVote = vote(10 * dayMs + minuteMs, true, 'node nl-3');
     expect(

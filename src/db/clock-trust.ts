@@ -20,7 +20,7 @@ export const jumpMinMs = minuteMs;
 const driftPerMs = 1 / 10_000;
 /** A slow correction is slower: chrony corrects 83,333 ppm at most by default. */
 const slewPerMs = 1 / 10;
-/** What a slow correction and the rounding of two looks make at most, after this time. */
+/** The maximum of a slow correction and of the rounding of two reads, after this time. */
 const slewMaxMs = (passedMs: number): number =>
   secondMs + Math.min(Math.max(0, passedMs), minuteMs) * slewPerMs;
 /** Steps count as one jump within this time of trusted looks. */
@@ -83,7 +83,7 @@ const trusted: ClockTrust = { kind: 'trusted' };
 
 const formatSeconds = (ms: number): string => `${Math.round(ms / 1_000)} s`;
 
-/** The distance of `now` from the time that the witness expects. Above 0: ahead. 0: within the read. */
+/** Distance of `now` from the time that the witness expects. Above 0: ahead. 0: within the read. */
 export function computeShiftMs(
   now: Instant,
   { at, uptimeMs, isFloor }: ClockWitness,
@@ -195,8 +195,8 @@ export function assessClock(facts: ClockFacts): ClockTrust {
 }
 
 /**
- * The sum of the steps to store with a time that is trusted now. undefined: a new sum begins, also
- * after a suspicion that a person or other machines refuted.
+ * The sum of the steps to store with a trusted time. undefined: a new sum begins, also after a
+ * suspicion that a person or other machines refuted.
  */
 export function stepsToStore(facts: ClockFacts): ReturnType<typeof stepsAfter> | undefined {
   const { now, witness, uptimeMs } = facts;

@@ -51,7 +51,7 @@ function chooseTypeParser(typeOid: number, format?: 'text' | 'binary') {
 }
 
 /**
- * The configuration of a connection: types of `schema.ts`, limits, and the settings of `session.ts`.
+ * Configuration of a connection: types of `schema.ts`, limits, and the settings of `session.ts`.
  * @throws UsageFault `session_setting`
  */
 export function toClientConfig(url: string, limits: SessionLimits): pg.ClientConfig {
@@ -123,8 +123,8 @@ export function openPool(url: string, options: PoolOptions = {}): pg.Pool {
   });
   const onLost = options.onLost ?? (() => undefined);
   pool.on('error', onLost);
-  // The pool removes its listener from a client in use. Without this one, a server that ends between
-  // two statements of a transaction would end the whole process.
+  // The pool removes its listener from a client in use. Without this listener, a server that ends
+  // between two statements of a transaction would end the whole process.
   pool.on('connect', (client) => client.on('error', onLost));
   if (options.prepared === true) pool.on('connect', prepareStatements);
   return pool;
@@ -174,7 +174,7 @@ function prepareStatements(client: pg.PoolClient): void {
   client.query = queryNamed as typeof client.query;
 }
 
-/** The database behind a pool; `closeBooks` ends both. */
+/** The database behind a pool. `closeDatabase` ends both. */
 export function openDatabase(pool: pg.Pool): Db {
   return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
 }

@@ -30,7 +30,8 @@ import { formatSettings, type ServerSettings } from './embedded/settings.ts';
 //
 // 1. A service (`start`, `demo`) owns the server while it runs.
 // 2. A command joins the server of a running service, and leaves it running.
-// 3. Without a service, a command starts the server and stops it at its end. A second command waits.
+// 3. Without a service, a command starts the server and stops it at its end. A second command
+//    waits.
 // 4. A server whose owner has ended is stopped and started again.
 
 export interface EmbeddedOptions {

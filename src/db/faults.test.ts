@@ -6,7 +6,7 @@ function withCode(code: string, more: object = {}): Error {
   return Object.assign(new Error(`the sentence of ${code}`), { code, ...more });
 }
 
-// What PostgreSQL, the system and the driver say, and which kind of fault it is.
+// Errors of PostgreSQL, of the system and of the driver, and the kind of fault of each.
 const codes: readonly [code: string, kind: FaultKind, what: string][] = [
   ['08006', 'transient', 'connection failure'],
   ['08003', 'transient', 'connection does not exist'],
@@ -31,8 +31,8 @@ const codes: readonly [code: string, kind: FaultKind, what: string][] = [
   ['P0001', 'permanent', 'raised by a trigger'],
   ['42P01', 'bug', 'no such table'],
   ['42601', 'bug', 'syntax error'],
-  ['25001', 'bug', 'another state of the transaction than we think'],
-  ['55000', 'bug', 'another state of an object than we think'],
+  ['25001', 'bug', 'an unexpected state of the transaction'],
+  ['55000', 'bug', 'an unexpected state of an object'],
   ['XX000', 'bug', 'internal error of the server'],
 ];
 
@@ -52,7 +52,7 @@ test.for([
   'ENOTFOUND',
   'EAI_AGAIN',
   'ENOENT',
-])('R15 P9: the system says %s: transient', (code) => {
+])('R15 P9: the error %s of the system is transient', (code) => {
   expect(toFault(withCode(code))).toMatchObject({ kind: 'transient', code: code.toLowerCase() });
 });
 
@@ -63,16 +63,16 @@ test.for([
   'Client has encountered a connection error and is not queryable',
   'timeout exceeded when trying to connect',
   'Client was closed and is not queryable',
-])('R15 P9: the driver says "%s": transient', (text) => {
+])('R15 P9: the error "%s" of the driver is transient', (text) => {
   expect(toFault(new Error(text))).toMatchObject({ kind: 'transient', code: 'connection_lost' });
 });
 
-test('a text that only contains what the driver says is no lost connection', () => {
+test('a text that only contains an error of the driver is not a lost connection', () => {
   const fault = toFault(new Error('customer 7: Connection terminated'));
   expect(fault).toMatchObject({ kind: 'bug', code: 'unexpected' });
 });
 
-test('a violated constraint is named by its code', () => {
+test('the code of a violated constraint is its name', () => {
   const cause = withCode('23514', { constraint: 'customer_balance_minor_check' });
   expect(toFault(cause)).toMatchObject({
     kind: 'permanent',
@@ -80,21 +80,21 @@ test('a violated constraint is named by its code', () => {
   });
 });
 
-test('a fault is what it was', () => {
+test('`toFault` returns a fault unchanged', () => {
   const known = new UsageFault('bad_time', 'not a time');
   expect(toFault(known)).toBe(known);
   const transient = new Fault('transient', 'connection_lost', 'gone');
   expect(toFault(transient)).toBe(transient);
 });
 
-test('what nobody foresaw is a bug, with what was thrown as its cause', () => {
+test('an unexpected error is a bug with the thrown value as its cause', () => {
   const cause = new TypeError('x is not a function');
   expect(toFault(cause)).toMatchObject({ kind: 'bug', code: 'unexpected', cause });
   expect(toFault('a word')).toMatchObject({ kind: 'bug', code: 'thrown', message: 'a word' });
   expect(toFault(undefined)).toMatchObject({ kind: 'bug', code: 'thrown' });
 });
 
-test('P7: a refused connection to all addresses of a host still has a sentence', () => {
+test('P7: a refused connection to all addresses of a host has a sentence', () => {
   const refusals = [withCode('ECONNREFUSED'), withCode('ECONNREFUSED')];
   const cause = Object.assign(new AggregateError(refusals), { code: 'ECONNREFUSED' });
   const fault = toFault(cause);

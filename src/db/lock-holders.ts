@@ -18,8 +18,8 @@ const lockFilters = {
 } as const;
 
 /**
- * The session with the oldest open transaction that has a lock on a table of the schema, except this
- * one.
+ * The session with the oldest open transaction that has a lock on a table of the schema. This
+ * session is excluded.
  * @param table null: any table of the schema. Reads the catalogs, so it waits for no lock
  */
 export async function findLockHolder(

@@ -18,8 +18,8 @@ export interface Machine {
 const clockDifferenceMaxMs = 5 * secondMs;
 
 function readBootId(): string | undefined {
-  // A container may have the boot id of its host and a shorter uptime. The monotonic clock is that of
-  // the host, so it differs from this uptime. It also differs after a suspension.
+  // A container may have the boot id of its host and a shorter uptime. The monotonic clock is the
+  // clock of the host, so it differs from this uptime. It also differs after a suspension.
   const monotonicMs = Number(process.hrtime.bigint() / 1_000_000n);
   if (Math.abs(monotonicMs - uptime() * secondMs) > clockDifferenceMaxMs) return undefined;
   try {

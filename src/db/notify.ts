@@ -4,10 +4,10 @@ import type { Database } from './schema.ts';
 
 // Wake-ups of workers, keepers and couriers by NOTIFY.
 //
-// PostgreSQL commits transactions with NOTIFY one after the other, because a lock of the whole server
-// is held until the commit is on disk. So a server of the API defers the wake-ups. A transaction
-// collects names, and after its commit one statement wakes all names of the last 50 ms. A lost
-// wake-up delays the work until the next scheduled run, also after a crash in these 50 ms.
+// PostgreSQL commits transactions with NOTIFY one after the other, because a lock of the whole
+// server is held until the commit is on disk. So a server of the API defers the wake-ups. A
+// transaction collects names, and after its commit one statement wakes all names of the last 50 ms.
+// A lost wake-up delays the work until the next scheduled run, also after a crash in these 50 ms.
 
 // The types of `connect.ts`, which imports this file because it opens the transactions.
 type Db = Kysely<Database>;
@@ -79,7 +79,7 @@ export async function wakeAfterCommit<T>(
   return result;
 }
 
-/** Wakes the worker when the transaction commits. A lost wake-up waits for the next scheduled run. */
+/** Wakes the worker at the commit. After a lost wake-up, work waits for the next scheduled run. */
 export async function wakeWorker(tx: Tx, worker: string): Promise<void> {
   const names = namesByTx.get(tx);
   if (names !== undefined) names.add(worker);

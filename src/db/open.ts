@@ -62,7 +62,7 @@ async function readInstallation(client: QueryClient): Promise<CheckedDatabase['i
   return rows[0];
 }
 
-/** Opens the books of `url`, checked. @throws UsageFault naming the place and the way out. */
+/** Opens the database of `url` and checks it. @throws UsageFault with the place and the remedy. */
 export async function openCheckedDatabase(
   url: string,
   options: OpenOptions = {},

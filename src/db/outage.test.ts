@@ -18,7 +18,7 @@ function stage(repeatMs: number) {
   });
   const report = (code: string) =>
     outage.capture({ code }, 'schedule', () => lines.push(`schedule: ${code}`));
-  /** The next question of a new connection, answered. */
+  /** Ends the next probe of a new connection. */
   const answer = async (is: 'works' | 'fails') => {
     await vi.waitFor(() => expect(answers).not.toEqual([]));
     const next = answers.shift();
@@ -35,7 +35,7 @@ const [down, still, back] = [
   'PostgreSQL is reachable again',
 ];
 
-test('an outage is one line for all loops, and one when it is over', async () => {
+test('an outage is one line for all loops, and one line at its end', async () => {
   const { lines, report, answer } = stage(60_000);
   for (const code of ['connection_lost', 'econnrefused', 'pg_57P03'])
     expect(report(code)).toBe(true);
@@ -63,7 +63,7 @@ test('a lost connection is logged by itself if a new connection works', async ()
   expect(lines).toEqual(['schedule: connection_lost']);
 });
 
-test('a fault of another kind is not taken', () => {
+test('a fault of another kind is not captured', () => {
   const { report, outage } = stage(0);
   expect(report('pg_42703')).toBe(false);
   expect(report('unreachable')).toBe(false);

@@ -31,7 +31,7 @@ export interface OutageLog {
 }
 
 export interface OutageWatch {
-  /** Takes a line of the log. @returns whether it is about the outage, and is not logged by itself */
+  /** Takes a line of the log. @returns true if it reports the outage: the watch logs it */
   capture(fields: object, message: string, logIt: () => void): boolean;
   stop(): void;
 }
@@ -45,7 +45,7 @@ interface OutageWatchOptions {
   readonly repeatMs?: number;
 }
 
-/** The database behind `url`, by a connection of its own for each question. */
+/** Watches the database of `url`. Each probe opens a new connection. */
 export function watchOutage(url: string, log: OutageLog): OutageWatch {
   const probe = async () => {
     const client = await connectClient(url, toClientConfig(url, workLimits));

@@ -3,8 +3,8 @@ const yieldToEventLoop = (): Promise<void> => new Promise((resolve) => setImmedi
 
 /**
  * Sends the statements of a transaction in order, without waiting for the answers in between. So a
- * statement is built while the server executes the previous one. Building takes a third of a batch's
- * time in the program. The answers of a connection come in the order of its statements.
+ * statement is built while the server executes the previous one. Building takes a third of the time
+ * of a batch in the program. The answers of a connection come in the order of its statements.
  *
  * Ends after the last answer, so no statement is pending at a rollback. After a failure no further
  * statement is sent, and the server refuses those that were sent before.

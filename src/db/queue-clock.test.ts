@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { later, parseInstant } from '../kernel/instant.ts';
 import { createQueueClock } from './queue-clock.ts';
 
-test('W3: the clock of the queue starts at the time of the database and moves forward with the process only', () => {
+test('W3: the clock of the queue starts at the time of the database and advances only with the process', () => {
   const start = parseInstant('2026-11-25T09:00:00Z', 'the test');
   let elapsedMs = 0;
   const clock = createQueueClock(start, () => elapsedMs);

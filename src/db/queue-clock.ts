@@ -5,8 +5,8 @@ import { startInterval, startTimer } from '../kernel/timer.ts';
 // Time for the scheduler.
 //
 // 1. The timers of pg-boss wait by a clock that starts at the time of the database and then moves
-//    forward with the process. A wall clock that goes back by 25 days makes a wait longer than a
-//    timer can be, and such a timer fires at once, again and again.
+//    forward with the process. After a step back of the wall clock by 25 days a wait would be
+//    longer than the maximum of a timer. Such a timer fires at once, again and again.
 // 2. After a step back of the database, pg-boss's own tables have timestamps in the future. Claims
 //    of supervision are refused until then, and jobs of a dead process stay active. So these
 //    timestamps are pulled back, at the start and every 30 s.

@@ -96,7 +96,7 @@ function refuseConflicts(url: string, options: string): void {
 const isSameName = (one: string, other: string): boolean =>
   one.toLowerCase() === other.toLowerCase();
 
-/** The settings in a command line of the server: `-c name=value`, `-cname=value`, `--name=value`. */
+/** Settings in a command line of the server: `-c name=value`, `-cname=value`, `--name=value`. */
 function parseSettings(options: string): [string, string][] {
   const words = options.match(/(?:\\[\s\S]|[^\\\s])+/g) ?? [];
   const unescaped = words.map((word) => word.replaceAll(/\\([\s\S])/g, '$1'));

@@ -7,7 +7,7 @@ export interface StandbyProbe {
   close(): Promise<void>;
 }
 
-/** Opens no connection until it is asked. @param answerMs the limit for connecting and for the answer */
+/** Opens no connection before its first use. @param answerMs limit of connection and answer */
 export function openStandbyProbe(url: string, answerMs: number): StandbyProbe {
   const limits = { statementMs: answerMs, lockMs: answerMs, idleInTransactionMs: answerMs };
   const pool = openPool(url, { connectionsMax: 1, waitMs: answerMs, answerMs, limits });

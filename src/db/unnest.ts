@@ -29,9 +29,9 @@ function formatArray<Row>(rows: readonly Row[], [type, pick]: Column<Row>): stri
 }
 
 /**
- * Rows of the program as a table of a statement: `unnest($1::bigint[], …) AS alias(id, …)`. There is
- * one parameter per column for any number of rows. The arrays are rendered here, because the driver
- * quotes every element. That took as long as the decisions of a batch.
+ * Rows of the program as a table of a statement: `unnest($1::bigint[], …) AS alias(id, …)`. There
+ * is one parameter per column for any number of rows. The arrays are rendered here, because the
+ * driver quotes every element. That took as long as the decisions of a batch.
  */
 export function unnest<Row>(
   alias: string,

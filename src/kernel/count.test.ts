@@ -11,7 +11,7 @@ test.each([
   expect(formatCount(count, 'user')).toBe(text);
 });
 
-test('a plural of its own replaces the s', () => {
+test('an irregular plural replaces the s', () => {
   expect(formatCount(2, 'entry', 'entries')).toBe('2 entries');
   expect(formatCount(1, 'entry', 'entries')).toBe('1 entry');
 });

@@ -10,7 +10,7 @@ function thrownBy(work: () => unknown): unknown {
   throw new Error('nothing was thrown');
 }
 
-test('P7: a fault carries its kind, a code, a sentence and its cause', () => {
+test('P7: a fault has its kind, a code, a sentence and its cause', () => {
   const cause = new Error('socket closed');
   const fault = new Fault('transient', 'connection_lost', 'the database went away', cause);
   expect(fault).toBeInstanceOf(Error);
@@ -23,28 +23,28 @@ test('P7: a fault carries its kind, a code, a sentence and its cause', () => {
   });
 });
 
-test('a fault without a cause has none, not an undefined one', () => {
+test('a fault without a cause has no member `cause`', () => {
   expect('cause' in new Fault('bug', 'a', 'b')).toBe(false);
 });
 
-test('what is refused is permanent, and no misuse', () => {
+test('a refusal is permanent, and is not a fault of use', () => {
   const fault = refused('short_balance', 'it costs more');
   expect(fault).toMatchObject({ kind: 'permanent', code: 'short_balance' });
   expect(fault).not.toBeInstanceOf(UsageFault);
 });
 
-test('a misuse is a fault of its own name', () => {
+test('a fault of use has a separate name', () => {
   const fault = new UsageFault('bad_time', 'x is not a time');
   expect(fault).toBeInstanceOf(Fault);
   expect(fault).toMatchObject({ name: 'UsageFault', kind: 'permanent', code: 'bad_time' });
 });
 
-describe('what must hold', () => {
-  test('says nothing when it does', () => {
+describe('`mustHold`', () => {
+  test('does not throw if the condition holds', () => {
     expect(() => mustHold(true, 'never')).not.toThrow();
   });
 
-  test('is a bug of ours when it does not', () => {
+  test('throws a bug if the condition does not hold', () => {
     expect(thrownBy(() => mustHold(false, '2 rows were to change, 1 did'))).toMatchObject({
       kind: 'bug',
       code: 'assertion',
@@ -57,7 +57,7 @@ test.for<[string, unknown, string]>([
   ['a word', 'sideways', '"sideways"'],
   ['an object', { do: 'fly' }, '{"do":"fly"}'],
   ['money, which JSON has no number for', { do: 'fly', minor: 5n }, '{"do":"fly","minor":"5"}'],
-])('a case that is missing is a bug that names it: %s', ([, value, text]) => {
+])('a missing case is a bug that names it: %s', ([, value, text]) => {
   expect(thrownBy(() => unreachable(value as never))).toMatchObject({
     kind: 'bug',
     code: 'unreachable',

@@ -3,7 +3,8 @@
  *
  * - `transient`: a connection, lock or disk failed. The run fails, and no item goes to quarantine.
  *   The next run starts from the current state.
- * - `permanent`: this item cannot be processed as it is. It goes to quarantine; other items continue.
+ * - `permanent`: this item cannot be processed as it is. It goes to quarantine, and other items
+ *   continue.
  * - `bug`: the program is wrong. The item goes to quarantine, and an alarm is raised.
  */
 export type FaultKind = 'transient' | 'permanent' | 'bug';

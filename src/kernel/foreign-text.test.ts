@@ -25,7 +25,7 @@ test.each([
   expect(foreignText(text)).toBe(expected);
 });
 
-test('a text of 300 characters stays, a longer one loses its middle', () => {
+test('a text of 300 characters stays, and a longer text loses its middle', () => {
   const whole = 'x'.repeat(foreignTextMax);
   expect(foreignText(whole)).toBe(whole);
   const long = `begin ${'x'.repeat(63_000)} end`;
@@ -33,7 +33,7 @@ test('a text of 300 characters stays, a longer one loses its middle', () => {
   expect(foreignText(long)).toHaveLength(foreignTextMax);
 });
 
-test('the cut halves no character', () => {
+test('the cut splits no character', () => {
   for (let shift = 0; shift < 4; shift += 1) {
     const text = foreignText(`${'x'.repeat(shift)}${'😀'.repeat(400)}`);
     expect(text.length).toBeLessThanOrEqual(foreignTextMax);
@@ -46,7 +46,7 @@ test('a name that fits stays exact', () => {
   expect(isExactName('acme-1')).toBe(true);
 });
 
-test('names that had to be changed stay different, and none of them is exact', () => {
+test('changed names stay different, and none of them is exact', () => {
   const long = 'n'.repeat(400);
   const names = ['a\u200b', 'a\u200c', 'a', `${long}1`, `${long}2`, `a${'\u0007'.repeat(999)}`];
   const read = names.map(foreignName);

@@ -28,8 +28,8 @@ export function foreignText(text: string): string {
 }
 
 /**
- * A name as another machine has it. A name that was changed contains U+FFFD and a hash, so it equals
- * no other name, and no command can address it.
+ * A name as another machine has it. A name that was changed contains U+FFFD and a hash. So it
+ * equals no other name, and no command can address it.
  */
 export function foreignName(name: string): string {
   const cleaned = foreignText(name);

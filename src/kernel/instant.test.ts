@@ -30,7 +30,7 @@ const times: readonly [text: string, iso: string | undefined][] = [
   ['2024-02-29T00:00:00Z', '2024-02-29T00:00:00.000Z'],
   ['2000-02-29T00:00:00Z', '2000-02-29T00:00:00.000Z'],
   ['2026-02-28T23:59:59.999Z', '2026-02-28T23:59:59.999Z'],
-  // An hour that Europe skips and one that it has twice: with an offset neither is in doubt.
+  // An hour that Europe skips, and an hour that it repeats. With an offset both are unambiguous.
   ['2026-03-29T02:30:00+01:00', '2026-03-29T01:30:00.000Z'],
   ['2026-10-25T02:30:00+01:00', '2026-10-25T01:30:00.000Z'],
   ['2026-11-24T09:00:00', undefined],
@@ -60,7 +60,7 @@ test.for(times)('time %s is %s', ([text, iso]) => {
   expect(read === undefined ? undefined : isoTime(read)).toBe(iso);
 });
 
-test('a time that is none is refused in a sentence with its place and what is allowed', () => {
+test('an invalid time is refused in a sentence with its place and the expected form', () => {
   expect(parseInstant('1970-01-01T00:00:00Z', '--now')).toBe(0);
   expect(() => parseInstant('tomorrow', '--now')).toThrow(
     new UsageFault(
@@ -83,7 +83,7 @@ test('a time that is written is read as the same millisecond', () => {
 });
 
 describe('never', () => {
-  test('is later than every moment, and PostgreSQL says infinity', () => {
+  test('is later than every moment, and is infinity in PostgreSQL', () => {
     fc.assert(
       fc.property(anyTime, (at) => {
         expect(latest(at, never)).toBe(never);
@@ -94,7 +94,7 @@ describe('never', () => {
   });
 });
 
-test('the earlier and the later of two are each one of them', () => {
+test('the earlier and the later of two times are each one of the two', () => {
   fc.assert(
     fc.property(anyTime, anyTime, (a, b) => {
       expect([earliest(a, b), latest(a, b)].sort((x, y) => x - y)).toEqual(
@@ -105,7 +105,7 @@ test('the earlier and the later of two are each one of them', () => {
   );
 });
 
-test('R5: a day is 24 hours on the day when the clocks on the wall go back, too', () => {
+test('R5: a day has 24 hours, also on the day when the clocks go back', () => {
   const beforeChange = tryParseInstant('2026-10-25T00:00:00+02:00');
   expect(isoTime(later(beforeChange ?? instant(0), dayMs))).toBe('2026-10-25T22:00:00.000Z');
 });
@@ -119,7 +119,7 @@ const durations: readonly [text: string, ms: number | undefined][] = [
   ['0s', 0],
   ['1.5h', 90 * minuteMs],
   ['0.5d', 12 * hourMs],
-  // 1.005 s in binary is a bit less; a duration is whole milliseconds.
+  // 1.005 s in binary is slightly less. A duration is whole milliseconds.
   ['1.005s', 1_005],
   ['0.3ms', 0],
   ['10', undefined],

@@ -52,7 +52,7 @@ export function tryParseInstant(text: string): Instant | undefined {
   return Number(day) > lastDay ? undefined : instant(epochMs);
 }
 
-/** Like `readInstant`, for a value of a person. @throws UsageFault that names `place`. */
+/** Like `tryParseInstant`, for a value of a person. @throws UsageFault that names `place`. */
 export function parseInstant(text: string, place: string): Instant {
   const parsed = tryParseInstant(text);
   if (parsed !== undefined) return parsed;

@@ -1,4 +1,4 @@
-/** Equal as JSON, whatever the order of the keys. */
+/** Equal as JSON, in any order of the keys. */
 export function isJsonEqual(a: unknown, b: unknown): boolean {
   return toCanonicalJson(a) === toCanonicalJson(b);
 }

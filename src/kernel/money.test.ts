@@ -24,7 +24,7 @@ const amounts: readonly [text: string, currency: string, minor: bigint | string]
   ['149', 'XTR', 149n],
   ['1.234', 'KWD', 1_234n],
   ['999999999999999.99', 'RUB', 99_999_999_999_999_999n],
-  // The greatest that the database can hold, and one more.
+  // The maximum of the column, and one more.
   ['922337203685477.5807', 'CLF', 9_223_372_036_854_775_807n],
   [
     '922337203685477.5808',
@@ -70,7 +70,7 @@ test.for(amounts)('"%s" %s is %s', ([text, currency, minor]) => {
   );
 });
 
-test('an amount that is none is refused in a sentence with its place and what is allowed', () => {
+test('an invalid amount is refused in a sentence with its place and the expected form', () => {
   expect(parseMinor('149', 'RUB', 'AMOUNT')).toBe(14_900n);
   expect(() => parseMinor('1,5', 'RUB', 'AMOUNT')).toThrow(
     new UsageFault('bad_amount', 'AMOUNT: "1,5" is not an amount; expected one like 149 or 149.50'),
@@ -97,7 +97,7 @@ test.for(majors)('%s minor units of %s read %s', ([minor, currency, text]) => {
   expect(moneyText(minor, currency)).toBe(`${text} ${currency}`);
 });
 
-test('what is written in major units is read as the same minor units', () => {
+test('an amount that is written in major units is read as the same minor units', () => {
   const minor = fc.bigInt({ min: -(2n ** 63n - 1n), max: 2n ** 63n - 1n });
   fc.assert(
     fc.property(minor, fc.constantFrom('RUB', 'USD', 'JPY', 'KWD', 'XTR'), (amount, currency) => {
@@ -118,12 +118,12 @@ describe('currencies', () => {
     expect(isCurrency(code)).toBe(true);
   });
 
-  test.for(['', 'rub', 'RUBLE', 'ZZZ', 'RU', 'constructor'])('"%s" is none', (code) => {
+  test.for(['', 'rub', 'RUBLE', 'ZZZ', 'RU', 'constructor'])('"%s" is not a currency', (code) => {
     expect(isCurrency(code)).toBe(false);
   });
 });
 
-describe('the one rounding', () => {
+describe('rounding', () => {
   test.for<[bigint, bigint, bigint, bigint]>([
     [100n, 1n, 3n, 33n],
     [200n, 1n, 3n, 66n],
@@ -135,7 +135,7 @@ describe('the one rounding', () => {
     expect(floorShare(amount, of, whole)).toBe(share);
   });
 
-  test('R17: the parts of an amount are never more than the amount, and lack less than one unit a part', () => {
+  test('R17: the parts of an amount are never more than the amount, and lose less than one unit per part', () => {
     const amount = fc.bigInt({ min: 0n, max: 10n ** 15n });
     const whole = fc.bigInt({ min: 1n, max: 10n ** 12n });
     const cut = fc.integer({ min: 0, max: 1_000 });

@@ -55,7 +55,7 @@ export function tryParseMinor(text: string, currency: string): ParsedMinor {
   return { minor: match[1] === '-' ? -minor : minor };
 }
 
-/** Like `readMinor`, for a value of a person. @throws UsageFault that names `place`. */
+/** Like `tryParseMinor`, for a value of a person. @throws UsageFault that names `place`. */
 export function parseMinor(text: string, currency: string, place: string): bigint {
   const parsed = tryParseMinor(text, currency);
   if ('minor' in parsed) return parsed.minor;

@@ -1,4 +1,4 @@
-// Masks secrets in every text that leaves the program: log lines, errors, faults of a configuration.
+// Masks secrets in every text that leaves the program: log lines, errors, configuration faults.
 // The time grows linearly with the length of the text. Each search begins at a fixed text or at the
 // start of a word, and the masks of URLs search each run of characters once.
 
@@ -9,7 +9,7 @@ const verbs = '(?:is|are|must|has|does|cannot|expected|needs|there) ';
 const toValuePattern = (value: string): RegExp =>
   new RegExp(String.raw`(${keys})(\\?["']?\s{0,4}[:=]\s{0,4})${value}`, 'gi');
 
-/** Words up to a `;`, the end of the line or of the quoted text. In JSON an escape ends the line. */
+/** Words up to a `;`, the end of the line or of the quoted text. In JSON an escape ends them. */
 const words = String.raw`(?:\\\\|\\(?![n"\\])|(?<=\w)'(?=\w)|[^"'\n;\\])+`;
 
 /** The password of a URL with a quote or a space. A port ends the search, and what is `end`. */

@@ -18,7 +18,7 @@ test.each([
   expect(timerMs(ms)).toBe(held);
 });
 
-test('W3: no wait of 30 days, and none that is not a number, makes Node.js warn', async () => {
+test('W3: a wait of 30 days, or one that is not a number, causes no warning of Node.js', async () => {
   const warnings: string[] = [];
   const note = ({ name }: Error) => void warnings.push(name);
   process.on('warning', note);

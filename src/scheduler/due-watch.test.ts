@@ -14,7 +14,7 @@ interface WatchResult {
   readonly reads: number;
 }
 
-/** Watches ends for this duration. `onLook` may change them, or fail. */
+/** Watches ends for this duration. `onRead` may change them, or fail. */
 async function runWatch(
   ends: number[],
   forMs: number,

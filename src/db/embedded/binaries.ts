@@ -6,8 +6,8 @@ import { basename, dirname, join } from 'node:path';
 import { UsageFault } from '../../kernel/faults.ts';
 import { runAs, type ServerAccount } from './account.ts';
 
-// The programs of PostgreSQL from the npm package of this platform, at a path that their account can
-// reach.
+// The programs of PostgreSQL from the npm package of this platform, at a path that their account
+// can reach.
 
 export interface Binaries {
   readonly initdb: string;
@@ -54,7 +54,7 @@ async function canRun(account: ServerAccount | undefined, binaries: Binaries): P
   return (await Promise.all(results)).every(({ code }) => code === 0);
 }
 
-/** Links that an npm package cannot contain. The package creates them if install scripts may run. */
+/** Links that an npm package cannot contain. Its install script creates them if it may run. */
 async function addLinks(native: string): Promise<void> {
   const list = join(native, 'pg-symlinks.json');
   if (!existsSync(list)) return;

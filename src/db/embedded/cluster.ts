@@ -8,8 +8,9 @@ import { changeOwner, runAs, type ServerAccount } from './account.ts';
 import type { Binaries } from './binaries.ts';
 import { hasWorkingFolder } from './process.ts';
 
-// One PostgreSQL cluster in a folder, created by initdb and controlled by pg_ctl. pg_ctl detaches the
-// server from the terminal, so Ctrl-C ends this process and not the server under its last batch.
+// One PostgreSQL cluster in a folder, created by initdb and controlled by pg_ctl. pg_ctl detaches
+// the server from the terminal, so Ctrl-C ends this process and not the server under its last
+// batch.
 
 export const superuser = 'perennial';
 

@@ -5,10 +5,10 @@ import { isRunning, readProcessStart } from './process.ts';
 
 // One process owns a data folder at a time. Only the owner starts and stops the server in it.
 //
-// 1. `owner.json` names the owner. link(2) creates it: the call is atomic, the file is complete, and
-//    it fails if the name exists.
-// 2. A crashed owner leaves its file. Its successor creates `owner-<nonce of the owner>.json` in the
-//    same way, so only one of several successors succeeds.
+// 1. `owner.json` names the owner. link(2) creates it: the call is atomic, the file is complete,
+//    and it fails if the name exists.
+// 2. A crashed owner leaves its file. Its successor creates `owner-<nonce of the owner>.json` in
+//    the same way, so only one of several successors succeeds.
 // 3. The owner is the end of this chain of files.
 // 4. The successor moves its own file to the head, and removes the files between. A process whose
 //    file was removed meanwhile is not in the chain, so it is not the owner.
