@@ -7,19 +7,21 @@ import { Bot, type Context, InlineKeyboard } from 'grammy';
 // 2. A tap can come twice. So the key of a request names the message and the button. The second tap
 //    gets the first answer, and nothing is done again.
 // 3. A button can be old. So a purchase names the price and the end that the customer saw.
-//    Perennial refuses the purchase if one of them has changed. Perennial sends its own messages
-//    with the same bot token. This bot only reads, and stores nothing.
+//    Perennial refuses the purchase if one of them has changed.
+//
+// Perennial sends its own messages with the same bot token. This bot only reads updates, and stores
+// nothing.
 
 export interface Shop {
   readonly botToken: string;
   readonly botApi?: string;
   /** `http://127.0.0.1:8080`, and a token of `perennial token create shop --scope sell`. */
   readonly perennial: { readonly url: string; readonly token: string };
-  /** Where customers' clients reach `/sub/…`. */
+  /** The origin at which the clients of customers read `/sub/…`. */
   readonly publicUrl: string;
 }
 
-/** A refusal by Perennial: `code` is for programs, `message` is for a person. */
+/** A refusal by Perennial. `code` is for programs, and `message` is for a person. */
 class Refusal extends Error {
   code = '';
 }
@@ -71,7 +73,7 @@ export function makeBot(shop: Shop): Bot {
   const day = (ctx: Context, iso: string): string =>
     new Date(iso).toLocaleDateString(isRussian(ctx) ? 'ru' : 'en', { dateStyle: 'long' });
 
-  /** One message has one key for each of its buttons, however often a button is tapped (rule 2). */
+  /** One key for each button of a message, for any number of taps (rule 2). */
   function keyOf(ctx: Context): string {
     const tap = ctx.callbackQuery;
     return `tg-${ctx.chat?.id}-${tap?.message?.message_id ?? tap?.id}-${tap?.data}`;
@@ -90,10 +92,10 @@ export function makeBot(shop: Shop): Bot {
   const reply = (ctx: Context, text: string, buttons = menu(ctx)) =>
     ctx.reply(text.slice(0, textMax), { reply_markup: buttons });
 
-  // The shop is a private matter: in a group the bot neither answers nor writes.
+  // Purchases are private. In a group the bot sends nothing.
   const shopBot = bot.filter((ctx) => ctx.chat?.type === 'private');
 
-  // The clock on the button stops. It is no fault if the tap is too old for that.
+  // Ends the progress animation of the button. A tap can be too old for that, which is no fault.
   shopBot.on('callback_query', async (ctx, next) => {
     await ctx.answerCallbackQuery().catch(log);
     await next();
@@ -103,7 +105,7 @@ export function makeBot(shop: Shop): Bot {
     const customer = { telegram_id: ctx.from?.id, locale: isRussian(ctx) ? 'ru' : 'en' };
     await ask('POST', '/customers', undefined, customer).catch(async (error: unknown) => {
       if (!(error instanceof Refusal) || error.code !== 'customer_exists') throw error;
-      // A customer who had blocked the bot is back: messages arrive again.
+      // The customer no longer blocks the bot, so messages arrive again.
       await ask('PATCH', me(ctx), undefined, { reachable: true });
     });
     await reply(ctx, say(ctx, 'Welcome! What shall it be?', 'Добро пожаловать! Что выберете?'));
@@ -133,7 +135,7 @@ export function makeBot(shop: Shop): Bot {
   /** Prices for one subscription. Each button carries what the customer sees now (rule 3). */
   async function offer(ctx: Context, one: Subscription | undefined, seen: string) {
     const { items } = await ask<{ items: Plan[] }>('GET', `/plans?telegram_id=${ctx.from?.id}`);
-    // Of a subscription that runs, another plan begins with the next period.
+    // Another plan for an active subscription begins with its next period.
     const running = one?.kind === 'paid' && one.state === 'active' ? one.plan : undefined;
     const buttons = items
       .flatMap(({ key, title, prices }) =>
@@ -191,8 +193,8 @@ export function makeBot(shop: Shop): Bot {
     await reply(ctx, say(ctx, 'How much?', 'Какая сумма?'), InlineKeyboard.from([buttons]));
   });
 
-  // This stands for a payment provider, and gives money to each person who taps. A real provider
-  // calls you after the payment: credit it then, under the provider's own reference.
+  // This replaces a payment provider, and gives money to each person who taps. A real provider calls
+  // you after the payment. Credit the payment then, with the reference of the provider.
   shopBot.callbackQuery(new RegExp(`^pay:(${sums.join('|')})$`), async (ctx) => {
     const payment = { amount: ctx.match[1], provider: 'pretended', provider_ref: keyOf(ctx) };
     const { balance } = await ask<Customer>('POST', `${me(ctx)}/top-ups`, keyOf(ctx), payment);
@@ -220,7 +222,7 @@ export function makeBot(shop: Shop): Bot {
   shopBot.callbackQuery('links', async (ctx) => {
     const { sub_token, links } = await customerOf(ctx);
     const all = [`${shop.publicUrl}/sub/${sub_token}`, ...links.map(({ link }) => link ?? '')];
-    // The first URL has all links; the message has as many as fit, each of them whole.
+    // The first URL has all links. The message has as many complete links as fit.
     let text = '';
     for (const one of all) if (one && text.length + one.length < textMax - 2) text += `${one}\n\n`;
     await reply(ctx, text.trim());
@@ -228,7 +230,7 @@ export function makeBot(shop: Shop): Bot {
 
   bot.catch(async ({ error, ctx }) => {
     const code = error instanceof Refusal ? error.code : '';
-    // The first tap is under way, and its answer comes.
+    // The first tap is still being processed, and its answer follows.
     if (code === 'in_flight') return;
     if (code === '') log(error);
     const later = say(ctx, 'Please try again in a moment.', 'Попробуйте ещё раз чуть позже.');
@@ -236,7 +238,7 @@ export function makeBot(shop: Shop): Bot {
       no_customer: say(ctx, 'Please send /start first.', 'Сначала отправьте /start.'),
       expires_at_changed: say(ctx, 'This offer is old.', 'Это предложение устарело.'),
     };
-    // A customer who has blocked the bot gets no answer. The bot goes on.
+    // A customer who has blocked the bot gets no answer. The bot continues.
     await reply(ctx, own[code] ?? (code ? (error as Error).message : later)).catch(log);
   });
   return bot;
