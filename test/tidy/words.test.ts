@@ -7,27 +7,9 @@ import {
   readTexts,
 } from './words.ts';
 
-/** Folders whose comments, names or titles still violate the rules. Remove a clean folder. */
-const unfinished: readonly string[] = [
-  'src/db/',
-  'src/kernel/',
-  'test/integration/catalog/',
-  'test/integration/db/',
-  'test/integration/import-export/',
-  'test/integration/leases/',
-  'test/integration/notifications/',
-  'test/integration/support/',
-  'test/integration/workers/deliver-notifications/',
-  'test/integration/workers/keep-node/',
-  'test/integration/xray/',
-];
-
 const words = readBannedWords();
 /** Without this file, which plants violations. */
-const texts = readTexts().filter(
-  ({ path }) =>
-    path !== 'test/tidy/words.test.ts' && !unfinished.some((folder) => path.startsWith(folder)),
-);
+const texts = readTexts().filter(({ path }) => path !== 'test/tidy/words.test.ts');
 
 test('comments, names and titles contain no banned word', () => {
   expect(texts.flatMap((text) => findWords(text, words))).toEqual([]);

@@ -31,7 +31,7 @@ plans:
   basic: { title: Basic, groups: [all], prices: { RUB: { 30: ${price}, 90: 399 } } }
 ${more}`);
 
-/** Applies a file, and gives its steps in words. */
+/** Applies a file. @returns its steps as `apply` prints them */
 async function apply({ db }: TestDatabase, config: Config): Promise<string[]> {
   const steps = await inTransaction(db, async (tx) => {
     const now = await readClock(tx);
@@ -54,134 +54,144 @@ async function countMarks({ db }: TestDatabase): Promise<bigint> {
 }
 
 test('a file applied twice changes nothing the second time', async () => {
-  await using books = await createDatabase({ now: start });
+  await using database = await createDatabase({ now: start });
   const config = shop(
     149,
     `discounts: { vip_percent: 40 }\ntrial: { plan: basic, days: 5 }${node('a.example')}`,
   );
-  expect(await apply(books, config)).toHaveLength(6);
-  expect(await apply(books, config)).toEqual([]);
-  expect(await readSettings(books.db)).toMatchObject({
+  expect(await apply(database, config)).toHaveLength(6);
+  expect(await apply(database, config)).toEqual([]);
+  expect(await readSettings(database.db)).toMatchObject({
     vipPercent: 40,
     trial: { plan: 'basic', days: 5 },
   });
 });
 
-test('a price that changes counts from now on and leaves the old one in the books', async () => {
-  await using books = await createDatabase({ now: start });
-  await apply(books, shop(149));
-  await books.setClock('2026-11-02T00:00:00Z');
-  expect(await apply(books, shop(199))).toEqual(['~ price basic 30 d: 149.00 RUB -> 199.00 RUB']);
+test('a new price is valid from now on, and the old price stays in the database', async () => {
+  await using database = await createDatabase({ now: start });
+  await apply(database, shop(149));
+  await database.setClock('2026-11-02T00:00:00Z');
+  expect(await apply(database, shop(199))).toEqual([
+    '~ price basic 30 d: 149.00 RUB -> 199.00 RUB',
+  ]);
   const { rows } = await sql<{ amount_minor: bigint }>`
     SELECT amount_minor FROM perennial.plan_price WHERE period_days = 30
-    ORDER BY valid_from`.execute(books.db);
+    ORDER BY valid_from`.execute(database.db);
   expect(rows.map((row) => row.amount_minor)).toEqual([149_00n, 199_00n]);
-  const [basic] = await listPlans(books.db, await readClock(books.db));
+  const [basic] = await listPlans(database.db, await readClock(database.db));
   expect(basic?.prices.map((price) => price.amount)).toEqual(['199.00', '399.00']);
 });
 
-test('a plan that is no longer listed is retired: who has it is renewed, nobody new can buy it', async () => {
-  await using books = await createDatabase({ now: start });
-  await apply(books, shop(149));
-  const id = await createSubscriber(books, 1n, 149_00n);
+test('a plan that is no longer listed is retired: its customers are renewed, and new customers cannot buy it', async () => {
+  await using database = await createDatabase({ now: start });
+  await apply(database, shop(149));
+  const id = await createSubscriber(database, 1n, 149_00n);
   const other = file(
     'plans: { plus: { title: Plus, groups: [all], prices: { RUB: { 30: 299 } } } }',
   );
-  expect(await apply(books, other)).toContain(
+  expect(await apply(database, other)).toContain(
     '- plan basic: retired (its customers keep it and are renewed; it cannot be bought)',
   );
-  await books.setClock('2026-11-30T22:00:00Z');
-  await runWorker(books, 'auto-renewal');
-  expect(await readSubscription(books, id)).toMatchObject({ charges: 2, balance: 0 });
-  await expect(createSubscriber(books, 2n, 0n)).rejects.toMatchObject({ code: 'no_plan' });
+  await database.setClock('2026-11-30T22:00:00Z');
+  await runWorker(database, 'auto-renewal');
+  expect(await readSubscription(database, id)).toMatchObject({ charges: 2, balance: 0 });
+  await expect(createSubscriber(database, 2n, 0n)).rejects.toMatchObject({ code: 'no_plan' });
 });
 
-test('R10: without a price a renewal is put aside and alarmed; a new price brings it back at once', async () => {
-  await using books = await createDatabase({ now: start });
-  await apply(books, shop(149));
-  const id = await createSubscriber(books, 1n, 149_00n);
+test('R10: a renewal without a price is quarantined and raises an alarm; a new price makes it due at once', async () => {
+  await using database = await createDatabase({ now: start });
+  await apply(database, shop(149));
+  const id = await createSubscriber(database, 1n, 149_00n);
   const withoutMonth = file(
     'plans: { basic: { title: Basic, groups: [all], prices: { RUB: { 90: 399 } } } }',
   );
-  await apply(books, withoutMonth);
-  await books.setClock('2026-11-30T22:00:00Z');
-  expect(await runWorker(books, 'auto-renewal')).toMatchObject({ outcome: 'degraded', failed: 1n });
+  await apply(database, withoutMonth);
+  await database.setClock('2026-11-30T22:00:00Z');
+  expect(await runWorker(database, 'auto-renewal')).toMatchObject({
+    outcome: 'degraded',
+    failed: 1n,
+  });
   const { rows } = await sql<{ alarms: bigint }>`
     SELECT count(*) AS alarms FROM perennial.notification WHERE kind = 'alarm_quarantine'`.execute(
-    books.db,
+    database.db,
   );
   expect(rows).toEqual([{ alarms: 1n }]);
-  expect(await runWorker(books, 'auto-renewal')).toMatchObject({ examined: 0n });
-  await apply(books, shop(149));
-  expect(await runWorker(books, 'auto-renewal')).toMatchObject({ outcome: 'success', changed: 1n });
-  expect(await readSubscription(books, id)).toMatchObject({ charges: 2 });
+  expect(await runWorker(database, 'auto-renewal')).toMatchObject({ examined: 0n });
+  await apply(database, shop(149));
+  expect(await runWorker(database, 'auto-renewal')).toMatchObject({
+    outcome: 'success',
+    changed: 1n,
+  });
+  expect(await readSubscription(database, id)).toMatchObject({ charges: 2 });
 });
 
-test('a node that changes is marked for everybody; a new public host changes links, nothing else', async () => {
-  await using books = await createDatabase({ now: start });
-  await apply(books, shop(149, node('a.example')));
-  await createSubscriber(books, 1n, 0n);
-  await sql`DELETE FROM perennial.access_sync`.execute(books.db);
-  expect(await apply(books, shop(149, node('b.example')))).toEqual(['~ node nl-1: link']);
-  expect(await countMarks(books)).toBe(0n);
-  await apply(books, shop(149, node('b.example', 'other')));
-  expect(await countMarks(books)).toBe(1n);
+test('a changed inbound marks all credentials; a new public host changes only links', async () => {
+  await using database = await createDatabase({ now: start });
+  await apply(database, shop(149, node('a.example')));
+  await createSubscriber(database, 1n, 0n);
+  await sql`DELETE FROM perennial.access_sync`.execute(database.db);
+  expect(await apply(database, shop(149, node('b.example')))).toEqual(['~ node nl-1: link']);
+  expect(await countMarks(database)).toBe(0n);
+  await apply(database, shop(149, node('b.example', 'other')));
+  expect(await countMarks(database)).toBe(1n);
 });
 
-test('another flow in the link is told to the node, one user after the other', async () => {
-  await using books = await createDatabase({ now: start });
-  await apply(books, shop(149, node('a.example, security: tls')));
-  await createSubscriber(books, 1n, 0n);
-  await sql`DELETE FROM perennial.access_sync`.execute(books.db);
+test('another flow in the link marks each user for replacement, not urgent', async () => {
+  await using database = await createDatabase({ now: start });
+  await apply(database, shop(149, node('a.example, security: tls')));
+  await createSubscriber(database, 1n, 0n);
+  await sql`DELETE FROM perennial.access_sync`.execute(database.db);
   const vision = 'a.example, security: tls, flow: xtls-rprx-vision';
-  await apply(books, shop(149, node(vision)));
-  const { rows } = await sql`SELECT replace, urgent FROM perennial.access_sync`.execute(books.db);
+  await apply(database, shop(149, node(vision)));
+  const { rows } = await sql`SELECT replace, urgent FROM perennial.access_sync`.execute(
+    database.db,
+  );
   expect(rows).toEqual([{ replace: true, urgent: false }]);
 });
 
-test('a node at another address is filled, and stays one that has our users under our name', async () => {
-  await using books = await createDatabase({ now: start });
+test('a node at another address is seeded, and its users keep their names: the installation cannot be renamed', async () => {
+  await using database = await createDatabase({ now: start });
   const at = (api: string) => node('a.example').replace('127.0.0.1:1', api);
-  expect(await apply(books, file(`installation: acme\n${at('10.0.0.2:1')}`))).toContain(
+  expect(await apply(database, file(`installation: acme\n${at('10.0.0.2:1')}`))).toContain(
     '~ installation: perennial -> acme',
   );
   await sql`
     UPDATE perennial.node SET boot_at = perennial.clock(), seeded_boot_at = perennial.clock(),
-      former_inbounds = '{old}'`.execute(books.db);
-  await expect(apply(books, file('installation: other'))).rejects.toMatchObject({
+      former_inbounds = '{old}'`.execute(database.db);
+  await expect(apply(database, file('installation: other'))).rejects.toMatchObject({
     code: 'installation_in_use',
   });
-  expect(await apply(books, file('currency: RUB'))).toEqual([]);
-  expect(await apply(books, file(at('10.0.0.2:2')))).toEqual([
+  expect(await apply(database, file('currency: RUB'))).toEqual([]);
+  expect(await apply(database, file(at('10.0.0.2:2')))).toEqual([
     '~ node nl-1: api 10.0.0.2:1 -> 10.0.0.2:2',
   ]);
   const { rows } = await sql`
-    SELECT seeded_boot_at, former_inbounds FROM perennial.node`.execute(books.db);
+    SELECT seeded_boot_at, former_inbounds FROM perennial.node`.execute(database.db);
   expect(rows).toEqual([{ seeded_boot_at: null, former_inbounds: ['old'] }]);
-  await expect(apply(books, file('installation: other'))).rejects.toMatchObject({
+  await expect(apply(database, file('installation: other'))).rejects.toMatchObject({
     code: 'installation_in_use',
   });
 });
 
-test('a keeper that comes to see its node while the installation is renamed is seen by that', async () => {
-  await using books = await createDatabase({ now: start });
-  await apply(books, shop(149, node('a.example')));
-  const renamed = inTransaction(books.db, async (tx) => {
+test('a rename of the installation is refused if a keeper reaches its node meanwhile', async () => {
+  await using database = await createDatabase({ now: start });
+  await apply(database, shop(149, node('a.example')));
+  const renamed = inTransaction(database.db, async (tx) => {
     const now = await readClock(tx);
     const steps = await diffCatalog(tx, file('installation: acme'), now);
     expect(steps.map(describeStep)).toEqual(['~ installation: perennial -> acme']);
-    await sql`UPDATE perennial.node SET boot_at = perennial.clock()`.execute(books.db);
+    await sql`UPDATE perennial.node SET boot_at = perennial.clock()`.execute(database.db);
     await applySteps(tx, steps, 'test', now);
   });
   await expect(renamed).rejects.toMatchObject({ code: 'installation_in_use' });
 });
 
-test('a node at the address of another one of the books is refused, and said what to do', async () => {
-  await using books = await createDatabase({ now: start });
+test('a node at the address of another node in the database is refused with the remedy', async () => {
+  await using database = await createDatabase({ now: start });
   const one = node('a.example');
-  await apply(books, shop(149, one));
-  const now = await readClock(books.db);
-  const asked = (nodes: string) => diffCatalog(books.db, shop(149, nodes), now);
+  await apply(database, shop(149, one));
+  const now = await readClock(database.db);
+  const asked = (nodes: string) => diffCatalog(database.db, shop(149, nodes), now);
   await expect(asked(one.replace('nl-1', 'nl-2'))).rejects.toMatchObject({
     code: 'double_node',
     message: expect.stringMatching(
@@ -193,10 +203,10 @@ test('a node at the address of another one of the books is refused, and said wha
   await expect(asked(moved)).rejects.toThrow(/apply the new address of "nl-\d" first/);
 });
 
-test('a link that no customer could use is refused, and TLS files are kept from where the file is', async () => {
-  await using books = await createDatabase({ now: start });
+test('a link that no customer can use is refused, and paths of TLS files are relative to the configuration', async () => {
+  await using database = await createDatabase({ now: start });
   const bad = node('a.example, security: reality, sni: example.com');
-  await expect(apply(books, shop(149, bad))).rejects.toMatchObject({
+  await expect(apply(database, shop(149, bad))).rejects.toMatchObject({
     code: 'bad_link',
     message: expect.stringContaining(
       'perennial.yaml: node nl-1: link.pbk: is missing; expected 43',
@@ -204,17 +214,17 @@ test('a link that no customer could use is refused, and TLS files are kept from 
   });
   const tls = node('a.example').replace('groups:', 'tls: { ca: ca.pem }, groups:');
   const here = { ...shop(149, tls), path: '/etc/perennial/shop.yaml' };
-  await apply(books, here);
-  expect(await apply(books, here)).toEqual([]);
-  const { rows } = await sql`SELECT tls FROM perennial.node`.execute(books.db);
+  await apply(database, here);
+  expect(await apply(database, here)).toEqual([]);
+  const { rows } = await sql`SELECT tls FROM perennial.node`.execute(database.db);
   expect(rows).toEqual([{ tls: { ca: '/etc/perennial/ca.pem' } }]);
 });
 
-test('all faults that only the database shows are reported at once, with their lines', async () => {
-  await using books = await createDatabase({ now: start });
+test('all faults that require the database are reported at once, with their lines', async () => {
+  await using database = await createDatabase({ now: start });
   const folder = await mkdtemp(join(tmpdir(), 'config-'));
   onTestFinished(() => rm(folder, { recursive: true }));
-  await apply(books, shop(149, node('a.example')));
+  await apply(database, shop(149, node('a.example')));
   const text = `trial: { plan: gone, days: 3 }
 renewal: { window: 20d, retry: 1h, revive: 7d }
 nodes:
@@ -223,7 +233,7 @@ nodes:
 `;
   await writeFile(join(folder, 'shop.yaml'), text);
   const config = loadConfig({ config: join(folder, 'shop.yaml') }, {});
-  const refused = await diffCatalog(books.db, config, await readClock(books.db)).catch(
+  const refused = await diffCatalog(database.db, config, await readClock(database.db)).catch(
     (error: Error) => error.message.replaceAll(`${folder}/`, ''),
   );
   expect(String(refused).split('\n')).toEqual([

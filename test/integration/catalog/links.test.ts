@@ -6,16 +6,16 @@ import { createDatabase } from '../../support/database.ts';
 import { createShop, createSubscriber } from '../../support/shop.ts';
 
 test('a customer has a link for each node of the plan while the subscription is active', async () => {
-  await using books = await createDatabase({ now: '2026-11-01T00:00:00Z' });
-  await createShop(books);
+  await using database = await createDatabase({ now: '2026-11-01T00:00:00Z' });
+  await createShop(database);
   await sql`
     INSERT INTO perennial.node (id, api, inbounds, groups, link) VALUES
       ('fast-1', '127.0.0.1:2', '{vless}', '{fast}', '{"host": "fast.example.net", "port": 443}'),
       ('bad-1', '127.0.0.1:3', '{vless}', '{all}', '{"host": "bad.example.net", "port": 0}')`.execute(
-    books.db,
+    database.db,
   );
-  const id = await createSubscriber(books, 1n, 0n);
-  const links = await readCustomerLinks(books.db, 1n);
+  const id = await createSubscriber(database, 1n, 0n);
+  const links = await readCustomerLinks(database.db, 1n);
   expect(links.map(({ node }) => node)).toEqual(['bad-1', 'nl-1']);
   const [bad, good] = links;
   expect(bad).toMatchObject({
@@ -23,9 +23,9 @@ test('a customer has a link for each node of the plan while the subscription is 
     error: expect.stringMatching(/^node bad-1: link\.port/),
   });
   expect(good?.link).toMatch(/^vless:\/\/[0-9a-f-]{36}@nl1\.example\.net:443\?type=tcp/);
-  const call = { db: books.db, actor: 'test' };
+  const call = { db: database.db, actor: 'test' };
   await revoke(call, { telegramId: 1n, subscriptionId: id, reason: 'test' });
-  expect(await readCustomerLinks(books.db, 1n)).toEqual([]);
+  expect(await readCustomerLinks(database.db, 1n)).toEqual([]);
 });
 
 /** The names that a client shows for the links of a customer. */
@@ -37,18 +37,18 @@ const readLinkNames = async (
     decodeURIComponent(new URL(link ?? '').hash.slice(1)),
   );
 
-test('each link of a customer has a name of its own, which does not depend on the question', async () => {
-  await using books = await createDatabase({ now: '2026-11-01T00:00:00Z' });
-  await createShop(books);
-  const first = await createSubscriber(books, 1n, 0n);
-  expect(await readLinkNames(books.db)).toEqual(['nl-1']);
+test('each link of a customer has a unique name, which is the same for one subscription and for all', async () => {
+  await using database = await createDatabase({ now: '2026-11-01T00:00:00Z' });
+  await createShop(database);
+  const first = await createSubscriber(database, 1n, 0n);
+  expect(await readLinkNames(database.db)).toEqual(['nl-1']);
   await sql`
     INSERT INTO perennial.node (id, api, inbounds, groups, link) VALUES
       ('a-1', '127.0.0.1:2', '{vless}', '{all}', '{"host": "a", "port": 1, "name": "Fast"}'),
       ('a-2', '127.0.0.1:3', '{vless}', '{all}', '{"host": "b", "port": 1, "name": "Fast"}')`.execute(
-    books.db,
+    database.db,
   );
-  expect(await readLinkNames(books.db)).toEqual(['Fast (a-1)', 'Fast (a-2)', 'nl-1']);
+  expect(await readLinkNames(database.db)).toEqual(['Fast (a-1)', 'Fast (a-2)', 'nl-1']);
   const { rows } = await sql<{ id: bigint }>`
     WITH one AS (
       INSERT INTO perennial.subscription (customer_id, kind, plan, period_days, state, started_at, expires_at)
@@ -56,10 +56,10 @@ test('each link of a customer has a name of its own, which does not depend on th
       FROM perennial.subscription RETURNING id, customer_id)
     INSERT INTO perennial.credential (id, subscription_id, customer_id, issued_at)
     SELECT gen_random_uuid(), id, customer_id, perennial.clock() FROM one
-    RETURNING subscription_id AS id`.execute(books.db);
+    RETURNING subscription_id AS id`.execute(database.db);
   const second = rows[0]?.id as bigint;
-  const names = await readLinkNames(books.db);
+  const names = await readLinkNames(database.db);
   expect(new Set(names).size).toBe(6);
   expect(names).toContain(`nl-1 #${first}`);
-  expect(await readLinkNames(books.db, second)).toEqual(names.slice(3));
+  expect(await readLinkNames(database.db, second)).toEqual(names.slice(3));
 });

@@ -25,8 +25,7 @@ import {
 } from '../../support/nodes.ts';
 import { createSubscriber } from '../../support/shop.ts';
 
-// A node comes by `apply`, and changes by it, while its customers are connected elsewhere. (How one
-// goes: the command.)
+// `apply` adds and changes a node while customers are connected through other nodes.
 
 interface ListedNode {
   readonly id: string;
@@ -61,7 +60,7 @@ async function applyNodes(
   return steps.map(describeStep);
 }
 
-test('a node that is added is filled with all who may connect, beside the ones that are there', async () => {
+test('a new node receives all entitled users beside the nodes that exist', async () => {
   using first = await startNode();
   using second = await startNode();
   await using database = await createShopWithNodes({});
@@ -81,7 +80,7 @@ test('a node that is added is filled with all who may connect, beside the ones t
   for (const node of [first, second]) await expectSynced(database, node);
 });
 
-test('another public host changes the links of all, and nothing else: the node is not called', async () => {
+test('a new public host changes all links and nothing else: the node is not called', async () => {
   using node = await startNode();
   await using database = await createShopWithNodes({});
   await applyNodes(database, { id: 'a', node, host: 'a.example' });
@@ -104,11 +103,11 @@ test('another public host changes the links of all, and nothing else: the node i
   await using _ = startTestKeepers(database);
   await createSubscriber(database, 2n, 0n);
   await expectSynced(database, node);
-  // The one who is new, and nobody else.
+  // Only the new customer is added.
   expect(altered).toHaveLength(1);
 });
 
-test('an inbound that is named no more is emptied of ours, also of those who end later; others stay', async () => {
+test('a dropped inbound loses our users, also those that end later; other users stay', async () => {
   const both = [
     { tag: 'vless', protocol: 'vless' },
     { tag: 'trojan', protocol: 'trojan' },
@@ -129,11 +128,11 @@ test('an inbound that is named no more is emptied of ours, also of those who end
   await untilSynced(database);
   expect(node.listUserNames('vless')).toEqual(['bob']);
   await expectSynced(database, node, 'trojan');
-  // Named again it is one of ours again.
+  // An inbound that is named again gets our users again.
   await applyNodes(database, at('vless', 'trojan'));
   await untilSynced(database);
   expect(node.listUserNames('vless')).toHaveLength(4);
-  // One that Xray has no more is no trouble.
+  // An inbound that Xray no longer has causes no fault.
   await applyNodes(database, at('trojan'));
   await node.restart([both[1]]);
   await createSubscriber(database, 4n, 0n);
@@ -143,7 +142,7 @@ test('an inbound that is named no more is emptied of ours, also of those who end
   expect(former_inbounds).toSatisfy((tags: string[]) => tags.length <= 1);
 });
 
-test('a node that can not count its users is filled to be sure, and inbounds named no more are emptied all the same', async () => {
+test('a node that cannot count its users is seeded, and its dropped inbounds are emptied', async () => {
   using node = await startNode([
     { tag: 'vless', protocol: 'vless' },
     { tag: 'trojan', protocol: 'trojan' },
@@ -165,13 +164,13 @@ test('a node that can not count its users is filled to be sure, and inbounds nam
     return 'garbage';
   };
   await using _ = startTestKeepers(database);
-  await until('it was asked', () => (counts > 0 ? true : undefined));
+  await until('the node was asked for its counts', () => (counts > 0 ? true : undefined));
   await untilSynced(database);
   expect(node.listUserNames('vless')).toEqual([]);
   await expectSynced(database, node, 'trojan');
 });
 
-test('a mark that was put off for an hour is due in the next life of the node, with all that is held against it', async () => {
+test('a mark that is delayed for an hour is due in the next boot of the node, and keeps its attempts and losses', async () => {
   using node = await startNode();
   await using database = await createShopWithNodes({});
   await applyNodes(database, { id: 'a', node, host: 'a.example' });
@@ -198,11 +197,11 @@ test('a mark that was put off for an hour is due in the next life of the node, w
     await untilSynced(database);
   }
   await expectSynced(database, node);
-  // The third one had no mark but for the filling.
+  // The third mark comes from the seed alone.
   expect(kept.sort()).toEqual(['0 0', '6 1', '6 1']);
 });
 
-test('keep-node has no runs, and says how nodes are kept', async () => {
+test('`run keep-node` is refused, and the message names the command that keeps nodes', async () => {
   const command = buildRunCommand(() => Promise.reject(new Error('not opened'))).exitOverride();
   await expect(command.parseAsync(['keep-node'], { from: 'user' })).rejects.toMatchObject({
     code: 'no_runs',

@@ -54,25 +54,25 @@ test.each([
   ['60d', [30, 365], tooLong('60d', 30, '15d')],
   ['2d', [3], tooLong('2d', 3, '36h')],
 ])('B5: a window of %s with periods of %j days', async (given, days, fault) => {
-  const books = await createEmptyDatabase();
-  const applied = apply(books, plans(...days) + window(given));
+  const database = await createEmptyDatabase();
+  const applied = apply(database, plans(...days) + window(given));
   if (fault === undefined) expect(await applied).toBeGreaterThan(0);
   else await expect(applied).rejects.toMatchObject(fault);
 });
 
 test('B5: a period that is too short for the window in the database is refused', async () => {
-  const books = await createEmptyDatabase();
-  await apply(books, plans(30) + window('15d'));
-  await expect(apply(books, plans(7, 30))).rejects.toMatchObject(tooLong('15d', 7, '84h'));
-  const asked = inTransaction(books.db, (tx) => requirePeriodFitsWindow(tx, 7));
+  const database = await createEmptyDatabase();
+  await apply(database, plans(30) + window('15d'));
+  await expect(apply(database, plans(7, 30))).rejects.toMatchObject(tooLong('15d', 7, '84h'));
+  const asked = inTransaction(database.db, (tx) => requirePeriodFitsWindow(tx, 7));
   await expect(asked).rejects.toMatchObject({ code: 'window_too_long' });
 });
 
 test('B5: a window alone is checked against the periods in the database', async () => {
-  const books = await createEmptyDatabase();
-  await apply(books, plans(30));
-  await expect(apply(books, window('16d'))).rejects.toMatchObject(tooLong('16d', 30, '15d'));
-  await books.setClock('2026-11-02T00:00:00Z');
-  await setPrice(books, 'basic', 30, null, 'RUB', '2026-11-02T00:00:00Z');
-  expect(await apply(books, window('16d'))).toBe(1);
+  const database = await createEmptyDatabase();
+  await apply(database, plans(30));
+  await expect(apply(database, window('16d'))).rejects.toMatchObject(tooLong('16d', 30, '15d'));
+  await database.setClock('2026-11-02T00:00:00Z');
+  await setPrice(database, 'basic', 30, null, 'RUB', '2026-11-02T00:00:00Z');
+  expect(await apply(database, window('16d'))).toBe(1);
 });

@@ -13,8 +13,8 @@ import { UsageFault } from '../../../src/kernel/faults.ts';
 let dataDir: string;
 const children: ChildProcess[] = [];
 
-// One folder for all: whoever died in one test and left the server running is taken over by the
-// next, and making a cluster takes longer than all else here.
+// All tests share one folder, because the creation of a cluster takes longer than any test. A test
+// takes over the server of an owner that crashed in the test before it.
 beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'perennial-embedded-'));
 });
@@ -33,7 +33,7 @@ afterAll(async () => {
 const start = (owner: OwnerRole, waitMs = 30_000, durable = false) =>
   startEmbedded({ dataDir, owner, durable, waitMs });
 
-/** The same in a process of its own, which lives until it is told to stop or killed. */
+/** The same in a separate process, which runs until it receives a line or SIGKILL. */
 async function startElsewhere(
   owner: OwnerRole,
   durable = false,
@@ -77,7 +77,7 @@ const catchCode = (work: Promise<unknown>) =>
     (error: unknown) => (error instanceof UsageFault ? error.code : error),
   );
 
-test('what was written is there again after a stop and a start', async () => {
+test('written rows survive a stop and a start', async () => {
   const first = await start('command');
   await queryValue(first.url, 'CREATE TABLE kept_1 AS SELECT 7 AS n');
   await first.stop();
@@ -87,7 +87,7 @@ test('what was written is there again after a stop and a start', async () => {
   await second.stop();
 });
 
-test('a stop takes no more than seconds, also with a client in a transaction', async () => {
+test('a stop takes less than 5 s, also with a client in a transaction', async () => {
   const server = await start('service');
   const client = new pg.Client({ connectionString: server.url });
   const lost = new Promise<void>((resolve) => client.once('end', resolve));
@@ -100,7 +100,7 @@ test('a stop takes no more than seconds, also with a client in a transaction', a
   await lost;
 });
 
-test('a second service on the folder is refused, naming folder, process and the way out', async () => {
+test('a second service on the folder is refused; the message names the folder, the process and the remedy', async () => {
   const { child } = await startElsewhere('service');
   const refused = await start('service').catch((error: unknown) => error);
   expect(refused).toBeInstanceOf(UsageFault);
@@ -127,7 +127,7 @@ test('a command waits for the command before it, then starts the server itself',
   await server.stop();
 });
 
-test('an owner that was killed loses the folder: its server is taken over, nothing is lost', async () => {
+test('a crashed owner loses the folder: the next owner takes over its server, and no row is lost', async () => {
   const { child, url } = await startElsewhere('service');
   await queryValue(url, 'CREATE TABLE kept_6 AS SELECT 7 AS n');
   child.kill('SIGKILL');
@@ -139,7 +139,7 @@ test('an owner that was killed loses the folder: its server is taken over, nothi
   await server.stop();
 });
 
-test('a server killed with its owner starts again with all that was committed', async () => {
+test('a server that crashed with its owner starts again with all committed rows', async () => {
   const { child, url } = await startElsewhere('service', true);
   await queryValue(url, 'CREATE TABLE kept_7 AS SELECT 7 AS n');
   const [postmaster] = (await readFile(join(dataDir, 'postgres/postmaster.pid'), 'utf8')).split(
@@ -153,7 +153,7 @@ test('a server killed with its owner starts again with all that was committed', 
   await server.stop();
 });
 
-test("a stale process number that is now somebody else's keeps nobody out and hurts nobody", async () => {
+test('a stale pid of another process does not block a start, and that process keeps running', async () => {
   await (await start('command')).stop();
   const otherProcess = spawn('sleep', ['600']);
   children.push(otherProcess);
@@ -173,7 +173,7 @@ test("a stale process number that is now somebody else's keeps nobody out and hu
   await server.stop();
 });
 
-test('of eight that start at the same moment on an abandoned folder, one owns it', async () => {
+test('of eight services that start at once on an abandoned folder, one owns it', async () => {
   const crashedOwner = { pid: 2 ** 30, startedAt: '', nonce: 'dead', role: 'service', port: 1 };
   await writeFile(join(dataDir, 'owner.json'), JSON.stringify(crashedOwner));
   const starts = Array.from({ length: 8 }, () => start('service'));
@@ -186,7 +186,7 @@ test('of eight that start at the same moment on an abandoned folder, one owns it
   await (servers[0] as EmbeddedServer).stop();
 });
 
-test('password and owner are for nobody else to read', async () => {
+test('only the owner of the files can read the password and `owner.json`', async () => {
   const server = await start('service');
   for (const file of ['password', 'owner.json']) {
     expect((await stat(join(dataDir, file))).mode & 0o777).toBe(0o600);

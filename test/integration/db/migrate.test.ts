@@ -8,7 +8,7 @@ import { createDatabase } from '../../support/database.ts';
 
 const shipped = loadMigrations();
 
-/** What a later release would bring: one more migration. */
+/** The migrations of a later release: one more. */
 function withNext(sql: string, oldestProgram = '0.1.0'): readonly Migration[] {
   const version = shipped.length + 1;
   const checksum = createHash('sha256').update(sql).digest('hex');
@@ -31,7 +31,7 @@ const catchCode = (work: Promise<unknown>) =>
     (error: unknown) => (error instanceof Error && 'code' in error ? error.code : error),
   );
 
-test('an empty database gets the whole schema, and the second time nothing is left to do', async () => {
+test('an empty database gets the whole schema, and a second migration changes nothing', async () => {
   await using database = await createDatabase({ isEmpty: true });
   const first = await migrate(database.url, { madeBy: 'demo', test: true });
   expect(first).toMatchObject({ from: 0, to: shipped.length, test: true });
@@ -49,7 +49,7 @@ test('an empty database gets the whole schema, and the second time nothing is le
   expect(migrated).toEqual([true, 'demo']);
 });
 
-test('five migrators at once: each migration is applied once, and none of them fails', async () => {
+test('five concurrent migrators apply each migration once, and none of them fails', async () => {
   await using database = await createDatabase({ isEmpty: true });
   const runs = await Promise.all(Array.from({ length: 5 }, () => migrate(database.url)));
   const names = shipped.map(({ name }) => name).sort();
@@ -59,7 +59,7 @@ test('five migrators at once: each migration is applied once, and none of them f
   ]);
 });
 
-test('a migration that fails leaves the database as it was before it', async () => {
+test('a migration that fails leaves the database unchanged', async () => {
   await using database = await createDatabase();
   const broken = withNext('CREATE TABLE perennial.half (); SELECT 1/0');
   await expect(migrate(database.url, { migrations: broken })).rejects.toMatchObject({
@@ -71,7 +71,7 @@ test('a migration that fails leaves the database as it was before it', async () 
   expect(await migrate(database.url, { migrations: mended })).toMatchObject({ applied: ['next'] });
 });
 
-test('a first migration that fails leaves not even the schema', async () => {
+test('a first migration that fails leaves no schema', async () => {
   await using database = await createDatabase({ isEmpty: true });
   const [first] = shipped as [Migration];
   const broken = [{ ...first, sql: `${first.sql}; SELECT 1/0` }];
@@ -86,7 +86,7 @@ test('a migration whose text changed after it was applied is refused', async () 
   expect(await catchCode(migrate(database.url, { migrations: changed }))).toBe('migration_changed');
 });
 
-test('--test is refused for books that are none, and nothing changes', async () => {
+test('`--test` is refused for a database that is not a test database, and nothing changes', async () => {
   await using database = await createDatabase({ isEmpty: true });
   await migrate(database.url);
   const refused = migrate(database.url, { test: true });
@@ -95,7 +95,7 @@ test('--test is refused for books that are none, and nothing changes', async () 
   expect(await queryRows(database.url, 'SELECT test FROM perennial.installation')).toEqual([false]);
 });
 
-test('a schema of that name that is not ours is left alone', async () => {
+test('a foreign schema of the same name is refused', async () => {
   await using database = await createDatabase({ isEmpty: true });
   await queryRows(database.url, 'CREATE SCHEMA perennial');
   expect(await catchCode(migrate(database.url))).toBe('not_ours');
@@ -103,7 +103,7 @@ test('a schema of that name that is not ours is left alone', async () => {
   expect(await catchCode(migrate(database.url))).toBe('not_ours');
 });
 
-test('a newer schema is left alone, and refused if it shuts this program out', async () => {
+test('a newer schema stays unchanged, and is refused if it excludes this program', async () => {
   await using database = await createDatabase();
   await migrate(database.url, { migrations: withNext('SELECT 1', '0.2.0') });
   expect(await catchCode(migrate(database.url, { programVersion: '0.1.9' }))).toBe(
@@ -112,7 +112,7 @@ test('a newer schema is left alone, and refused if it shuts this program out', a
   expect(await migrate(database.url, { programVersion: '0.2.0' })).toMatchObject({ applied: [] });
 });
 
-test('a user without the right to create says so instead of failing halfway', async () => {
+test('a user without the right to create is refused before the first change', async () => {
   await using database = await createDatabase({ isEmpty: true });
   const url = new URL(database.url);
   const user = `poor_${url.pathname.slice(1, 12)}`;
@@ -122,7 +122,7 @@ test('a user without the right to create says so instead of failing halfway', as
   await queryRows(database.url, `DROP ROLE ${user}`);
 });
 
-test('a clock that can not be set is refused before anything is changed', async () => {
+test('a clock that cannot be set is refused before the first change', async () => {
   await using database = await createDatabase({ isEmpty: true });
   await expect(migrate(database.url, { setsClock: true })).rejects.toMatchObject({
     code: 'not_a_test',
@@ -134,7 +134,7 @@ test('a clock that can not be set is refused before anything is changed', async 
   });
 });
 
-test('a migration beside an open read lets writers pass, names the reader, and is done after it', async () => {
+test('a migration beside an open read does not block writers, names the reader, and succeeds after the read', async () => {
   await using database = await createDatabase();
   const reader = new pg.Client({ connectionString: database.url, application_name: 'report' });
   await reader.connect();
@@ -152,7 +152,8 @@ test('a migration beside an open read lets writers pass, names the reader, and i
   });
   const write = `INSERT INTO perennial.event (subject, action, actor, at)
     VALUES ('x', 'x', 'x', perennial.clock())`;
-  while (sentence.length === 0) await database.pool.query(write); // each waits for half a second at most
+  // Each write waits at most 0.5 s.
+  while (sentence.length === 0) await database.pool.query(write);
   expect(await migrated).toMatchObject({ applied: ['next'] });
   expect(sentence[0]).toMatch(
     /process \d+ \(report, idle in transaction, for \d+ s\); trying again$/,
@@ -161,7 +162,7 @@ test('a migration beside an open read lets writers pass, names the reader, and i
   await reader.end();
 });
 
-test('a migration that gets no lock in time fails, and leaves the database as it was', async () => {
+test('a migration that gets no lock in time fails, and leaves the database unchanged', async () => {
   await using database = await createDatabase();
   const reader = new pg.Client({ connectionString: database.url });
   await reader.connect();

@@ -5,7 +5,7 @@ import { inTransaction } from '../../../src/db/connect.ts';
 import { deferWakes, wakeChannel, wakeWorker } from '../../../src/db/notify.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 
-/** The names that a service receives; each is read after `ask` returned. */
+/** Receives wake-ups as a service does. `readReceived` returns the names since its last call. */
 async function openListener(
   database: TestDatabase,
 ): Promise<AsyncDisposable & { readReceived(): Promise<string[]> }> {
@@ -16,7 +16,7 @@ async function openListener(
   await client.query(`LISTEN ${wakeChannel}`);
   return {
     [Symbol.asyncDispose]: () => client.end(),
-    // A notification comes before the answer to the next statement.
+    // PostgreSQL sends a notification before the answer to the next statement.
     async readReceived() {
       await client.query('SELECT 1');
       return names.splice(0);
@@ -28,7 +28,7 @@ const fail = (error: unknown) => {
   throw error;
 };
 
-test('deferred wake-ups of many transactions are a few notifications, and none is lost', async () => {
+test('deferred wake-ups of many transactions become a few notifications, and none is lost', async () => {
   await using database = await createDatabase();
   await using listener = await openListener(database);
   const deferredWakes = deferWakes(database.db, fail);
@@ -40,13 +40,13 @@ test('deferred wake-ups of many transactions are a few notifications, and none i
   const names = await listener.readReceived();
   expect(new Set(names)).toEqual(new Set(['auto-renewal', 'keep-node']));
   expect(names.length).toBeLessThan(100);
-  // What comes after a pause is sent, too.
+  // A wake-up after a pause is also sent.
   await inTransaction(database.db, (tx) => wakeWorker(tx, 'auto-renewal'));
   await deferredWakes.flush();
   expect(await listener.readReceived()).toEqual(['auto-renewal']);
 });
 
-test('a transaction that is undone wakes no worker, and one within another wakes with the outer one', async () => {
+test('a transaction that is rolled back wakes no worker, and an inner transaction wakes with the outer one', async () => {
   await using database = await createDatabase();
   await using listener = await openListener(database);
   const deferredWakes = deferWakes(database.db, fail);

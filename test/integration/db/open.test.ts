@@ -26,21 +26,21 @@ async function catchFault(url: string, options = {}): Promise<UsageFault> {
   return fault;
 }
 
-test('good books open, and tell which they are', async () => {
+test('a good database opens and returns its installation', async () => {
   await using database = await createDatabase();
   const opened = await openCheckedDatabase(database.url);
   expect(opened.installation).toMatchObject({ test: true, madeBy: 'migrate' });
   await opened.close();
 });
 
-describe('a place that can not be worked with is refused in one sentence:', () => {
-  test('no URL', async () => {
+describe('an unusable database is refused in one sentence:', () => {
+  test('a URL of another database system', async () => {
     expect(await catchFault('mysql://root:geheim@localhost/books')).toMatchObject({
       code: 'bad_database_url',
     });
   });
 
-  test('nobody answers', async () => {
+  test('a port without a listener', async () => {
     await using database = await createDatabase({ isEmpty: true });
     const url = new URL(database.url);
     const closed = createServer().listen(0, '127.0.0.1');
@@ -50,7 +50,7 @@ describe('a place that can not be worked with is refused in one sentence:', () =
     expect(await catchFault(url.href)).toMatchObject({ code: 'unreachable' });
   });
 
-  test('somebody answers who is no PostgreSQL', async () => {
+  test('a server that is not PostgreSQL', async () => {
     await using database = await createDatabase({ isEmpty: true });
     const other = createServer((socket) => socket.resume().end('HTTP/1.1 400\r\n\r\n'));
     other.listen(0, '127.0.0.1');
@@ -75,7 +75,7 @@ describe('a place that can not be worked with is refused in one sentence:', () =
     expect(await catchFault(url.href)).toMatchObject({ code: 'no_database' });
   });
 
-  test('a read-only one', async () => {
+  test('a read-only database', async () => {
     await using database = await createDatabase();
     const name = new URL(database.url).pathname.slice(1);
     await executeStatement(
@@ -85,13 +85,13 @@ describe('a place that can not be worked with is refused in one sentence:', () =
     expect(await catchFault(database.url)).toMatchObject({ code: 'read_only' });
   });
 
-  test("somebody else's schema", async () => {
+  test('a foreign schema of the same name', async () => {
     await using database = await createDatabase({ isEmpty: true });
     await executeStatement(database.url, 'CREATE SCHEMA perennial');
     expect(await catchFault(database.url)).toMatchObject({ code: 'not_ours' });
   });
 
-  test('no schema yet', async () => {
+  test('a database without a schema', async () => {
     await using database = await createDatabase({ isEmpty: true });
     const fault = await catchFault(database.url);
     expect(fault).toMatchObject({ code: 'no_schema' });
@@ -107,7 +107,7 @@ describe('a place that can not be worked with is refused in one sentence:', () =
     expect(fault.message).toContain('perennial migrate');
   });
 
-  test('a newer schema that shuts this program out; one that does not is welcome', async () => {
+  test('a newer schema that excludes this program; another newer schema is accepted', async () => {
     await using database = await createDatabase();
     await executeStatement(
       database.url,
@@ -121,7 +121,7 @@ describe('a place that can not be worked with is refused in one sentence:', () =
     await opened.close();
   });
 
-  test('a user without rights on the books', async () => {
+  test('a user without rights on the tables', async () => {
     await using database = await createDatabase();
     const url = new URL(database.url);
     const user = `poor_${url.pathname.slice(1, 12)}`;

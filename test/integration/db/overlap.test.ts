@@ -3,8 +3,8 @@ import { expect, onTestFinished, test } from 'vitest';
 import { toClientConfig, workLimits } from '../../../src/db/connect.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 
-// Guarantees of the database for every writer, with or without the lock of the customer: periods
-// that are not refunded never overlap, and append-only rows never change.
+// Guarantees of the database for every writer, with or without the lock of the customer. Periods
+// that are not refunded never overlap. Append-only rows never change.
 
 /** A database with subscription 1 of customer 1, without periods. */
 async function createSubscriptionDatabase(): Promise<TestDatabase> {
@@ -37,23 +37,23 @@ const overlaps = { code: '23P01', constraint: 'period_no_overlap' };
 const january: PeriodRange = ['01-01', '02-01'];
 
 test.each<[string, PeriodRange]>([
-  ['the same stretch but for a day', ['01-01', '01-31']],
-  ['one inside', ['01-10', '01-20']],
-  ['one around', ['01-01', '03-01']],
-  ['one that begins inside, to its last millisecond', ['01-31T23:59:59.999', '02-20']],
-])('R3: the database refuses a period over a live one: %s', async (_, range) => {
+  ['the same range except one day', ['01-01', '01-31']],
+  ['a range inside it', ['01-10', '01-20']],
+  ['a range around it', ['01-01', '03-01']],
+  ['a range that begins in its last millisecond', ['01-31T23:59:59.999', '02-20']],
+])('R3: the database refuses a period that overlaps another: %s', async (_, range) => {
   const { pool } = await createSubscriptionDatabase();
   await pool.query(insert([['01-01T00:00:00.001', '02-01']]));
   await expect(pool.query(insert([range]))).rejects.toMatchObject(overlaps);
 });
 
-test('R3: two that overlap are refused within one statement too', async () => {
+test('R3: two overlapping periods in one statement are refused', async () => {
   const { pool } = await createSubscriptionDatabase();
   const both = insert([january, ['01-31', '03-01']]);
   await expect(pool.query(both)).rejects.toMatchObject(overlaps);
 });
 
-test('periods that touch, refunded ones and those of another subscription are let in', async () => {
+test('adjacent periods, refunded periods and those of another subscription are accepted', async () => {
   const { pool } = await createSubscriptionDatabase();
   await pool.query(insert([january, ['02-01', '03-01']]));
   await pool.query(insert([['03-01', '04-01']]));
@@ -73,7 +73,7 @@ async function openClient(database: TestDatabase): Promise<pg.Client> {
   return opened;
 }
 
-/** Resolves once a backend waits for a lock: asked of the server, no time is waited. */
+/** Resolves once the server shows a backend that waits for a lock. Measures no time. */
 async function untilOneWaits({ pool }: TestDatabase): Promise<void> {
   for (;;) {
     const { rowCount } = await pool.query(`SELECT FROM pg_stat_activity
@@ -83,7 +83,7 @@ async function untilOneWaits({ pool }: TestDatabase): Promise<void> {
 }
 
 test.each(['COMMIT', 'ROLLBACK'] as const)(
-  'R3: of two writers at once, neither with the customer locked, one waits; after %s of the first it is judged by what is true then',
+  'R3: of two concurrent writers without the lock of the customer, the second waits, and is checked after %s of the first',
   async (end) => {
     const database = await createSubscriptionDatabase();
     const [first, second] = [await openClient(database), await openClient(database)];
@@ -101,7 +101,7 @@ test.each(['COMMIT', 'ROLLBACK'] as const)(
 );
 
 test.each(['REPEATABLE READ', 'SERIALIZABLE'])(
-  'a period is refused under %s, where a wait would not show what was committed meanwhile',
+  'a period is refused under %s, because its snapshot hides later commits',
   async (level) => {
     const database = await createSubscriptionDatabase();
     const client = await openClient(database);
@@ -118,7 +118,7 @@ test.each([
   `currency = 'USD'`,
   `source = 'import'`,
   'subscription_id = 2',
-])('what was sold stays as it was sold: SET %s is refused', async (change) => {
+])('a sold period never changes: SET %s is refused', async (change) => {
   const { pool } = await createSubscriptionDatabase();
   await pool.query(insert([january]));
   await expect(pool.query(`UPDATE perennial.period SET ${change}`)).rejects.toMatchObject({
@@ -127,7 +127,7 @@ test.each([
   });
 });
 
-test('a period is refunded once and stays so', async () => {
+test('a period is refunded once, and the refund never changes', async () => {
   const { pool } = await createSubscriptionDatabase();
   await pool.query(insert([january]));
   await pool.query(`UPDATE perennial.period SET refunded_at = '2026-01-02Z'`);
@@ -146,7 +146,7 @@ test.each([
   ['TRUNCATE perennial.event'],
   ['DELETE FROM perennial.period'],
   ['TRUNCATE perennial.period'],
-])('history is only ever added to: %s is refused', async (statement) => {
+])('history is append-only: %s is refused', async (statement) => {
   const { pool } = await createSubscriptionDatabase();
   await pool.query(`
     INSERT INTO perennial.ledger_entry (customer_id, amount_minor, balance_after_minor, kind,
@@ -160,7 +160,7 @@ test.each([
   });
 });
 
-/** The pages of a table that the transaction has read. */
+/** The rows of a table that the transaction has read. */
 const toReadsSql = (table: string) => `
   SELECT seq_tup_read AS scanned, coalesce(idx_tup_fetch, 0) AS fetched
   FROM pg_stat_xact_user_tables WHERE relid = 'perennial.${table}'::regclass`;
@@ -177,7 +177,7 @@ test.each([
     const client = new pg.Client(toClientConfig(url, workLimits));
     await client.connect();
     onTestFinished(() => client.end());
-    // A plan is kept for the session: the first one is made for a single row.
+    // The session keeps the plan of its first check, which is made for a single row.
     await client.query(insert([january]));
     await client.query(`
     INSERT INTO perennial.subscription (customer_id, kind, plan, period_days, state, started_at,
@@ -198,7 +198,7 @@ test.each([
       await client.query('COMMIT');
       expect(period.scanned).toBe(0n);
       expect(period.fetched).toBeLessThanOrEqual(2n * 3002n);
-      // The statement, the lock and the foreign key read each one, and each look-up counts twice.
+      // The statement, the lock and the foreign key read each row. Each look-up counts twice.
       expect(subscription.scanned + subscription.fetched).toBeLessThanOrEqual(8n * 3002n);
     }
   },

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 
 const binary = process.env.PGBOUNCER_BIN ?? 'pgbouncer';
 
-/** Whether the tests with a real PgBouncer run. With REQUIRE_PGBOUNCER=1 its absence is a failure. */
+/** True if a real PgBouncer is installed. With REQUIRE_PGBOUNCER=1 its absence is a failure. */
 export function hasPgbouncer(): boolean {
   const found = spawnSync(binary, ['--version']).status === 0;
   if (!found && process.env.REQUIRE_PGBOUNCER === '1') throw new Error(`${binary}: cannot be run`);
@@ -35,12 +35,14 @@ export async function startPgbouncer(
 ): Promise<{ readonly url: string; readonly [Symbol.asyncDispose]: () => Promise<void> }> {
   const folder = await mkdtemp(join(tmpdir(), 'perennial-pgbouncer-'));
   const target = new URL(url);
+  const { hostname, port: serverPort, username } = target;
+  const password = decodeURIComponent(target.password);
   const port = await freePort();
   const file = join(folder, 'pgbouncer.ini');
   await writeFile(
     file,
     `[databases]
-* = host=${target.hostname} port=${target.port} user=${target.username} password=${decodeURIComponent(target.password)}
+* = host=${hostname} port=${serverPort} user=${username} password=${password}
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = ${port}

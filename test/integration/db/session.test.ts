@@ -12,7 +12,7 @@ import { hasPgbouncer, startPgbouncer } from './pgbouncer.ts';
 
 const at = parseInstant('2026-11-30T12:00:00Z', 'the test');
 
-/** The settings of a session, and a time that went there and back. */
+/** The settings of a session, and a time that was written and read back. */
 async function readSession(url: string) {
   const opened = await openCheckedDatabase(url);
   try {
@@ -50,19 +50,19 @@ const catchCode = (work: Promise<unknown>) =>
   );
 
 describe('W5: a session has the settings of the program:', () => {
-  test('beside other options of the URL, which are kept', async () => {
+  test('other options of the URL are kept', async () => {
     await using database = await createDatabase();
     const url = withOptions(database.url, '-c search_path=perennial,public -c geqo=off');
     expect(await readSession(url)).toEqual({ ...usual, path: 'perennial,public' });
   });
 
-  test('beside limits in the URL, which are those of the program', async () => {
+  test('limits in the URL have no effect', async () => {
     await using database = await createDatabase();
     const url = withQuery(database.url, 'lock_timeout=0&statement_timeout=0&application_name=shop');
     expect(await readSession(url)).toMatchObject(usual);
   });
 
-  test('on a database and for a user with other defaults', async () => {
+  test('other defaults of the database have no effect', async () => {
     await using database = await createDatabase();
     const name = new URL(database.url).pathname.slice(1);
     for (const setting of [
@@ -81,7 +81,7 @@ describe('W5: a session has the settings of the program:', () => {
     await pool.end();
   });
 
-  test.each(['-c jit=on', '-cjit=on', '--jit=on'])('%s of the URL counts', async (options) => {
+  test.each(['-c jit=on', '-cjit=on', '--jit=on'])('%s of the URL has effect', async (options) => {
     await using database = await createDatabase();
     expect(await readSession(withOptions(database.url, options))).toMatchObject({
       ...usual,
@@ -107,7 +107,7 @@ test.each([
   expect(rows[0].made).toBeNull();
 });
 
-test('a required setting may stand in the URL with the required value', async () => {
+test('a URL may contain a required setting with the required value', async () => {
   await using database = await createDatabase();
   const url = withOptions(database.url, '-c TimeZone=Etc/UTC -c DateStyle=ISO,\\ DMY');
   expect(await readSession(url)).toMatchObject(usual);
@@ -129,7 +129,7 @@ test('W5: a connection whose statements run on different backends is refused', a
 });
 
 describe.skipIf(!hasPgbouncer())('behind a real PgBouncer', () => {
-  test('in transaction mode commands, migrations and pools are refused', async () => {
+  test('transaction mode is refused for commands, migrations and pools', async () => {
     await using database = await createDatabase();
     await using pooler = await startPgbouncer(database.url, 'transaction');
     expect(await catchCode(openCheckedDatabase(pooler.url))).toBe('transaction_pooling');
@@ -143,13 +143,13 @@ describe.skipIf(!hasPgbouncer())('behind a real PgBouncer', () => {
     await db.destroy();
   });
 
-  test('in transaction mode with one backend for all, it is refused too', async () => {
+  test('transaction mode with one backend for all is refused', async () => {
     await using database = await createDatabase();
     await using pooler = await startPgbouncer(database.url, 'transaction', 'default_pool_size = 1');
     expect(await catchCode(openCheckedDatabase(pooler.url))).toBe('transaction_pooling');
   });
 
-  test('in session mode it works, with the settings that the pooler drops', async () => {
+  test('session mode has the settings of the program, also those that the pooler drops', async () => {
     await using database = await createDatabase();
     const name = new URL(database.url).pathname.slice(1);
     await sql.raw(`ALTER DATABASE ${name} SET TimeZone = 'Europe/Moscow'`).execute(database.db);

@@ -33,7 +33,7 @@ const validFields: Readonly<Record<string, string>> = {
 const row = (change: Readonly<Record<string, string>> = {}): string =>
   defaultColumns.map((name) => change[name] ?? validFields[name]).join(',');
 
-/** Another customer altogether. */
+/** Fields of another customer. */
 const other = { telegram_id: '200', sub_token: '', uuid: '' };
 
 const file = (...rows: readonly string[]): string => `${[csvHeader, ...rows].join('\n')}\n`;
@@ -73,7 +73,7 @@ const spreadsheetDate =
   'is a date in the format of a spreadsheet; expected ISO 8601 with an offset, like 2026-11-24T09:00:00Z';
 const flagReason = 'is not a switch; expected true or false';
 
-describe('a value that a column does not allow is told with its line, column, value and reason', () => {
+describe('a value that a column does not allow is reported with its line, column, value and reason', () => {
   test.each([
     ['telegram_id', '', 'must not be empty'],
     ['telegram_id', '0', 'is not a Telegram id'],
@@ -152,19 +152,19 @@ describe('a value that a column does not allow is told with its line, column, va
     expect(await importProblems(file(row(change)))).toEqual([at(2, column, value, reason)]);
   });
 
-  test('all that is wrong with a line is told, and all lines that are wrong', async () => {
+  test('all problems of a line are reported, and all lines with problems', async () => {
     const text = file(row({ vip: 'x', plan: 'gold' }), row(other), row({ telegram_id: 'x' }));
     const found = await importProblems(text);
     expect(found.map(({ line, column }) => [line, column])).toEqual([
       [2, 'vip'],
       [2, 'plan'],
       [4, 'telegram_id'],
-      [4, 'uuid'], // that of line 2, which is compared though it is wrong by itself
+      [4, 'uuid'], // The UUID of line 2, which is compared although line 2 has other problems.
     ]);
   });
 });
 
-describe('what is wrong with lines together names the other line', () => {
+describe('a problem between two lines names the other line', () => {
   const again = { uuid: '' };
   test.each([
     ['balance', '150', '150.00', '149.50'],
@@ -180,7 +180,7 @@ describe('what is wrong with lines together names the other line', () => {
     expect(await importProblems(text)).toEqual([at(4, column, shown, reason)]);
   });
 
-  test('a UUID twice, in whatever case; a sub_token of two customers', async () => {
+  test('a UUID twice, in upper or lower case; a `sub_token` of two customers', async () => {
     const token = 'token-of-100-long-enough';
     expect(
       await importProblems(
@@ -192,7 +192,7 @@ describe('what is wrong with lines together names the other line', () => {
     ]);
   });
 
-  test('what the books have already', async () => {
+  test('values that the database already has', async () => {
     const text = file(
       row(other),
       row({ telegram_id: '999', sub_token: 'token-that-is-taken', uuid: takenUuid }),
@@ -206,9 +206,9 @@ describe('what is wrong with lines together names the other line', () => {
   });
 });
 
-describe('what is wrong with the file', () => {
+describe('a problem of the whole file', () => {
   test.each([
-    ['an empty one', ''],
+    ['an empty file', ''],
     ['only a byte order mark', '\ufeff'],
     ['only blank lines', '\n\r\n'],
   ])('%s', async (_, text) => {
@@ -216,7 +216,7 @@ describe('what is wrong with the file', () => {
     expect(await importProblems(text, 'jsonl')).toEqual([at(1, null, null, 'the file is empty')]);
   });
 
-  test('a header with a column missing, one unknown and one twice; no line is judged', async () => {
+  test('a header with a missing, an unknown and a repeated column; no line is checked', async () => {
     const text = `${csvHeader.replace('expires_at', 'money').replace('uuid', 'vip')}\nx\n`;
     expect(await importProblems(text)).toEqual([
       at(1, 'money', 'money', 'is not a column; see docs/import.md'),
@@ -232,7 +232,7 @@ describe('what is wrong with the file', () => {
     ]);
   });
 
-  test('bytes that are not UTF-8, with their line and column; the lines behind are read on', async () => {
+  test('bytes that are not UTF-8, with their line and column; later lines are also checked', async () => {
     const text = Buffer.concat([
       Buffer.from(file(row(other), '')),
       Buffer.from('100,ru,'),
@@ -246,7 +246,7 @@ describe('what is wrong with the file', () => {
     ]);
   });
 
-  test('lines count as an editor counts them: quoted line breaks, blank lines, CRLF', async () => {
+  test('line numbers are those of an editor: quoted line breaks, blank lines, CRLF', async () => {
     const text = file(
       row({ ...other, locale: '"en\r\n\r\nen"' }),
       '',
@@ -258,7 +258,7 @@ describe('what is wrong with the file', () => {
     ]);
   });
 
-  test('a quote that nobody closed costs its own line only', async () => {
+  test('a quote that is not closed affects only its line', async () => {
     const rows = Array.from({ length: 300 }, (_, n) =>
       row({ ...other, telegram_id: String(1_000 + n) }),
     );
@@ -277,7 +277,7 @@ describe('what is wrong with the file', () => {
     ]);
   });
 
-  test('JSON Lines: what is no object, an unknown member, a member that is a list, one missing', async () => {
+  test('JSON Lines: a value that is not an object, an unknown member, a list as a member, a missing member', async () => {
     const text =
       '{"telegram_id":100}\n[1]\n{"telegram_id"\n{"telegram_id":200,"name":"A"}\n{"telegram_id":[1]}\n{"vip":true}\n';
     expect(await importProblems(text, 'jsonl')).toEqual([
@@ -294,10 +294,10 @@ describe('what is wrong with the file', () => {
     ]);
   });
 
-  test('of many problems the first 1,000 are kept, and all are counted', async () => {
+  test('only the first 1,000 problems are kept, and all are counted', async () => {
     const rows = Array.from({ length: 1_500 }, () => row({ vip: '?' }));
     const outcome = await importText(database.url, file(row(other), ...rows));
-    // Each is wrong by itself, and all but the first have the UUID of the first.
+    // Each line has one problem, and each line after the first also repeats its UUID.
     expect(outcome).toMatchObject({ outcome: 'refused', total: 1_500 + 1_499 });
     if (outcome.outcome !== 'refused') return;
     expect(outcome.problems).toHaveLength(1_000);

@@ -7,22 +7,22 @@ const line = (telegramId: number, uuid: string): string =>
   `${telegramId},,,,0,,,,,paid,basic,30,2026-12-01T12:00:00Z,true,${uuid}`;
 const file = (...lines: readonly string[]): string => `${[header, ...lines].join('\n')}\n`;
 
-/** Another UUID, and the same to a VLESS inbound. */
+/** Another UUID that a VLESS inbound does not distinguish from this one. */
 const toNearUuid = (id: string): string => `${id.slice(0, 14)}4abc${id.slice(18)}`;
 
-test('two UUIDs that VLESS takes for one are refused, in the file and against the books', async () => {
-  await using books = await createDatabase({ now: '2026-11-24T00:00:00Z' });
-  await createImportPlans(books.db);
+test('two UUIDs that VLESS does not distinguish are refused, in the file and against the database', async () => {
+  await using database = await createDatabase({ now: '2026-11-24T00:00:00Z' });
+  await createImportPlans(database.db);
   const [first, second] = [
     '11111111-1111-4111-8111-111111111111',
     '22222222-2222-4222-8222-222222222222',
   ] as const;
-  expect(await importText(books.url, file(line(100, first)))).toMatchObject({
+  expect(await importText(database.url, file(line(100, first)))).toMatchObject({
     outcome: 'imported',
   });
   const unread = 'already to VLESS, which does not read the third group';
   const refused = await importText(
-    books.url,
+    database.url,
     file(line(200, second), line(300, toNearUuid(second)), line(400, toNearUuid(first))),
   );
   expect(refused).toMatchObject({

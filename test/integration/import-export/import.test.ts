@@ -30,9 +30,9 @@ const file = (...rows: readonly string[]): string => `${[csvHeader, ...rows].joi
 const ends = '2026-12-01T09:00:00.123Z';
 
 test('a balance becomes an opening entry, a subscription one period that ends when it expires', async () => {
-  await using books = await createPlannedDatabase();
+  await using database = await createPlannedDatabase();
   const outcome = await importText(
-    books.url,
+    database.url,
     file(
       `100,ru,Europe/Moscow,RUB,149.5,true,10,,token-of-100-long-enough,paid,plus,90,${ends},,11111111-1111-4111-8111-111111111111`,
       '200,,,,,,,false,,,,,,,',
@@ -50,7 +50,7 @@ test('a balance becomes an opening entry, a subscription one period that ends wh
   });
   expect(
     await readRows(
-      books,
+      database,
       `SELECT telegram_id, locale, time_zone, currency, balance_minor, vip, discount_percent,
          to_json(trial_used_at) AS trial_used_at, length(sub_token) AS token, reachable
        FROM perennial.customer ORDER BY id`,
@@ -83,7 +83,7 @@ test('a balance becomes an opening entry, a subscription one period that ends wh
   ]);
   expect(
     await readRows(
-      books,
+      database,
       'SELECT amount_minor, balance_after_minor, kind, idempotency_key FROM perennial.ledger_entry',
     ),
   ).toEqual([
@@ -96,7 +96,7 @@ test('a balance becomes an opening entry, a subscription one period that ends wh
   ]);
   expect(
     await readRows(
-      books,
+      database,
       `SELECT s.kind, s.plan, s.period_days, s.state, s.auto_renew, s.next_try_at, p.source,
          p.amount_minor, p.ends_at = s.expires_at AS ends_then, p.starts_at = s.started_at AS starts_then,
          to_json(s.started_at) AS started_at, s.expires_at, c.id, c.retired_at
@@ -122,7 +122,10 @@ test('a balance becomes an opening entry, a subscription one period that ends wh
     },
   ]);
   expect(
-    await readRows(books, 'SELECT subject, action, actor, detail FROM perennial.event ORDER BY id'),
+    await readRows(
+      database,
+      'SELECT subject, action, actor, detail FROM perennial.event ORDER BY id',
+    ),
   ).toEqual([
     {
       subject: 'customer:1',
@@ -134,12 +137,12 @@ test('a balance becomes an opening entry, a subscription one period that ends wh
   ]);
 });
 
-test('what ended at this very moment or before is expired, silently, and not taken up by renewal', async () => {
-  await using books = await createPlannedDatabase();
+test('a subscription that ended now or earlier is expired, without a notification and without a renewal', async () => {
+  await using database = await createPlannedDatabase();
   const line = (id: number, expires: string, uuid: string) =>
     `${id},,,,500,,,,,paid,basic,30,${expires},true,${uuid}`;
   await importText(
-    books.url,
+    database.url,
     file(
       line(1, '2026-11-24T00:00:00.001Z', ''),
       line(2, now, '22222222-2222-4222-8222-222222222222'),
@@ -148,7 +151,7 @@ test('what ended at this very moment or before is expired, silently, and not tak
   );
   expect(
     await readRows(
-      books,
+      database,
       `SELECT s.id, s.state, s.next_try_at::text, c.retired_at = s.expires_at AS retired_then,
          c.id IS NOT NULL AS credential
        FROM perennial.subscription s LEFT JOIN perennial.credential c ON c.subscription_id = s.id
@@ -159,13 +162,13 @@ test('what ended at this very moment or before is expired, silently, and not tak
     { id: 2n, state: 'expired', next_try_at: 'infinity', retired_then: true, credential: true },
     { id: 3n, state: 'expired', next_try_at: 'infinity', retired_then: null, credential: false },
   ]);
-  expect(await readRows(books, 'SELECT * FROM perennial.notification')).toEqual([]);
+  expect(await readRows(database, 'SELECT * FROM perennial.notification')).toEqual([]);
 });
 
-test('an end far off starts now, so that a period always starts before it ends', async () => {
-  await using books = await createPlannedDatabase();
+test('a period with a distant end starts now, so that it always starts before its end', async () => {
+  await using database = await createPlannedDatabase();
   await importText(
-    books.url,
+    database.url,
     file(
       '1,,,,,,,,,paid,basic,30,2027-11-24T00:00:00Z,,',
       '2,,,,,,,,,trial,basic,,2026-11-25T00:00:00Z,,',
@@ -173,7 +176,7 @@ test('an end far off starts now, so that a period always starts before it ends',
   );
   expect(
     await readRows(
-      books,
+      database,
       'SELECT to_json(starts_at) AS starts_at FROM perennial.period ORDER BY id',
     ),
   ).toEqual([
@@ -182,15 +185,15 @@ test('an end far off starts now, so that a period always starts before it ends',
   ]);
 });
 
-test('those who may connect are marked on every node, not urgent; those who may not are not', async () => {
-  await using books = await createPlannedDatabase();
+test('entitled credentials are marked on every node, not urgent; others are not marked', async () => {
+  await using database = await createPlannedDatabase();
   await sql`
     INSERT INTO perennial.node (id, api, inbounds, groups, link)
     SELECT 'nl-' || n, '10.0.0.' || n || ':1', '{in}', '{all}', '{}' FROM generate_series(1, 2) n`.execute(
-    books.db,
+    database.db,
   );
   await importText(
-    books.url,
+    database.url,
     file(
       `1,,,,,,,,,paid,basic,30,${ends},,`,
       '2,,,,,,,,,paid,basic,30,2026-01-01T00:00:00Z,,22222222-2222-4222-8222-222222222222',
@@ -198,7 +201,7 @@ test('those who may connect are marked on every node, not urgent; those who may 
   );
   expect(
     await readRows(
-      books,
+      database,
       `SELECT m.node_id, m.urgent, c.customer_id FROM perennial.access_sync m
        JOIN perennial.credential c ON c.id = m.credential_id ORDER BY 1`,
     ),
@@ -208,21 +211,21 @@ test('those who may connect are marked on every node, not urgent; those who may 
   ]);
 });
 
-test('a dry run does all checks, says what would be imported, and changes nothing', async () => {
-  await using books = await createPlannedDatabase();
-  const before = await readAllRows(books.db);
+test('a dry run does all checks, returns the summary of an import, and changes nothing', async () => {
+  await using database = await createPlannedDatabase();
+  const before = await readAllRows(database.db);
   let text = formatHeader('csv');
   for (const line of generateTestData({ customers: 500, seed: 3, now: parseInstant(now, 'now') })) {
     text += formatLine('csv', line);
   }
-  const checked = await importText(books.url, text, { dryRun: true });
+  const checked = await importText(database.url, text, { dryRun: true });
   expect(checked).toMatchObject({ outcome: 'checked', summary: { customers: 500 } });
-  expect(await readAllRows(books.db)).toEqual(before);
-  const imported = await importText(books.url, text);
+  expect(await readAllRows(database.db)).toEqual(before);
+  const imported = await importText(database.url, text);
   expect(imported).toEqual({ ...checked, outcome: 'imported' });
 });
 
-test('a byte order mark, CRLF, columns in another order and no last line end are all the same', async () => {
+test('a byte order mark, CRLF, another order of columns and a missing last line end change no row', async () => {
   const fields = ['100,,,,5,,,,,paid,basic,30', ends, ',11111111-1111-4111-8111-111111111111'];
   const plain = file(fields.join(','));
   const turned = (text: string) =>
@@ -233,13 +236,13 @@ test('a byte order mark, CRLF, columns in another order and no last line end are
       .join('\n');
   const rows = [];
   for (const text of [plain, `\ufeff${plain.replaceAll('\n', '\r\n')}`, turned(plain)]) {
-    await using books = await createPlannedDatabase();
-    expect(await importText(books.url, text, { pieceBytes: 1 })).toMatchObject({
+    await using database = await createPlannedDatabase();
+    expect(await importText(database.url, text, { pieceBytes: 1 })).toMatchObject({
       outcome: 'imported',
     });
     rows.push(
       await readRows(
-        books,
+        database,
         'SELECT telegram_id, balance_minor, s.expires_at FROM perennial.customer c JOIN perennial.subscription s ON s.customer_id = c.id',
       ),
     );
@@ -248,46 +251,49 @@ test('a byte order mark, CRLF, columns in another order and no last line end are
   expect(rows[2]).toEqual(rows[0]);
 });
 
-test('a source that fails in the middle leaves the books as they were', async () => {
-  await using books = await createPlannedDatabase();
-  const before = await readAllRows(books.db);
+test('a source that fails in the middle leaves the database unchanged', async () => {
+  await using database = await createPlannedDatabase();
+  const before = await readAllRows(database.db);
   async function* source() {
     yield Buffer.from(file('1,,,,5,,,,,,,,,,'));
     throw new Error('the disk is gone');
   }
   const request = {
-    url: books.url,
+    url: database.url,
     source: source(),
     format: 'csv',
     currency: 'RUB',
     actor: 'test',
   } as const;
   await expect(importCustomers(request)).rejects.toThrow('the disk is gone');
-  expect(await readAllRows(books.db)).toEqual(before);
+  expect(await readAllRows(database.db)).toEqual(before);
 });
 
-test('of two imports of the same file at once one wins whole, the other changes nothing', async () => {
-  await using books = await createPlannedDatabase();
+test('of two concurrent imports of one file, one imports all lines and the other changes nothing', async () => {
+  await using database = await createPlannedDatabase();
   let text = formatHeader('csv');
   for (const line of generateTestData({ customers: 400, seed: 5, now: parseInstant(now, 'now') })) {
     text += formatLine('csv', line);
   }
-  const both = await Promise.allSettled([importText(books.url, text), importText(books.url, text)]);
+  const both = await Promise.allSettled([
+    importText(database.url, text),
+    importText(database.url, text),
+  ]);
   const won = both.filter((one) => one.status === 'fulfilled' && one.value.outcome === 'imported');
   expect(won).toHaveLength(1);
   for (const one of both) {
     if (one.status === 'rejected') expect(one.reason).toMatchObject({ code: 'changed_meanwhile' });
   }
-  expect(await readRows(books, 'SELECT count(*)::int FROM perennial.customer')).toEqual([
+  expect(await readRows(database, 'SELECT count(*)::int FROM perennial.customer')).toEqual([
     { count: 400 },
   ]);
 });
 
 test('the example of docs/import.md can be imported', async () => {
-  await using books = await createPlannedDatabase();
+  await using database = await createPlannedDatabase();
   const document = readFileSync(new URL('../../../docs/import.md', import.meta.url), 'utf8');
   const [, example = ''] = /```csv\n([^`]*)```/.exec(document) ?? [];
-  expect(await importText(books.url, example)).toMatchObject({
+  expect(await importText(database.url, example)).toMatchObject({
     outcome: 'imported',
     summary: { lines: 4, customers: 3 },
   });

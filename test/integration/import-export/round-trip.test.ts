@@ -25,7 +25,7 @@ async function importAndExport(text: string, format: FileFormat = 'csv'): Promis
   return await exportText(database.url, format);
 }
 
-/** The lines of `text` without the tokens and UUIDs that `given` leaves to be generated. */
+/** The lines of `text` without the tokens and UUIDs that are generated because `given` has none. */
 function withoutGenerated(text: string, given: readonly string[]): string[] {
   return text.split('\n').map((line, at) => {
     if (at === 0 || line === '' || !given[at]?.endsWith(',')) return line;
@@ -33,7 +33,7 @@ function withoutGenerated(text: string, given: readonly string[]): string[] {
   });
 }
 
-test('the example goes in, comes out, goes in elsewhere and comes out the same, byte for byte', async () => {
+test('an export of the imported example, imported into another database, is exported as the same bytes', async () => {
   const example = readFileSync(
     new URL('../../../examples/customers-10000.csv', import.meta.url),
     'utf8',
@@ -45,7 +45,7 @@ test('the example goes in, comes out, goes in elsewhere and comes out the same, 
 });
 
 test.each(['csv', 'jsonl'] as const)(
-  'a %s that was exported is imported as it is',
+  'an exported %s file can be imported, and is exported as the same bytes',
   async (format) => {
     let text = formatHeader(format);
     for (const line of generateTestData({
@@ -61,15 +61,17 @@ test.each(['csv', 'jsonl'] as const)(
   },
 );
 
-test('what was revoked comes out as ended when it was revoked, and never runs again', async () => {
-  await using books = await createPlannedDatabase();
+test('a revoked subscription is exported with the time of its revocation as its end, and is never active again', async () => {
+  await using database = await createPlannedDatabase();
   const row =
     '7,en,UTC,RUB,10.00,false,0,true,tokentokentoken1,paid,basic,30,2026-12-20T00:00:00.000Z,true,11111111-1111-4111-8111-111111111111\n';
-  await importText(books.url, formatHeader('csv') + row);
-  await sql`UPDATE perennial.credential SET retired_at = '2026-11-24T05:00:00Z'`.execute(books.db);
-  await sql`UPDATE perennial.subscription SET state = 'revoked'`.execute(books.db);
-  await books.setClock('2026-11-25T00:00:00Z');
-  const text = await exportText(books.url);
+  await importText(database.url, formatHeader('csv') + row);
+  await sql`UPDATE perennial.credential SET retired_at = '2026-11-24T05:00:00Z'`.execute(
+    database.db,
+  );
+  await sql`UPDATE perennial.subscription SET state = 'revoked'`.execute(database.db);
+  await database.setClock('2026-11-25T00:00:00Z');
+  const text = await exportText(database.url);
   expect(text).toContain('2026-11-24T05:00:00.000Z,false,11111111-1111-4111-8111-111111111111');
   await using elsewhere = await createPlannedDatabase();
   await elsewhere.setClock('2026-11-25T00:00:00Z');
@@ -81,7 +83,7 @@ test('what was revoked comes out as ended when it was revoked, and never runs ag
   expect(rows).toEqual([{ state: 'expired', auto_renew: false }]);
 });
 
-// Any book whose lines are allowed: tokens and UUIDs given, so that nothing is left to chance.
+// Any file of valid lines. All tokens and UUIDs are given, so the import generates none.
 const priced = [
   ['basic', 30, 'RUB'],
   ['basic', 365, 'RUB'],
@@ -152,7 +154,7 @@ const anyFile = fc
     const uuids = lines.flatMap(({ uuid }) => uuid ?? []);
     return new Set(uuids).size === uuids.length;
   })
-  // A customer has a line without a subscription only if there is no other.
+  // A customer has a line without a subscription only if the customer has no other line.
   .map((lines) =>
     lines.filter(
       (line, at) =>
@@ -164,7 +166,7 @@ const anyFile = fc
     ),
   );
 
-test(`whatever is imported comes out as it went in, in either format (seed ${readSeed()})`, async () => {
+test(`every imported file is exported as the same bytes, in either format (seed ${readSeed()})`, async () => {
   const format = fc.constantFrom<FileFormat>('csv', 'jsonl');
   await fc.assert(
     fc.asyncProperty(anyFile, format, async (lines, kind) => {

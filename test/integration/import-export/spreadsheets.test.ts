@@ -21,7 +21,7 @@ afterAll(() => database.close());
 const row =
   '7,ru,Europe/Moscow,RUB,149.50,false,10,true,,paid,basic,30,2026-12-01T12:00:00+03:00,true,';
 
-/** A dry run, in pieces of a few bytes, so that marks and characters are cut. */
+/** A dry run in pieces of a few bytes, which cut byte order marks and characters. */
 const checkText = (text: string | Buffer): Promise<ImportOutcome> =>
   importText(database.url, text, { dryRun: true, pieceBytes: 3 });
 
@@ -99,7 +99,7 @@ describe('a value that a spreadsheet has changed is reported with its reason', (
     ]);
   });
 
-  test('a missing required column is one problem, whatever the number of lines', async () => {
+  test('a missing required column is one problem for any number of lines', async () => {
     const problems = toProblemTexts(await checkText('balance\n5\n6\n'));
     expect(problems).toEqual([expect.objectContaining({ line: 1, column: 'telegram_id' })]);
   });

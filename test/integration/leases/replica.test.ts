@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { openReplica } from '../../../src/leases/replica.ts';
 import { createDatabase } from '../../support/database.ts';
 
-test('a replica that gets no number keeps no connection, however often it tries', async () => {
+test('a replica that gets no number keeps no connection after any number of attempts', async () => {
   await using database = await createDatabase();
   await sql`ALTER SEQUENCE perennial.replica_number RENAME TO another`.execute(database.db);
   const replica = openReplica(database.url);

@@ -4,7 +4,7 @@ import { instant, parseInstant } from '../../../src/kernel/instant.ts';
 import { createDatabase } from '../../support/database.ts';
 import { hookPool, type StatementEvent } from '../../support/hooked-pool.ts';
 
-test('two tests never share books', async () => {
+test('two test databases share no rows', async () => {
   await using one = await createDatabase();
   await using other = await createDatabase();
   await one.db
@@ -15,14 +15,14 @@ test('two tests never share books', async () => {
   expect([(await count(one.db)).length, (await count(other.db)).length]).toEqual([1, 0]);
 });
 
-test('a stored clock stands still until it is set again', async () => {
+test('a stored clock keeps its time until it is set again', async () => {
   await using database = await createDatabase({ now: '2026-11-24T09:00:00Z' });
   expect(await readClock(database.db)).toBe(parseInstant('2026-11-24T09:00:00Z', 'now'));
   await database.setClock(instant(0));
   expect(await readClock(database.db)).toBe(0);
 });
 
-test('a hook sees each statement of a transaction, with its BEGIN and COMMIT', async () => {
+test('a hook receives each statement of a transaction, also BEGIN and COMMIT', async () => {
   const seen: string[] = [];
   const hook = ({ sql, n, when }: StatementEvent) => void seen.push(`${n} ${when} ${sql}`);
   await using database = await createDatabase({ wrapPool: (pool) => hookPool(pool, hook) });
@@ -35,7 +35,7 @@ test('a hook sees each statement of a transaction, with its BEGIN and COMMIT', a
   expect(seen).toHaveLength(6);
 });
 
-test('a hook that throws before COMMIT undoes the transaction, after it does not', async () => {
+test('a hook that throws before COMMIT undoes the transaction; a hook that throws after it does not', async () => {
   for (const when of ['before', 'after'] as const) {
     const hook = (moment: StatementEvent) => {
       if (moment.sql === 'commit' && moment.when === when) throw new Error('lost');

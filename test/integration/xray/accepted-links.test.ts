@@ -12,7 +12,9 @@ import { toOutbound } from './link-outbound.ts';
 
 // Links that `apply` accepts, read by Xray's own outbound and by two other parsers.
 //
-// The parsers are Python packages of link-parsers.txt, in the folder of the variable LINK_PARSERS:
+// The parsers are Python packages of link-parsers.txt, in the folder of the variable LINK_PARSERS.
+// This command installs them:
+//
 // python3 -m pip install --target FOLDER -r test/integration/xray/link-parsers.txt
 
 const id = '2cbb1a2e-6a5e-4f2c-9d3a-0f1e2d3c4b5a' as CredentialId;

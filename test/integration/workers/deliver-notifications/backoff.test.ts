@@ -45,7 +45,7 @@ async function createLease(hook: (when: 'before' | 'after', n: number) => Promis
   return { db, lease, row, writes: () => writes, [Symbol.asyncDispose]: close };
 }
 
-test('a pause counts from its answer, and the row gets its rest once it can be written', async () => {
+test('a pause counts from its answer, and the row gets the remaining time once it can be written', async () => {
   let away = true;
   await using stage = await createLease((when) => {
     if (away && when === 'before') throw new Error('the database is away');
@@ -93,7 +93,7 @@ test('many observations at once take one connection, and the row has the last st
   expect(writes()).toBe(2);
 });
 
-test('the state of the row is taken, unless a newer one is known in this process', async () => {
+test('the state of the row is restored, except if this process has a newer one', async () => {
   await using stage = await createLease(() => undefined);
   const { db, lease } = stage;
   const backoff = new Backoff();

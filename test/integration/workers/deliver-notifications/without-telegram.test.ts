@@ -98,7 +98,7 @@ test('P10: a replica without Telegram that delivered to the log stops when the f
   expect(lacking.messages).toHaveLength(1);
 });
 
-test('a bot that is given up is forgotten by a person, not while a process delivers for it; then the log takes its notifications', async () => {
+test('a person can forget a bot only if no process delivers for it; then the log takes its notifications', async () => {
   await using stage = await createStage({ now: noon });
   const { db } = stage.database;
   await createNotifiedSubscriber(stage, 1n);

@@ -71,7 +71,7 @@ test('F2: users that expired while a node was down are removed after its return,
   await untilSynced(database);
   expect(node.listUserNames('vless')).toHaveLength(35);
   // The next probe stores it, up to 2 s after the work has succeeded again.
-  await until('the node is well in the books', async () => {
+  await until('the database has no fault of the node', async () => {
     const { open_until, last_error, failures } = await readNode(database, 'nl-1');
     return open_until === null && last_error === null && failures === 0 ? true : undefined;
   });
