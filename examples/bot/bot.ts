@@ -193,8 +193,8 @@ export function makeBot(shop: Shop): Bot {
     await reply(ctx, say(ctx, 'How much?', 'Какая сумма?'), InlineKeyboard.from([buttons]));
   });
 
-  // This replaces a payment provider, and gives money to each person who taps. A real provider calls
-  // you after the payment. Credit the payment then, with the reference of the provider.
+  // This replaces a payment provider, and gives money to each person who taps. A real provider
+  // calls you after the payment. Credit the payment then, with the reference of the provider.
   shopBot.callbackQuery(new RegExp(`^pay:(${sums.join('|')})$`), async (ctx) => {
     const payment = { amount: ctx.match[1], provider: 'pretended', provider_ref: keyOf(ctx) };
     const { balance } = await ask<Customer>('POST', `${me(ctx)}/top-ups`, keyOf(ctx), payment);
