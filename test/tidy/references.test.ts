@@ -25,6 +25,8 @@ test.each([
   ['an absent concurrency rule', '// Locks the row (rule 5).', 'rule 5'],
   ['an absent statement of a file', '// Holds `terms.ts`, rule 99.', 'terms.ts`, rule 99'],
   ['an absent matrix row', '-- Shown by matrix Z1.', 'matrix Z1'],
+  ['an absent name', '/** Closed by `closeBooks`. */', 'closeBooks'],
+  ['an absent member', '// As `targets.readBooks()` does.', 'targets.readBooks'],
 ])('finds %s', (_, source, reference) => {
   const citing = { path: 'kernel/planted.ts', text: extractComments(source) };
   expect(brokenReferences(citing, targets)).toEqual([`kernel/planted.ts: ${reference}`]);
@@ -34,7 +36,8 @@ test.each([
   '// promise 5, promises 4 and 5, rule 2, rules 1 and 4, matrix R13, matrix row X7',
   '// design, keep-node; design, expiry-reminders; design, change of plan',
   '// docs/xray-facts.md, "Users"; docs/nodes.md; `terms.ts`, rules 2 and 9; `instant.ts`',
-  "const text = 'DESIGN.md';",
+  '// `readTargets`, `targets.isFile`, `readTargets()`, `setWebhook`, `access_sync`',
+  "const text = 'DESIGN.md'; const name = '`closeBooks`';",
 ])('accepts references that have a target: %s', (source) => {
   expect(
     brokenReferences({ path: 'kernel/planted.ts', text: extractComments(source) }, targets),

@@ -2,7 +2,7 @@ import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseDocument } from '../support/markdown-document.ts';
 
-// References of comments and documents: files, headings, promises, rules and matrix rows.
+// References of comments and documents: files, headings, promises, rules, matrix rows and names.
 
 /** A file that may contain references. */
 export interface CitingText {
@@ -21,6 +21,8 @@ export interface ReferenceTargets {
   readonly promises: number;
   readonly rules: number;
   readonly rows: ReadonlySet<string>;
+  /** True for a word of the code, and for a name of other software. */
+  readonly isName: (name: string) => boolean;
   /** Numbers of the statements at the top of a source file: `1.`, `2.`. */
   readonly readStatementNumbers: (name: string, from: string) => readonly number[];
 }
@@ -72,8 +74,20 @@ export function brokenReferences({ path, text }: CitingText, targets: ReferenceT
   for (const [cited, row = ''] of text.matchAll(/\bmatrix (?:row )?([A-Z]\d+)\b/g)) {
     if (!targets.rows.has(row)) report(cited);
   }
+  for (const name of listNames(text)) {
+    const isKnown = (part: string): boolean => !isCamelCase(part) || targets.isName(part);
+    if (!name.split('.').every(isKnown)) report(name);
+  }
   return broken;
 }
+
+/** Quoted names with a camelCase part: `readTargets`, `targets.isFile`, `readTargets()`. */
+const listNames = (text: string): string[] =>
+  [...text.matchAll(/`([A-Za-z_][\w.]*)(?:\(\))?`/g)]
+    .map(([, name = '']) => name)
+    .filter((name) => isCamelCase(name));
+
+const isCamelCase = (word: string): boolean => /[a-z][A-Z]/.test(word);
 
 const listRuleNumbers = ({ rules }: ReferenceTargets): number[] =>
   Array.from({ length: rules }, (_, at) => at + 1);
@@ -95,6 +109,25 @@ const sources = [
 ];
 
 const readText = (path: string): string => readFileSync(path, 'utf8');
+
+/** Names of other software that texts quote and the code does not use. */
+const foreignNames = [
+  'connIdle', // a setting of Xray
+  'setWebhook', // a method of Telegram's Bot API
+  'unknownOption', // a part of an error code of commander
+];
+
+/** All words of the code, also of its strings, without comments. */
+function readCodeWords(): ReadonlySet<string> {
+  // Tests of this folder plant violations.
+  const files = globSync('{src,test,testbed,bench,scripts,examples}/**/*.ts', {
+    exclude: ['test/tidy/*.test.ts'],
+  });
+  const comment = /^\s*\/\*[\s\S]*?\*\/|^\s*\/\/.*$|\s\/\/ .*$/gm;
+  return new Set(
+    files.flatMap((path) => readText(path).replaceAll(comment, '').match(/\w+/g) ?? []),
+  );
+}
 
 /** Every comment and every document of the repository. */
 export function readCitations(): CitingText[] {
@@ -131,6 +164,7 @@ export function readTargets(): ReferenceTargets {
   const named = [...files, ...globSync(['*.ts', '{src,bench,examples}/**/*.{sql,ts}'])].map(
     (path) => `/${path.replaceAll('\\', '/')}`,
   );
+  const words = new Set([...readCodeWords(), ...foreignNames]);
   const inDocs = (path: string): string => (existsSync(path) ? path : `docs/${path}`);
   return {
     isFile: (path) => existsSync(path) || existsSync(`docs/${path}`),
@@ -142,6 +176,7 @@ export function readTargets(): ReferenceTargets {
     rows: new Set(
       [...readText('docs/safety-matrix.md').matchAll(/^\| ([A-Z]\d+) /gm)].map(([, id = '']) => id),
     ),
+    isName: (name) => words.has(name),
     readStatementNumbers: (name, from) =>
       find(name, from).flatMap((path) =>
         [...readText(path).matchAll(/^(?:\/\/| \*) (\d+)\. /gm)].map(([, n]) => Number(n)),

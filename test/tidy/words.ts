@@ -21,7 +21,7 @@ export function findBannedWord(text: string, words: readonly string[]): string |
   return new RegExp(`\\b(?:${words.join('|')})\\b`, 'i').exec(text)?.[0];
 }
 
-/** `firstRunAt` as "first Run At". */
+/** Inserts a space before each capital letter: `retryMs` becomes "retry Ms". */
 const splitName = (name: string): string => name.replaceAll(/([a-z\d])([A-Z])/g, '$1 $2');
 
 const title = /\b(?:test|describe|it)(?:\.\w+(?:\([^()]*\))?)*\(\s*(['"`])([\s\S]*?)\1/g;
