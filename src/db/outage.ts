@@ -18,8 +18,12 @@ import { toFault } from './faults.ts';
 /** Codes of faults (`db/faults.ts`) by which a connection is lost or refused. */
 const faultCodes =
   /^(econnrefused|econnreset|etimedout|epipe|enoent|enotfound|eai_again|ehostunreach|enetunreach|connection_lost|pg_(57P0[123]|08...))$/;
-/** Lines that report the same without a code. */
-const faultMessages = /^(keepers: their connection was lost|books not reached)/;
+/** Messages of log lines that report an outage without a code. Their writers use these values. */
+export const outageMessages = {
+  keepers: 'keepers: their connection was lost, and their nodes',
+  requests: 'database unreachable',
+} as const;
+const faultMessages: readonly string[] = Object.values(outageMessages);
 
 const probeEveryMs = secondMs;
 const lateReportMs = 5 * secondMs;
@@ -106,7 +110,7 @@ export function openOutageWatch(options: OutageWatchOptions): OutageWatch {
   return {
     capture(fields, message, logIt) {
       const { code } = fields as { code?: unknown };
-      const isOutageLine = faultCodes.test(String(code)) || faultMessages.test(message);
+      const isOutageLine = faultCodes.test(String(code)) || faultMessages.includes(message);
       if (!isOutageLine || state === 'stopped') return false;
       reports += 1;
       if (state === 'down' || (state === 'up' && wasDown && upMs() < lateReportMs)) return true;

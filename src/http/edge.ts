@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { outageMessages } from '../db/outage.ts';
 import type { Fault } from '../kernel/faults.ts';
 import { secondMs } from '../kernel/instant.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
@@ -136,6 +137,6 @@ function logFault(
   const fields = { ...toLogFields(request), status, code: fault?.code ?? type };
   if (status < 500) log.debug(fields, 'refused');
   // An outage affects every request. A short line for each keeps the disk from filling.
-  else if (status === 503) log.warn({ ...fields, reason: fault?.message }, 'database unreachable');
+  else if (status === 503) log.warn({ ...fields, reason: fault?.message }, outageMessages.requests);
   else log.error({ ...fields, err: fault }, 'request failed');
 }

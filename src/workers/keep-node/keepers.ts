@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { Db } from '../../db/connect.ts';
 import { toFault } from '../../db/faults.ts';
+import { outageMessages } from '../../db/outage.ts';
 import { secondMs } from '../../kernel/instant.ts';
 import { stopwatch } from '../../kernel/stopwatch.ts';
 import { LeaseHolder, type LeasePlan } from '../../leases/lease.ts';
@@ -73,11 +74,7 @@ export function startKeepers(options: KeepersOptions): Keepers {
       plan: planLeases,
       writeEpochs: writeKeeperEpochs,
       runTask: runKeeper,
-      onLost: (nodes) =>
-        log.warn(
-          { worker: 'keep-node', nodes },
-          'keepers: their connection was lost, and their nodes',
-        ),
+      onLost: (nodes) => log.warn({ worker: 'keep-node', nodes }, outageMessages.keepers),
     }).run();
 
   /** Takes free nodes up to this replica's share, or hands over what exceeds it. */
