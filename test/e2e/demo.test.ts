@@ -98,6 +98,8 @@ test('a demo refuses a folder with a database that is not of a demo', async () =
   mkdirSync(join(own, 'postgres'), { recursive: true });
   const { code, err } = await untilEnded(startDemo(['demo'], { PERENNIAL_DATA_DIR: own }));
   expect(code).toBe(2);
-  expect(err).toMatch(/^perennial: data folder .*: contains a database that is not of a demo; [^\n]*\n$/);
+  expect(err).toMatch(
+    /^perennial: data folder .*: contains a database that is not of a demo; [^\n]*\n$/,
+  );
   expect(existsSync(join(own, 'made-by-perennial-demo'))).toBe(false);
 });
