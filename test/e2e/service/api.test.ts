@@ -47,7 +47,7 @@ test('the service answers at the address that it logs, and completes a pending r
     if (rows.length > 0) break;
   }
   service.kill('SIGTERM');
-  await service.untilLine('ending', ({ msg }) => msg.startsWith('ending'));
+  await service.untilLine('shutdown', ({ msg }) => msg.startsWith('shutdown'));
   await hold.query('COMMIT');
   hold.release();
   const answer = await pending;

@@ -36,7 +36,7 @@ test('P8: at SIGTERM both running batches end, nothing new starts, and the servi
   await gate.untilHeld(2);
   const startedMs = performance.now();
   service.kill('SIGTERM');
-  await service.untilLine('ending', ({ msg }) => msg.startsWith('ending'));
+  await service.untilLine('shutdown', ({ msg }) => msg.startsWith('shutdown'));
   await gate.open();
   expect(await service.exit).toMatchObject({ code: 0, signal: null });
   expect(performance.now() - startedMs).toBeLessThan(10_000);
@@ -79,7 +79,7 @@ test('P8: at SIGTERM running batches of reminders end, pending answers are store
   await until('the messages to be out', () => (sent === 3 ? true : undefined));
   const startedMs = performance.now();
   service.kill('SIGTERM');
-  await service.untilLine('ending', ({ msg }) => msg.startsWith('ending'));
+  await service.untilLine('shutdown', ({ msg }) => msg.startsWith('shutdown'));
   answers.resolve();
   await gate.open();
   expect(await service.exit).toMatchObject({ code: 0, signal: null });
@@ -118,7 +118,7 @@ test('P8: a second signal ends the service at once', async () => {
   await using service = startPerennial(['start'], { url: database.url });
   await gate.untilHeld();
   service.kill('SIGINT');
-  await service.untilLine('ending', ({ msg }) => msg.startsWith('ending'));
+  await service.untilLine('shutdown', ({ msg }) => msg.startsWith('shutdown'));
   // A signal within 1 s of the first one is the same Ctrl-C, which npm passed on.
   let exit: ProcessExit | undefined;
   void service.exit.then((ended) => {

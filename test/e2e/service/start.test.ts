@@ -90,7 +90,7 @@ test('`start` waits for a PostgreSQL that starts later', async () => {
   );
   expect(waiting).toMatchObject({ level: 'warn', reason: expect.stringContaining(String(port)) });
   await listen(gate, port);
-  await service.untilLine('PostgreSQL', ({ msg }) => msg === 'PostgreSQL answers', 60_000);
+  await service.untilLine('PostgreSQL', ({ msg }) => msg === 'PostgreSQL reachable', 60_000);
   await service.untilLine('ready', ({ msg }) => msg === 'ready', 60_000);
   service.kill('SIGTERM');
   expect(await service.exit).toMatchObject({ code: 0 });

@@ -64,7 +64,7 @@ test('W1: notifications that no courier has examined for 10 minutes are reported
   expect(await readAlarmCauses(stage)).toEqual(['no courier serves the channel "telegram"']);
   await stage.database.setClock(after(5 * hourMs));
   const [sentence] = await readPreview(stage);
-  expect(sentence).toMatch(/^alarm_overdue: .*oldest_at 2026-11-25T12:00/);
+  expect(sentence).toMatch(/^would raise alarm_overdue: .*oldest_at 2026-11-25T12:00/);
   await runDelivery(stage);
   await runRaiseAlarms(stage.database, after(5 * hourMs));
   expect((await readAlarmCauses(stage)).slice(1)).toEqual(['over']);
