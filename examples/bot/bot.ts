@@ -9,8 +9,7 @@ import { Bot, type Context, InlineKeyboard } from 'grammy';
 // 3. A button can be old. So a purchase names the price and the end that the customer saw.
 //    Perennial refuses the purchase if one of them has changed.
 //
-// Perennial sends its own messages with the same bot token. This bot only reads updates, and stores
-// nothing.
+// Perennial sends its own messages with the same bot token. This bot stores nothing.
 
 export interface Shop {
   readonly botToken: string;
@@ -238,7 +237,6 @@ export function makeBot(shop: Shop): Bot {
       no_customer: say(ctx, 'Please send /start first.', 'Сначала отправьте /start.'),
       expires_at_changed: say(ctx, 'This offer is old.', 'Это предложение устарело.'),
     };
-    // A customer who has blocked the bot gets no answer. The bot continues.
     await reply(ctx, own[code] ?? (code ? (error as Error).message : later)).catch(log);
   });
   return bot;
