@@ -131,7 +131,7 @@ function* generateCustomer(
 
 interface GeneratedSubscriptions {
   readonly subscriptions: readonly LineSubscription[];
-  /** What the next renewals cost before discounts. */
+  /** The cost of the next renewals before discounts. */
   readonly prices: readonly Price[];
   readonly trialUsed: boolean;
 }

@@ -29,7 +29,7 @@ export interface FileLine {
   readonly currency: string;
   /** Minor units; the file has major units. */
   readonly balance: bigint;
-  /** What the customer owes after chargebacks; minor units. */
+  /** The debt of the customer after chargebacks, in minor units. */
   readonly claim: bigint;
   readonly vip: boolean;
   readonly discount_percent: number;

@@ -73,7 +73,7 @@ async function runBlock(
       JSON.parse(text);
       return;
     default:
-      throw new Error(`nobody knows how to run ${language}`);
+      throw new Error(`no runner for blocks of ${language}`);
   }
 }
 

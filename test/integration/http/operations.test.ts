@@ -53,7 +53,7 @@ test('quarantined items are listed page by page, retried and dismissed', async (
 
   const asked = await send('POST', '/v1/workers/fast-expiry-cleanup/runs');
   expect(asked.status).toBe(202);
-  const unknownWorker = await send('POST', '/v1/workers/nobody/runs');
+  const unknownWorker = await send('POST', '/v1/workers/unknown/runs');
   expect([unknownWorker.status, unknownWorker.json.detail]).toEqual([
     404,
     expect.stringContaining('auto-renewal'),
