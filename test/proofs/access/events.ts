@@ -4,7 +4,7 @@ import { drawBoolean, drawInteger, drawOne } from '../../../src/demo/random.ts';
 import { minuteMs } from '../../../src/kernel/instant.ts';
 import { runConcurrently } from '../../../src/xray/concurrency.ts';
 import { connectNode } from '../../../src/xray/grpc/client.ts';
-import { runComparison } from '../../support/comparison.ts';
+import { type ComparisonOptions, runComparison } from '../../support/comparison.ts';
 import { runWorker } from '../../support/shop.ts';
 import { backUpDatabase, restoreDatabase } from './backup.ts';
 import { applyFile, plans } from './catalog-file.ts';
@@ -39,7 +39,7 @@ const passTime: SimulationEvent = async (environment, monitor) => {
 /** The users of a node without a new boot are known now, or marked. */
 async function compareNodes(
   environment: Environment,
-  options: { asked?: string; confirmed?: boolean } = {},
+  options: Pick<ComparisonOptions, 'requestedNode' | 'confirmed'> = {},
 ) {
   const { database, replica } = environment;
   const bootsBefore = new Map(environment.nodes.map(({ id, boot }) => [id, boot]));
@@ -65,7 +65,7 @@ export async function confirmStrays(
   monitor: AccessMonitor,
 ): Promise<void> {
   monitor.markConfirmed();
-  await compareNodes(environment, { asked: 'all', confirmed: true });
+  await compareNodes(environment, { requestedNode: 'all', confirmed: true });
 }
 
 const crashNode: SimulationEvent = async (environment) => {
@@ -193,7 +193,7 @@ export const environmentEvents: Readonly<
   'a user kills a node': [1, plantCrasher],
   'a keeper is replaced': [6, replaceKeeper],
   'a file is applied': [5, applyChangedFile],
-  'nodes are compared': [4, (environment) => compareNodes(environment, { asked: 'all' })],
+  'nodes are compared': [4, (environment) => compareNodes(environment, { requestedNode: 'all' })],
   'the books are backed up': [2, backUpDatabase],
   'a backup is restored': [2, restoreBackup],
   'what is unknown is let go': [1, confirmStrays],
