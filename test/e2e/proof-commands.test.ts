@@ -28,7 +28,7 @@ test('P8, T2: random faults and kills of the courier lose no receipt and repeat 
     '--kills',
     '3',
   ]);
-  expect(report).toMatchObject({ wrong: [], sure: { arrived: 150 } });
+  expect(report).toMatchObject({ wrong: [], receipts: { arrived: 150 } });
 }, 300_000);
 
 test.each([

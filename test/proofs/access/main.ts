@@ -1,36 +1,22 @@
-import { spawn } from 'node:child_process';
-import { parseArgs } from 'node:util';
+import { createProofProgram, parseCount, runProofTests } from '../program.ts';
 
-// npm run proof:access -- [--events 20000] [--seed N]
+// `npm run proof:access`: the access test of the suite with more events.
 //
-// The test of the suite with more events. Exit code 1 if a node once differed from the database, or
-// refused an entitled customer. The same seed gives the same events. Their order relative to calls
-// in progress depends on the machine.
+// The same seed gives the same events. Their order relative to calls in progress depends on the
+// machine.
 
-const { values } = parseArgs({
-  options: { events: { type: 'string', default: '20000' }, seed: { type: 'string' } },
-});
-
-for (const [name, value] of Object.entries(values)) {
-  if (/^[1-9]\d{0,9}$/.test(value)) continue;
-  process.stderr.write(`--${name}: must be a whole number from 1 to 9999999999, not "${value}"\n`);
-  process.exit(2);
+interface Options {
+  readonly events: number;
+  readonly seed?: number;
 }
 
-const vitest = spawn(
-  process.execPath,
-  ['node_modules/vitest/vitest.mjs', 'run', 'test/proofs/access/access.test.ts'],
-  {
-    cwd: new URL('../../../', import.meta.url),
-    stdio: 'inherit',
-    env: {
-      ...process.env,
-      ACCESS_EVENTS: values.events,
-      ...(values.seed === undefined ? {} : { FC_SEED: values.seed }),
-    },
-  },
-);
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => vitest.kill(signal));
-vitest.on('exit', (code) => {
-  process.exitCode = code ?? 1;
-});
+const { events, seed } = createProofProgram(
+  'access',
+  'Run random events on nodes and the database. Each node must reach the state of the database.',
+)
+  .option('--events <N>', 'run this number of events', parseCount, 20_000)
+  .option('--seed <N>', 'repeat the events of this seed [random]', parseCount)
+  .parse()
+  .opts<Options>();
+
+runProofTests(['test/proofs/access/access.test.ts'], { ACCESS_EVENTS: events, FC_SEED: seed });

@@ -1,23 +1,17 @@
-import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
-import { parseArgs } from 'node:util';
-import { root } from '../../support/repository.ts';
+import { createProofProgram, runProofTests } from '../program.ts';
 
-// `npm run proof:crashes -- [--test TEXT]`
-//
-// Crashes a run and each command before and after every statement, and breaks a run at every
-// statement by every transient fault. It takes minutes. `--test` selects tests by their title.
+// `npm run proof:crashes`: the crash tests of the suite at each statement instead of some.
 
-const { values } = parseArgs({ options: { test: { type: 'string' } } });
-const selected = values.test === undefined ? [] : ['-t', values.test];
-const files = ['test/proofs/crashes/killed.test.ts', 'test/proofs/crashes/each-statement.test.ts'];
-const { status } = spawnSync(
-  process.execPath,
-  [
-    ...[join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--reporter=verbose'],
-    ...selected,
-    ...files,
-  ],
-  { cwd: root, env: { ...process.env, CRASHES: 'all' }, stdio: 'inherit' },
+const { test } = createProofProgram(
+  'crashes',
+  'Crash a run and each command at each statement, and fail each statement by each transient fault. It takes minutes.',
+)
+  .option('--test <TEXT>', 'run only the tests with this text in their title [all]')
+  .parse()
+  .opts<{ readonly test?: string }>();
+
+runProofTests(
+  ['test/proofs/crashes/killed.test.ts', 'test/proofs/crashes/each-statement.test.ts'],
+  { CRASHES: 'all' },
+  ['--reporter=verbose', ...(test === undefined ? [] : ['-t', test])],
 );
-process.exitCode = status ?? 1;

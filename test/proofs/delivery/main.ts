@@ -1,54 +1,53 @@
 import { randomInt } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { parseArgs } from 'node:util';
-import { startEmbedded } from '../../../src/db/embedded.ts';
-import { migrate } from '../../../src/db/migrate.ts';
+import {
+  createProofProgram,
+  parseCount,
+  printProgress,
+  printReport,
+  withDurableServer,
+} from '../program.ts';
 import { runDeliveryProof } from './proof.ts';
 
-// npm run proof:delivery -- [--notices 10000] [--kills 20] [--seed N] [--json]
-//
-// It uses a separate PostgreSQL with durable settings. Exit code 1 if a check fails.
+// `npm run proof:delivery`: a courier that is killed, and a Bot API with random faults.
 
-const { values } = parseArgs({
-  options: {
-    notices: { type: 'string', default: '10000' },
-    kills: { type: 'string', default: '20' },
-    seed: { type: 'string', default: String(randomInt(2 ** 31)) },
-    json: { type: 'boolean', default: false },
-  },
-});
-const [notices, kills, seed] = [values.notices, values.kills, values.seed].map(Number) as [
-  number,
-  number,
-  number,
-];
-const printLine = (line: string) => void process.stderr.write(`${line}\n`);
-const dataDir = await mkdtemp(join(tmpdir(), 'perennial-delivery-'));
-const server = await startEmbedded({ dataDir, owner: 'service' });
-try {
-  await migrate(server.url);
-  printLine(`${notices} notices, ${kills} kills of their courier, seed ${seed}`);
-  const report = await runDeliveryProof({ url: server.url, notices, kills, seed, printLine });
-  const { sure, once, calls, told429, died429, inside, seconds, wrong } = report;
-  if (values.json) {
-    process.stdout.write(`${JSON.stringify({ seed, notices, kills, ...report })}\n`);
-  } else {
-    process.stdout.write(
-      [
-        `seed          ${seed}`,
-        `calls         ${calls} in ${seconds} s, ${told429} told to wait (${died429} waits died with their courier)`,
-        `in a wait     ${inside.most} calls at most, ${inside.latestMs} ms after it was told at the latest`,
-        `must arrive   ${sure.arrived} arrived, ${sure.again} came again, of ${sure.lostAnswers} sends with a lost answer`,
-        `reminders     ${once.arrived} arrived, ${once.uncertain} uncertain, none twice`,
-        `result        ${wrong.length === 0 ? 'right' : wrong.join('; ')}`,
-        '',
-      ].join('\n'),
-    );
-  }
-  process.exitCode = wrong.length === 0 ? 0 : 1;
-} finally {
-  await server.stop();
-  await rm(dataDir, { recursive: true, force: true });
+interface Options {
+  readonly notices: number;
+  readonly kills: number;
+  readonly seed?: number;
+  readonly json?: true;
 }
+
+const options = createProofProgram(
+  'delivery',
+  'Send notifications through a faulty Bot API, and kill the courier. No receipt may be lost, and no reminder sent twice.',
+)
+  .option('--notices <N>', 'send this number of notifications', parseCount, 10_000)
+  .option('--kills <N>', 'kill the courier this number of times', parseCount, 20)
+  .option('--seed <N>', 'repeat the draws of this seed [random]', parseCount)
+  .option('--json', 'print JSON [text]')
+  .parse()
+  .opts<Options>();
+
+const { notices, kills, json = false, seed = randomInt(1, 2 ** 31) } = options;
+printProgress(`${notices} notifications, ${kills} kills of their courier, seed ${seed}`);
+const report = await withDurableServer('delivery', (url) =>
+  runDeliveryProof({ url, notices, kills, seed, printLine: printProgress }),
+);
+const { receipts, reminders, calls, waits, lostWaits, callsDuringWaits, seconds, wrong } = report;
+printReport(json, { seed, notices, kills, ...report }, [
+  ['seed', String(seed)],
+  [
+    'calls',
+    `${calls} in ${seconds} s, ${waits} answers 429 (the courier was killed in ${lostWaits} waits)`,
+  ],
+  [
+    'during a wait',
+    `at most ${callsDuringWaits.most} calls, at most ${callsDuringWaits.latestMs} ms after its start`,
+  ],
+  [
+    'receipts',
+    `${receipts.arrived} arrived, ${receipts.duplicates} duplicates of ${receipts.lostAnswers} sends with a lost answer`,
+  ],
+  ['reminders', `${reminders.arrived} arrived, ${reminders.uncertain} uncertain, none twice`],
+  ['result', wrong.length === 0 ? 'all checks hold' : wrong.join('; ')],
+]);

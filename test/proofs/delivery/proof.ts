@@ -20,20 +20,22 @@ export interface DeliveryProofOptions {
 export interface DeliveryProofReport {
   readonly seconds: number;
   readonly calls: number;
-  /**
-   * Of the `at_least_once` notifications: the number that arrived, and the number of duplicates.
-   */
-  readonly sure: { readonly arrived: number; readonly again: number; readonly lostAnswers: number };
-  /** Of the reminders: the number that arrived, and the number that is uncertain. */
-  readonly once: { readonly arrived: number; readonly uncertain: number };
-  readonly told429: number;
+  /** They are sent `at_least_once`. */
+  readonly receipts: {
+    readonly arrived: number;
+    readonly duplicates: number;
+    readonly lostAnswers: number;
+  };
+  readonly reminders: { readonly arrived: number; readonly uncertain: number };
+  /** Answers 429. Each one starts a wait of the courier. */
+  readonly waits: number;
   /**
    * Waits of couriers that crashed before they stored them, so that the successor cannot know them.
    * A wait lasts a second, so none began earlier than a second before the crash.
    */
-  readonly died429: number;
+  readonly lostWaits: number;
   /** Calls that arrived during the other waits. */
-  readonly inside: CallsDuringWaits;
+  readonly callsDuringWaits: CallsDuringWaits;
   /** Violations, each with its number. */
   readonly wrong: readonly string[];
 }
@@ -167,40 +169,41 @@ async function compareWithDatabase(client: pg.Client, api: BotApi, lostWaits: Re
   }
   const countArrivals = ({ chat }: NotificationRow) => arrivals.get(chat) ?? 0;
   const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
-  const sure = rows.filter(({ kind }) => kind === 'receipt');
-  const once = rows.filter(({ kind }) => kind !== 'receipt');
+  const receipts = rows.filter(({ kind }) => kind === 'receipt');
+  const reminders = rows.filter(({ kind }) => kind !== 'receipt');
   const waits = api.waits.filter((wait) => !lostWaits.has(wait));
-  const inside = countCallsDuringWaits(api.log, waits);
+  const callsDuringWaits = countCallsDuringWaits(api.log, waits);
   const violations: Readonly<Record<string, number>> = {
-    'must arrive and did not': sure.filter((row) => countArrivals(row) === 0).length,
-    'must arrive and is not marked sent': sure.filter(({ state }) => state !== 'sent').length,
-    'came more often than its lost answers explain': rows.filter(
-      (row) => countArrivals(row) > 1 + row.lost,
-    ).length,
-    'reminder that came twice': once.filter((row) => countArrivals(row) > 1).length,
-    'reminder that is marked sent and did not come': once.filter(
+    'receipt that did not arrive': receipts.filter((row) => countArrivals(row) === 0).length,
+    'receipt that is not marked sent': receipts.filter(({ state }) => state !== 'sent').length,
+    'more duplicates than lost answers': rows.filter((row) => countArrivals(row) > 1 + row.lost)
+      .length,
+    'reminder that arrived twice': reminders.filter((row) => countArrivals(row) > 1).length,
+    'reminder that is marked sent and did not arrive': reminders.filter(
       (row) => row.state === 'sent' && countArrivals(row) !== 1,
     ).length,
-    'reminder without a trace': once.filter(({ state }) => !['sent', 'uncertain'].includes(state))
-      .length,
-    'sent inside of a wait beyond what was under way': inside.most > pendingMax ? inside.most : 0,
-    'sent inside of a wait later than a send may take, ms':
-      inside.latestMs > deadlineMs ? inside.latestMs : 0,
+    'reminder that is neither sent nor uncertain': reminders.filter(
+      ({ state }) => !['sent', 'uncertain'].includes(state),
+    ).length,
+    'calls during a wait beyond the pending ones':
+      callsDuringWaits.most > pendingMax ? callsDuringWaits.most : 0,
+    'last call during a wait, in ms after its start':
+      callsDuringWaits.latestMs > deadlineMs ? callsDuringWaits.latestMs : 0,
   };
   return {
     calls: api.log.length,
-    sure: {
-      arrived: sure.filter((row) => countArrivals(row) > 0).length,
-      again: sum(sure.map((row) => Math.max(0, countArrivals(row) - 1))),
-      lostAnswers: sum(sure.map(({ lost }) => lost)),
+    receipts: {
+      arrived: receipts.filter((row) => countArrivals(row) > 0).length,
+      duplicates: sum(receipts.map((row) => Math.max(0, countArrivals(row) - 1))),
+      lostAnswers: sum(receipts.map(({ lost }) => lost)),
     },
-    once: {
-      arrived: once.filter((row) => countArrivals(row) > 0).length,
-      uncertain: once.filter(({ state }) => state === 'uncertain').length,
+    reminders: {
+      arrived: reminders.filter((row) => countArrivals(row) > 0).length,
+      uncertain: reminders.filter(({ state }) => state === 'uncertain').length,
     },
-    told429: api.waits.length,
-    died429: lostWaits.size,
-    inside,
+    waits: api.waits.length,
+    lostWaits: lostWaits.size,
+    callsDuringWaits,
     wrong: Object.entries(violations).flatMap(([what, n]) => (n === 0 ? [] : [`${what}: ${n}`])),
   };
 }

@@ -1,17 +1,26 @@
-import { parseArgs } from 'node:util';
+import { Command } from 'commander';
 import { root } from '../../support/repository.ts';
 import { type MutantState, testMutants } from './mutants.ts';
 import { anyRowPattern, type MatrixRow, parseIds, readMatrixRows } from './rows.ts';
 import { runTests, type TestResult } from './test-run.ts';
 
-// `npm run matrix [-- --json] [--mutants] [-- R1 R2]`: docs/safety-matrix.md with the results of
-// its tests. Exit code 1 if a test of a row fails, or a claimed row has none. With --mutants also
-// if a mutant is alive, or a claimed row lacks a required mutant.
+// `npm run matrix`: docs/safety-matrix.md with the results of its tests.
 
-const { values, positionals } = parseArgs({
-  options: { json: { type: 'boolean' }, mutants: { type: 'boolean' } },
-  allowPositionals: true,
-});
+interface Options {
+  readonly json?: true;
+  readonly mutants?: true;
+}
+
+const program = new Command('matrix')
+  .description(
+    'Run the tests of the safety matrix. Exit code 1 if a test fails, or if a claimed row has none.',
+  )
+  .argument('[ID...]', 'rows [all]')
+  .option('--json', 'print JSON [text]')
+  .option('--mutants', 'also apply each mutant, and fail if its tests pass')
+  .parse();
+const ids = program.args;
+const { json: isJson = false, mutants: testsMutants = false } = program.opts<Options>();
 
 interface MatrixLine {
   readonly id: string;
@@ -32,39 +41,36 @@ function findRowFault(
 ): string | undefined {
   if (line.state === 'failing') return 'a test fails';
   if (isClaimed && line.state === 'open') return 'it is claimed and has no test';
-  if (values.mutants !== true) return undefined;
-  if (line.mutant === 'alive') return 'its tests let the audited bug live';
-  if (isClaimed && requiresMutant && line.mutant === 'none')
-    return 'it wants a mutant and has none';
+  if (!testsMutants) return undefined;
+  if (line.mutant === 'alive') return 'its tests pass with the mutant';
+  if (isClaimed && requiresMutant && line.mutant === 'none') return 'its mutant is missing';
   return undefined;
 }
 
-const rows = readMatrixRows().filter(
-  ({ id }) => positionals.length === 0 || positionals.includes(id),
-);
+const rows = readMatrixRows().filter(({ id }) => ids.length === 0 || ids.includes(id));
 const pattern =
-  positionals.length === 0
+  ids.length === 0
     ? anyRowPattern
-    : anyRowPattern.replace('[A-Z]+[0-9]+(', `(?:${positionals.join('|')})(`);
+    : anyRowPattern.replace('[A-Z]+[0-9]+(', `(?:${ids.join('|')})(`);
 const { tests, unloadable } = await runTests(root, pattern);
 
 const lines: MatrixLine[] = [];
-const problems: string[] = unloadable.map((file) => `can't be run: ${file}`);
+const problems: string[] = unloadable.map((file) => `cannot be loaded: ${file}`);
 for (const row of rows) {
-  const its = tests.filter(({ title }) => parseIds(title).includes(row.id));
-  const state = computeState(its);
-  const tried = values.mutants === true && state === 'shown';
+  const rowTests = tests.filter(({ title }) => parseIds(title).includes(row.id));
+  const state = computeState(rowTests);
+  const hasMutants = testsMutants && state === 'shown';
   const line = {
     id: row.id,
     state,
-    tests: its.length,
-    mutant: tried ? await testMutants(row.id) : 'none',
+    tests: rowTests.length,
+    mutant: hasMutants ? await testMutants(row.id) : 'none',
   } as const;
   lines.push(line);
-  if (values.json !== true) printLine(line, row);
+  if (!isJson) printLine(line, row);
   const why = findRowFault(row, line);
   if (why !== undefined) problems.push(`${row.id}: ${why}`);
-  for (const { title, file, message } of its.filter(({ passed }) => !passed)) {
+  for (const { title, file, message } of rowTests.filter(({ passed }) => !passed)) {
     problems.push(`  ${file}: ${title}\n${message.replaceAll(/^/gm, '    ')}`);
   }
 }
@@ -77,6 +83,6 @@ function printLine(
   process.stdout.write(`${cells.join('  ')}  ${requirement}\n`);
 }
 
-if (values.json === true) process.stdout.write(`${JSON.stringify(lines, null, 2)}\n`);
+if (isJson) process.stdout.write(`${JSON.stringify(lines, null, 2)}\n`);
 for (const line of problems) process.stderr.write(`${line}\n`);
 process.exitCode = problems.length === 0 ? 0 : 1;

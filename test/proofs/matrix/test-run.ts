@@ -59,7 +59,7 @@ export async function failsAnyTest(
   for (const file of findTestFiles(root, pattern)) {
     const { tests, unloadable } = await runFiles(root, pattern, [file], env);
     if (tests.some(({ passed }) => !passed)) return true;
-    if (unloadable.length > 0) throw new Error(`can't be run: ${unloadable.join('\n')}`);
+    if (unloadable.length > 0) throw new Error(`cannot be loaded: ${unloadable.join('\n')}`);
   }
   return false;
 }

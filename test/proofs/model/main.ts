@@ -1,34 +1,25 @@
-import { spawn } from 'node:child_process';
-import { parseArgs } from 'node:util';
+import { createProofProgram, parseCount, runProofTests } from '../program.ts';
 
-// npm run proof:model -- [--sequences 20000] [--minutes 60] [--seed N]
-//
-// Runs the model test of the suite with more sequences, up to this number or time. Exit code 1 if
-// the database once differed from the model.
+// `npm run proof:model`: the model test of the suite with more sequences.
 
-const { values } = parseArgs({
-  options: {
-    sequences: { type: 'string', default: '20000' },
-    minutes: { type: 'string', default: '60' },
-    seed: { type: 'string' },
-  },
-});
+interface Options {
+  readonly sequences: number;
+  readonly minutes: number;
+  readonly seed?: number;
+}
 
-const vitest = spawn(
-  process.execPath,
-  ['node_modules/vitest/vitest.mjs', 'run', 'test/proofs/model/model.test.ts'],
-  {
-    cwd: new URL('../../../', import.meta.url),
-    stdio: 'inherit',
-    env: {
-      ...process.env,
-      MODEL_SEQUENCES: values.sequences,
-      MODEL_MINUTES: values.minutes,
-      ...(values.seed === undefined ? {} : { FC_SEED: values.seed }),
-    },
-  },
-);
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => vitest.kill(signal));
-vitest.on('exit', (code) => {
-  process.exitCode = code ?? 1;
+const { sequences, minutes, seed } = createProofProgram(
+  'model',
+  'Run random sequences of commands against a model and the database, until one differs.',
+)
+  .option('--sequences <N>', 'run this number of sequences', parseCount, 20_000)
+  .option('--minutes <N>', 'stop after this time', parseCount, 60)
+  .option('--seed <N>', 'repeat the run of this seed [random]', parseCount)
+  .parse()
+  .opts<Options>();
+
+runProofTests(['test/proofs/model/model.test.ts'], {
+  MODEL_SEQUENCES: sequences,
+  MODEL_MINUTES: minutes,
+  FC_SEED: seed,
 });
