@@ -35,6 +35,17 @@ export const repairedColumns: readonly RepairedColumn[] = [
     reason: 'renewal.retry after the last attempt; null is due by its end',
   },
   {
+    table: 'subscription',
+    column: 'remind_at',
+    latest: `CASE WHEN t.state = 'active' AND t.kind = 'paid'
+      THEN greatest(${pastLimit}, t.expires_at - greatest(interval '3 days',
+        (SELECT max((entry->>'ahead_ms')::bigint) FROM perennial.setting,
+          jsonb_array_elements(value->'renewal_ahead') entry WHERE key = 'notices')
+        * interval '1 ms'))
+      ELSE 'infinity' END`,
+    reason: 'the first reminder before an end; a look that is too early moves it on',
+  },
+  {
     table: 'access_sync',
     column: 'next_attempt_at',
     latest: `CASE WHEN t.marked_at > ${pastLimit} THEN ${now} ELSE ${now} + interval '1 hour' END`,
@@ -130,6 +141,7 @@ export const waitingColumns = repairedColumns.filter(
   ({ table, column, reason }) =>
     reason !== recordsThePast &&
     column !== 'valid_from' &&
+    column !== 'remind_at' &&
     `${table}.${column}` !== 'node.reconciled_at',
 );
 
@@ -156,7 +168,6 @@ export const keptColumns: Readonly<Record<string, string>> = {
   'period.moved_from': 'what was sold',
   'subscription.changes_at': 'the start of a period; terms in force too early are decided again',
   'subscription.expires_at': 'what was sold',
-  'subscription.remind_at': 'lies before the end; a look that is too early moves it on',
   'subscription.started_at': 'what was sold',
   'token.expires_at': 'chosen by the operator',
 };

@@ -7,6 +7,7 @@ import { inTransaction } from '../../../../src/db/connect.ts';
 import { keptColumns, repairedColumns } from '../../../../src/db/time-columns.ts';
 import { updateHighMark } from '../../../../src/runs/clock/repair.ts';
 import { changePlan } from '../../../../src/subscription/commands/change-plan.ts';
+import { setCustomer } from '../../../../src/subscription/commands/customer.ts';
 import { revoke } from '../../../../src/subscription/commands/revoke.ts';
 import { topUp } from '../../../../src/subscription/commands/top-up.ts';
 import { corrupt } from '../../../support/corruption.ts';
@@ -105,6 +106,21 @@ test('K9: a retry, a quarantine, a comparison and a pause of a jump last no long
   const event = `SELECT detail->>'subscription.next_try_at' FROM perennial.event
     WHERE subject = 'clock' AND action = 'times_repaired'`;
   expect(await readValue(database, event)).toBe('2');
+});
+
+test('K9: reminders that a change in a jump made due are due after the step back', async () => {
+  await using database = await createDatabase({ now: start });
+  await createShopWithTrial(database);
+  await createSubscriber(database, 1n, 149_00n); // Ends on 1 December.
+  await database.setClock(jumped);
+  await setCustomer(createCaller(database), { telegramId: 1n, vip: true });
+  await database.setClock(back);
+  await runWorker(database, 'expiry-reminders');
+  await database.setClock('2026-11-28T12:00:00Z');
+  await runWorker(database, 'expiry-reminders');
+  const prices = `SELECT json_agg(params->>'new_price') FROM perennial.notification
+    WHERE kind = 'price_change'`;
+  expect(await readValue(database, prices)).toEqual(['104.30']);
 });
 
 test('K9: runs that a jump dated into the future hold no end after the step back', async () => {
