@@ -11,7 +11,8 @@ import { readUndelivered, undeliveredWorker } from './undelivered.ts';
 //
 // 1. An item was passed over if a complete run began 5 minutes after the item became due, and the
 //    item is still due. A run skips an item if another session has locked a row of it: its
-//    customer, subscription, live credential, period or known price.
+//    customer, subscription, live credential, period or known price. A revival and a change of
+//    terms are items as well.
 // 2. An item is also passed over while a transaction that is older than 5 minutes holds such a row.
 // 3. If for an hour no run was complete, an item is overdue after an hour.
 // 4. A guard has its own alarm, and so has quarantine of the same worker. An end also waits for
@@ -39,11 +40,21 @@ const dueQueries: Readonly<
     (SELECT s.id, s.customer_id, s.next_try_at FROM perennial.subscription s
      WHERE s.kind = 'paid' AND s.auto_renew AND s.next_try_at IS NOT NULL AND s.state = 'active'
        AND s.next_try_at <= ${isoTime(now)}
-     ORDER BY s.next_try_at, s.id LIMIT ${itemsMax})`,
+     ORDER BY s.next_try_at, s.id LIMIT ${itemsMax})
+    UNION ALL
+    (SELECT s.id, s.customer_id, coalesce(s.woken_at, s.expires_at) FROM perennial.subscription s
+     WHERE s.kind = 'paid' AND s.auto_renew AND s.next_try_at IS NULL AND s.state = 'expired'
+       AND s.expires_at <= ${isoTime(now)}
+     ORDER BY s.expires_at, s.id LIMIT ${itemsMax})`,
   'fast-expiry-cleanup': (now) => sql`
-    SELECT s.id, s.customer_id, s.expires_at AS due_at FROM perennial.subscription s
-    WHERE s.state = 'active' AND s.expires_at <= ${isoTime(now)}
-    ORDER BY s.expires_at, s.id LIMIT ${itemsMax}`,
+    (SELECT s.id, s.customer_id, s.expires_at AS due_at FROM perennial.subscription s
+     WHERE s.state = 'active' AND s.expires_at <= ${isoTime(now)}
+     ORDER BY s.expires_at, s.id LIMIT ${itemsMax})
+    UNION ALL
+    (SELECT s.id, s.customer_id, s.changes_at FROM perennial.subscription s
+     WHERE s.state = 'active' AND s.changes_at IS NOT NULL AND s.changes_at <= ${isoTime(now)}
+       AND s.expires_at > ${isoTime(now)}
+     ORDER BY s.changes_at, s.id LIMIT ${itemsMax})`,
   'trial-notifications': (now) => dueReminders('trial', now),
   'expiry-reminders': (now) => dueReminders('paid', now),
 };

@@ -8,9 +8,16 @@ import {
   minuteMs,
   parseInstant,
 } from '../../../../src/kernel/instant.ts';
+import { changePlan } from '../../../../src/subscription/commands/change-plan.ts';
 import { readAlarms, runRaiseAlarms } from '../../../support/alarms.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
-import { createShop, createSubscriber, runWorker } from '../../../support/shop.ts';
+import {
+  addBalance,
+  createCaller,
+  createShop,
+  createSubscriber,
+  runWorker,
+} from '../../../support/shop.ts';
 
 const start = parseInstant('2026-11-25T09:00:00Z', 'the test');
 const end = later(start, 30 * 24 * hourMs);
@@ -21,12 +28,17 @@ async function createLockedCustomer(): Promise<{ database: TestDatabase; session
   onTestFinished(() => database.close());
   await createShop(database);
   await createSubscriber(database, 1n, 149_00n);
-  const session = new pg.Client({ connectionString: database.url, application_name: 'psql' });
+  return { database, session: await lockCustomers(database) };
+}
+
+/** Opens a session of another program that holds all customers. */
+async function lockCustomers({ url }: TestDatabase): Promise<pg.Client> {
+  const session = new pg.Client({ connectionString: url, application_name: 'psql' });
   await session.connect();
   onTestFinished(() => session.end());
   await session.query('BEGIN');
   await session.query('UPDATE perennial.customer SET locale = locale');
-  return { database, session };
+  return session;
 }
 
 const readCauses = async ({ db }: TestDatabase): Promise<string[]> => {
@@ -73,6 +85,45 @@ test('W1: auto-renewal that passes over a customer is reported too, before the c
   const { database } = await createLockedCustomer();
   await runSuccessfully(database, 'auto-renewal', later(end, 10 * minuteMs));
   await runRaiseAlarms(database, later(end, 10 * minuteMs));
+  expect(await readAlarms(database)).toEqual(['alarm_overdue auto-renewal']);
+});
+
+test('W1: a change of terms that a forgotten transaction holds is reported too', async () => {
+  const database = await createDatabase({ now: start });
+  onTestFinished(() => database.close());
+  await createShop(database);
+  await createSubscriber(database, 1n, 500_00n);
+  const chosen = { telegramId: 1n, plan: 'plus', periodDays: 30, when: 'next' } as const;
+  await changePlan(createCaller(database), chosen);
+  await runSuccessfully(database, 'auto-renewal', later(end, -hourMs));
+  const session = await lockCustomers(database);
+  await runSuccessfully(database, 'fast-expiry-cleanup', later(end, 6 * minuteMs));
+  await runRaiseAlarms(database, later(end, 6 * minuteMs));
+  expect(await readAlarms(database)).toEqual(['alarm_overdue fast-expiry-cleanup']);
+  await session.query('ROLLBACK');
+  await runSuccessfully(database, 'fast-expiry-cleanup', later(end, 8 * minuteMs));
+  await runRaiseAlarms(database, later(end, 8 * minuteMs));
+  expect((await readAlarms(database)).slice(1)).toEqual([
+    'alarm_over alarm_overdue fast-expiry-cleanup',
+  ]);
+});
+
+test('W1: a revival that a forgotten transaction holds is reported from its payment on', async () => {
+  const database = await createDatabase({ now: start });
+  onTestFinished(() => database.close());
+  await createShop(database);
+  await sql`DELETE FROM perennial.node`.execute(database.db); // It would confirm no removal.
+  await createSubscriber(database, 1n, 0n);
+  await runSuccessfully(database, 'fast-expiry-cleanup', later(end, minuteMs));
+  const paidAt = later(end, 24 * hourMs);
+  await database.setClock(paidAt);
+  await addBalance(database, 1n, 149_00n);
+  await lockCustomers(database);
+  await runSuccessfully(database, 'auto-renewal', later(paidAt, 4 * minuteMs));
+  await runRaiseAlarms(database, later(paidAt, 4 * minuteMs));
+  expect(await readAlarms(database)).toEqual([]);
+  await runSuccessfully(database, 'auto-renewal', later(paidAt, 6 * minuteMs));
+  await runRaiseAlarms(database, later(paidAt, 6 * minuteMs));
   expect(await readAlarms(database)).toEqual(['alarm_overdue auto-renewal']);
 });
 
