@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { Db } from '../db/connect.ts';
+import { anyOf } from '../db/unnest.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { isEntitled } from './entitlement.ts';
 
@@ -21,18 +22,20 @@ interface CustomerNodeRow {
   readonly removal: boolean;
 }
 
-/** The nodes of a customer, by subscription and node. */
-export async function readCustomerNodes(db: Db, telegramId: bigint): Promise<CustomerNode[]> {
+/** The nodes of these subscriptions, by subscription and node. */
+export async function readSubscriptionNodes(
+  db: Db,
+  subscriptions: readonly number[],
+): Promise<CustomerNode[]> {
   const { rows } = await sql<CustomerNodeRow>`
     SELECT s.id AS "subscriptionId", n.id AS node, n.down_since AS "downSince",
       bool_or(m.node_id IS NOT NULL) AS waits, bool_and(NOT ${isEntitled()}) AS removal
-    FROM perennial.customer u
-    JOIN perennial.subscription s ON s.customer_id = u.id
+    FROM perennial.subscription s
     JOIN perennial.credential c ON c.subscription_id = s.id
     JOIN perennial.plan p ON p.key = s.plan
     CROSS JOIN perennial.node n
     LEFT JOIN perennial.access_sync m ON m.node_id = n.id AND m.credential_id = c.id
-    WHERE u.telegram_id = ${telegramId} AND (m.node_id IS NOT NULL OR ${isEntitled()})
+    WHERE s.id = ${anyOf('bigint', subscriptions)} AND (m.node_id IS NOT NULL OR ${isEntitled()})
     GROUP BY s.id, n.id ORDER BY s.id, n.id`.execute(db);
   return rows.map(({ subscriptionId, node, downSince, waits, removal }) => ({
     subscription_id: Number(subscriptionId),

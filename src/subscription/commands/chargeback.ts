@@ -11,7 +11,7 @@ import { computeChargesPaidBy, type LedgerStep } from '../store/paid-by.ts';
 import { lockPayment, lockReference, type PaymentEntry } from '../store/payments.ts';
 import { type Period, readPeriods } from '../store/periods.ts';
 import { requirePaymentName, selectSpellings } from '../store/provider-names.ts';
-import { readSubscriptionsById, type Subscription } from '../store/subscriptions.ts';
+import { readSubscriptionById, type Subscription } from '../store/subscriptions.ts';
 import { withLockedCustomer } from './command.ts';
 import { computeUnusedMinor, refundPeriod, updateAfterRefund } from './refund.ts';
 import { enqueueEndNotification } from './refund-notices.ts';
@@ -136,8 +136,8 @@ async function endPaidPeriods(
     const periods = await readPeriods(context.tx, subscriptionId);
     const own = periods.filter(({ ledgerEntryId }) => charges.has(ledgerEntryId));
     for (const period of own) {
-      const [subscription] = await readSubscriptionsById(context.tx, [subscriptionId]);
-      ended.push(await endPeriod(context, subscription as Subscription, period.id));
+      const subscription = await readSubscriptionById(context.tx, subscriptionId);
+      ended.push(await endPeriod(context, subscription, period.id));
     }
   }
   return ended;

@@ -10,11 +10,7 @@ import type { Caller, CommandContext } from '../store/command-context.ts';
 import { recordEvents, toSubscriptionSubject } from '../store/events.ts';
 import { readPeriods } from '../store/periods.ts';
 import { retryRenewalsNow } from '../store/retry-now.ts';
-import {
-  readCustomerSubscriptions,
-  requireSubscription,
-  type Subscription,
-} from '../store/subscriptions.ts';
+import { readSubscriptionById, type Subscription } from '../store/subscriptions.ts';
 import { withLockedCustomer } from './command.ts';
 import { refundPeriod } from './refund.ts';
 import { recordRefund } from './refund-notices.ts';
@@ -69,10 +65,7 @@ async function refundEarlyCharges(context: CommandContext): Promise<number> {
   for (const { periodId, subscriptionId, amountMinor } of charges) {
     const [last] = await readPeriods(tx, subscriptionId);
     if (last === undefined || last.id !== periodId) continue;
-    const subscription = requireSubscription(
-      await readCustomerSubscriptions(tx, customer.id),
-      subscriptionId,
-    );
+    const subscription = await readSubscriptionById(tx, subscriptionId);
     await refundPeriod(context, last, amountMinor);
     // The workers decide about an end that has passed meanwhile. They renew it if the balance
     // covers it.
@@ -103,10 +96,7 @@ async function restoreEarlyEnds(context: CommandContext): Promise<number> {
   const { tx, now, customer, actor } = context;
   const ended = await readEarlyEnds(tx, now, customer.id);
   for (const { subscriptionId, plan, expiresAt } of ended) {
-    const subscription = requireSubscription(
-      await readCustomerSubscriptions(tx, customer.id),
-      subscriptionId,
-    );
+    const subscription = await readSubscriptionById(tx, subscriptionId);
     await settleSubscription(context, subscription, { state: 'active' });
     await openAccess(tx, [subscriptionId], now);
     await enqueueNotifications(

@@ -12,7 +12,7 @@ import type { Caller, CommandContext } from '../store/command-context.ts';
 import { recordEvents, toSubscriptionSubject } from '../store/events.ts';
 import { addServedPart, movePeriod, type Period, readPeriods } from '../store/periods.ts';
 import { delayRenewals, retryRenewalsNow } from '../store/retry-now.ts';
-import { readCustomerSubscriptions, type Subscription } from '../store/subscriptions.ts';
+import { readSubscriptionById, type Subscription } from '../store/subscriptions.ts';
 import { withLockedCustomer } from './command.ts';
 import { type EndCondition, requireExpectedEnd } from './conditions.ts';
 import { recordGrantTakenBack, recordRefund } from './refund-notices.ts';
@@ -140,19 +140,17 @@ async function requirePeriod(
   id: PeriodId,
 ): Promise<{ subscription: Subscription; period: Period }> {
   const ownerId = await findPeriodSubscription(context, id);
-  for (const subscription of await readCustomerSubscriptions(context.tx, context.customer.id)) {
-    if (subscription.id !== ownerId) continue;
-    const periods = await readPeriods(context.tx, subscription.id);
-    const period = periods.find((one) => one.id === id);
-    if (period === undefined) continue;
-    requireRefundable(period, periods);
-    return { subscription, period };
+  const periods = ownerId === undefined ? [] : await readPeriods(context.tx, ownerId);
+  const period = periods.find((one) => one.id === id);
+  if (ownerId === undefined || period === undefined) {
+    throw refused(
+      'no_period',
+      `the customer has no period ${id} that could be refunded`,
+      'customer show lists them',
+    );
   }
-  throw refused(
-    'no_period',
-    `the customer has no period ${id} that could be refunded`,
-    'customer show lists them',
-  );
+  requireRefundable(period, periods);
+  return { subscription: await readSubscriptionById(context.tx, ownerId), period };
 }
 
 /** One lookup for any number of subscriptions of the customer. */

@@ -3,7 +3,7 @@ import type { PeriodId, SubscriptionId } from '../../kernel/ids.ts';
 import { isoTime, later, minuteMs } from '../../kernel/instant.ts';
 import type { CommandContext } from '../store/command-context.ts';
 import { readPeriods } from '../store/periods.ts';
-import { readSubscriptionsById, type Subscription } from '../store/subscriptions.ts';
+import { readSubscriptionById, type Subscription } from '../store/subscriptions.ts';
 import { refundPeriod, updateAfterRefund } from './refund.ts';
 import { enqueueEndNotification, recordRefund } from './refund-notices.ts';
 import { readLastTerms } from './settle.ts';
@@ -66,7 +66,7 @@ export async function undoRevival(
   context: CommandContext,
   { subscriptionId, periodId, amountMinor }: Revival,
 ): Promise<void> {
-  const subscription = await rereadSubscription(context, subscriptionId);
+  const subscription = await readSubscriptionById(context.tx, subscriptionId);
   const [period] = await readPeriods(context.tx, subscriptionId);
   if (period?.id !== periodId) return;
   const lastBefore = await readLastTerms(context, subscription);
@@ -84,10 +84,5 @@ export async function readTargetAfterUndo(
 ): Promise<Subscription | undefined> {
   return target === undefined || undone.length === 0
     ? target
-    : rereadSubscription(context, target.id);
+    : readSubscriptionById(context.tx, target.id);
 }
-
-const rereadSubscription = async (
-  context: CommandContext,
-  id: SubscriptionId,
-): Promise<Subscription> => (await readSubscriptionsById(context.tx, [id]))[0] as Subscription;

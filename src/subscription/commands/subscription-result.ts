@@ -5,7 +5,7 @@ import { majorUnits } from '../../kernel/money.ts';
 import { enqueueNotifications, type NewNotice } from '../../outbox/outbox.ts';
 import type { CommandContext } from '../store/command-context.ts';
 import { recordEvents, toSubscriptionSubject } from '../store/events.ts';
-import { chooseSubscription, readCustomerSubscriptions } from '../store/subscriptions.ts';
+import { readSubscriptionById } from '../store/subscriptions.ts';
 
 // The answer, the event and the notification of a command on one subscription.
 
@@ -54,8 +54,7 @@ export async function readSubscriptionResult(
   id: SubscriptionId,
   refundedMinor: bigint,
 ): Promise<SubscriptionResult> {
-  const all = await readCustomerSubscriptions(context.tx, context.customer.id);
-  const subscription = chooseSubscription(all, id);
+  const subscription = await readSubscriptionById(context.tx, id);
   const { customer } = context;
   return {
     telegram_id: Number(customer.telegramId),

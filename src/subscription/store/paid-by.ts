@@ -75,7 +75,8 @@ function takeMoney(lots: Lot[], minor: bigint, first: LedgerEntryId | null = nul
       if (lot.minor === 0n) lots.splice(index, 1);
     }
   };
-  takeFrom(({ origin }) => origin === first);
+  // Without an origin, the rest of a long list stays unread.
+  if (first !== null) takeFrom(({ origin }) => origin === first);
   takeFrom(() => true);
   return taken;
 }

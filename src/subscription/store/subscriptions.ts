@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from 'kysely';
 import type { Db, Tx } from '../../db/connect.ts';
 import type { SubscriptionKind, SubscriptionState } from '../../db/schema.ts';
 import { anyOf } from '../../db/unnest.ts';
-import { refused } from '../../kernel/faults.ts';
+import { mustHold, refused } from '../../kernel/faults.ts';
 import type { CustomerId, SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
 import { computeFirstReminderAt, type ReminderSubject } from '../../outbox/reminder-schedule.ts';
@@ -33,6 +33,13 @@ export const readSubscriptionsById = (
   db: Db | Tx,
   ids: readonly SubscriptionId[],
 ): Promise<Subscription[]> => readSubscriptions(db, sql`id = ${anyOf('bigint', ids)}`);
+
+/** A subscription that exists. A customer may have 10,000, so the others are not read. */
+export async function readSubscriptionById(db: Db | Tx, id: SubscriptionId): Promise<Subscription> {
+  const [subscription] = await readSubscriptionsById(db, [id]);
+  mustHold(subscription !== undefined, `subscription ${id} is missing`);
+  return subscription;
+}
 
 async function readSubscriptions(
   db: Db | Tx,
@@ -71,10 +78,7 @@ function describeSubscriptions(all: readonly Subscription[]): string {
 }
 
 /** The named subscription of the customer. @throws Fault `no_subscription` */
-export function requireSubscription(
-  all: readonly Subscription[],
-  id: SubscriptionId,
-): Subscription {
+function requireSubscription(all: readonly Subscription[], id: SubscriptionId): Subscription {
   const found = all.find((one) => one.id === id);
   if (found !== undefined) return found;
   const available = all.length === 0 ? 'has none' : `has ${describeSubscriptions(all)}`;

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { readCustomerNodes } from '../../../access/customer-nodes.ts';
+import { readSubscriptionNodes } from '../../../access/customer-nodes.ts';
 import { readCustomerLinks } from '../../../catalog/links.ts';
 import { adjustBalance } from '../../../subscription/commands/adjust.ts';
 import { createCustomer, setCustomer } from '../../../subscription/commands/customer.ts';
@@ -174,7 +174,8 @@ function buildShowCommand(open: DatabaseOpener): Command {
       withDatabase(open, options, async ({ db }) => {
         const view = await readCustomerView(db, requireTelegramId(id), options.rows);
         const links = await readCustomerLinks(db, requireTelegramId(id));
-        const nodes = await readCustomerNodes(db, requireTelegramId(id));
+        const shown = view.subscriptions.map((subscription) => subscription.id);
+        const nodes = await readSubscriptionNodes(db, shown);
         const formatView = () =>
           [
             formatCustomerView(view),

@@ -1,6 +1,7 @@
 import { afterEach, expect, test, vi } from 'vitest';
 import { buildCustomerCommand } from '../../../../../src/cli/commands/customer/customer.ts';
 import { createDatabase, type TestDatabase } from '../../../../support/database.ts';
+import { createResellerCustomer } from '../../../../support/reseller.ts';
 import { addCustomer, createShopWithTrial, createSubscriber } from '../../../../support/shop.ts';
 
 // `perennial customer …`, in this process: conditions, and the access that a command gives.
@@ -92,4 +93,27 @@ test('purchase, trial and reissue print the subscription URL and the links of th
   }
   const text = await runCustomerCommand(database, 'reissue 7');
   expect(text).toMatch(/\nsubscription URL \/sub\/\S{16,}\n\nlinks\nnl-1: vless:\/\//);
+});
+
+test('`customer show` names a node that is down, and the changes that wait for it', async () => {
+  await using database = await createShopDatabase();
+  const id = Number(await createSubscriber(database, 7n, 0n));
+  await database.pool.query(`UPDATE perennial.node SET down_since = '2026-11-24T08:30:00Z'`);
+  const { nodes } = JSON.parse(await runCustomerCommand(database, 'show 7 --json'));
+  const downSince = '2026-11-24T08:30:00.000Z';
+  expect(nodes).toEqual([
+    { subscription_id: id, node: 'nl-1', down_since: downSince, waits_for: 'add' },
+  ]);
+  const text = await runCustomerCommand(database, 'show 7');
+  expect(text).toContain(`nl-1: down since 2026-11-24 08:30Z, subscription ${id}: add pending`);
+});
+
+test('W4: `customer show` lists the nodes of the shown subscriptions only', async () => {
+  await using database = await createDatabase({ now: '2026-11-24T09:00:00Z' });
+  await createResellerCustomer(database, 130, '2026-12-01T00:00:00Z');
+  const view = JSON.parse(await runCustomerCommand(database, 'show 1 --json'));
+  const ids = view.subscriptions.map((subscription: { id: number }) => subscription.id);
+  const listed = view.nodes.map((node: { subscription_id: number }) => node.subscription_id);
+  expect(listed).toEqual(ids);
+  expect(listed).toHaveLength(100);
 });
