@@ -8,7 +8,7 @@ import type { Settings } from './settings.ts';
 //
 // 1. A paid subscription with auto-renewal is due from `renewal.window` (6 h) before its end. It
 //    stays due after the end until it is ended, so a late run still renews it.
-// 2. It is never charged more than one period ahead (`isTooEarly`).
+// 2. It is never charged more than one period ahead (`computeDueAt`).
 // 3. If the balance covers the charge, the next period starts at `expires_at`. So no day is lost or
 //    free. If a whole period has passed since then, the next period starts now, because no customer
 //    pays for a period that is over.
@@ -69,14 +69,19 @@ export type RenewalDecision =
   | { readonly do: 'nothing' };
 
 /**
- * A renewal charges at most one period ahead: never before the last period has begun, and never
- * earlier than half a period before the end.
+ * When an active subscription becomes due. A renewal charges at most one period ahead: never before
+ * the last period has begun, and never earlier than half a period before the end (rules 1 and 2).
  */
-function isTooEarly(facts: RenewalFacts, now: Instant): boolean {
-  const { lastStartsAt, expiresAt, periodDays } = facts;
-  if (lastStartsAt !== null && lastStartsAt > now) return true;
-  return expiresAt > later(now, Math.floor((periodDays * dayMs) / 2));
+export function computeDueAt(
+  { lastStartsAt, expiresAt, periodDays }: DueFacts,
+  { windowMs }: Pick<Settings, 'windowMs'>,
+): Instant {
+  const aheadMs = Math.min(windowMs, Math.floor((periodDays * dayMs) / 2));
+  const dueAt = later(expiresAt, -aheadMs);
+  return lastStartsAt === null ? dueAt : latest(dueAt, lastStartsAt);
 }
+
+export type DueFacts = Pick<RenewalFacts, 'lastStartsAt' | 'expiresAt' | 'periodDays'>;
 
 /** The condition of the index of due subscriptions. */
 export function isRenewalDue(facts: RenewalFacts, now: Instant, settings: Settings): boolean {
@@ -84,9 +89,7 @@ export function isRenewalDue(facts: RenewalFacts, now: Instant, settings: Settin
   switch (facts.state) {
     case 'active':
       return (
-        facts.expiresAt <= later(now, settings.windowMs) &&
-        !isTooEarly(facts, now) &&
-        (facts.nextTryAt === null || facts.nextTryAt <= now)
+        computeDueAt(facts, settings) <= now && (facts.nextTryAt === null || facts.nextTryAt <= now)
       );
     case 'expired':
       return facts.nextTryAt === null;
@@ -145,8 +148,12 @@ export function decideDueRenewal(
   return { do: 'renew', startsAt, endsAt, ...charge };
 }
 
-/** The time of the payment counts, not that of the run. */
-function isTooLate(facts: RenewalFacts, now: Instant, { reviveMs }: Settings): boolean {
+/** The days of revival are over. The time of the payment counts, not that of the run. */
+export function isTooLate(
+  facts: Pick<RenewalFacts, 'expiresAt' | 'wokenAt'>,
+  now: Instant,
+  { reviveMs }: Pick<Settings, 'reviveMs'>,
+): boolean {
   return reviveMs === 0 || later(facts.expiresAt, reviveMs) < (facts.wokenAt ?? now);
 }
 
