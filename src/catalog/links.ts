@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import { isEntitled } from '../access/entitlement.ts';
+import type { OpenNode } from '../access/open-nodes.ts';
 import type { Db, Tx } from '../db/connect.ts';
 import { toFault } from '../db/faults.ts';
-import type { CredentialId } from '../kernel/ids.ts';
 import { formatShareLink } from '../xray/link.ts';
 import { parseLink } from '../xray/link-settings.ts';
 
@@ -13,17 +13,6 @@ export interface NodeLink {
   /** Null if the link settings of the node are wrong; `error` has the reason. */
   readonly link: string | null;
   readonly error: string | null;
-}
-
-interface LinkRow {
-  readonly subscriptionId: bigint;
-  readonly credential: CredentialId;
-  readonly node: string;
-  readonly settings: { readonly name?: unknown } | null;
-  /** The customer has another running subscription. */
-  readonly isOneOfSeveral: boolean;
-  /** Another node of the same subscription has the same name. */
-  readonly sharesName: boolean;
 }
 
 /** More entries are useless in a client, and a customer may have 10,000 subscriptions. */
@@ -38,12 +27,11 @@ export async function readCustomerLinks(
   telegramId: bigint,
   subscriptionId?: bigint,
 ): Promise<NodeLink[]> {
-  const { rows } = await sql<LinkRow>`
+  const { rows } = await sql<OpenNode>`
     SELECT s.id AS "subscriptionId", k.id AS credential, n.id AS node, n.link AS settings,
       EXISTS (SELECT FROM perennial.subscription other
         WHERE other.customer_id = c.id AND other.state = 'active' AND other.id <> s.id)
-        AS "isOneOfSeveral",
-      count(*) OVER (PARTITION BY s.id, coalesce(n.link->>'name', n.id)) > 1 AS "sharesName"
+        AS "isOneOfSeveral"
     FROM perennial.customer c
     JOIN LATERAL (
       SELECT one.id, one.plan, one.state FROM perennial.subscription one
@@ -55,28 +43,34 @@ export async function readCustomerLinks(
     CROSS JOIN perennial.node n
     WHERE c.telegram_id = ${telegramId} AND ${isEntitled({ credential: 'k' })}
     ORDER BY s.id, n.id`.execute(db);
-  return rows.map((row) => toNodeLink(row, formatName(row)));
+  return toNodeLinks(rows);
+}
+
+/** The links of these nodes, in their order. */
+export function toNodeLinks(nodes: readonly OpenNode[]): NodeLink[] {
+  const toKey = (node: OpenNode) => `${node.subscriptionId} ${toBaseName(node)}`;
+  const counts = new Map<string, number>();
+  for (const node of nodes) counts.set(toKey(node), (counts.get(toKey(node)) ?? 0) + 1);
+  return nodes.map((node) => toNodeLink(node, formatName(node, counts.get(toKey(node)) !== 1)));
+}
+
+function toBaseName({ node, settings }: OpenNode): string {
+  const name = settings?.name;
+  return typeof name === 'string' && name !== '' ? name : node;
 }
 
 /**
  * Clients tell entries apart by their names, and some drop or rename the second one of two equal
  * names. A customer with several subscriptions has the number of the subscription in the name.
  */
-function formatName({
-  subscriptionId,
-  node,
-  settings,
-  isOneOfSeveral,
-  sharesName,
-}: LinkRow): string {
-  const named = settings?.name;
-  const baseName = typeof named === 'string' && named !== '' ? named : node;
-  const name = sharesName ? `${baseName} (${node})` : baseName;
-  return isOneOfSeveral ? `${name} #${subscriptionId}` : name;
+function formatName(open: OpenNode, sharesName: boolean): string {
+  const baseName = toBaseName(open);
+  const name = sharesName ? `${baseName} (${open.node})` : baseName;
+  return open.isOneOfSeveral ? `${name} #${open.subscriptionId}` : name;
 }
 
 function toNodeLink(
-  { subscriptionId, credential, node, settings }: LinkRow,
+  { subscriptionId, credential, node, settings }: OpenNode,
   name: string,
 ): NodeLink {
   const base = { subscription_id: Number(subscriptionId), node };

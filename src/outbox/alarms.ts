@@ -1,4 +1,4 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { readClock } from '../db/clock.ts';
 import type { Tx } from '../db/connect.ts';
 import { dayMs, hourMs, type Instant, isoTime, later } from '../kernel/instant.ts';
@@ -52,6 +52,12 @@ export const isAlarmCleared = (row: string) =>
     WHERE o.customer_id IS NULL AND o.kind = 'alarm_over' AND o.params->>'alarm' = ${row}.kind
       AND o.params->>'subject' = ${toAlarmSubjectSql(row)}
       AND o.params->>'since' = ${row}.params->>'since')`);
+
+/** Whether an alarm of this kind is open at `now`. */
+export const isAlarmOpen = (kind: AlarmKind, now: RawBuilder<unknown>): RawBuilder<boolean> => sql`
+  EXISTS (SELECT FROM perennial.notification a
+    WHERE a.customer_id IS NULL AND a.kind = ${kind}
+      AND a.created_at > ${now} - ${openMaxMs} * interval '1 ms' AND NOT ${isAlarmCleared('a')})`;
 
 /** Whether the alarm that this row clears was sent to the present recipient of the row. */
 export const wasAlarmSent = (row: string) =>

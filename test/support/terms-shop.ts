@@ -6,10 +6,8 @@ import type { PeriodId } from '../../src/kernel/ids.ts';
 import { changePlan } from '../../src/subscription/commands/change-plan.ts';
 import { grant } from '../../src/subscription/commands/grant.ts';
 import { refund } from '../../src/subscription/commands/refund.ts';
-import {
-  readCustomerView,
-  type SubscriptionDetails,
-} from '../../src/subscription/queries/customer-view.ts';
+import { readCustomerView } from '../../src/subscription/queries/customer-view.ts';
+import type { SubscriptionDetails } from '../../src/subscription/queries/subscription-details.ts';
 import { createDatabase, type TestDatabase } from './database.ts';
 import { createCaller, createShopWithTrial, setPrice } from './shop.ts';
 

@@ -1,9 +1,7 @@
 import type { CustomerNode } from '../../access/customer-nodes.ts';
 import type { JsonObject } from '../../db/schema.ts';
-import type {
-  CustomerView,
-  SubscriptionDetails,
-} from '../../subscription/queries/customer-view.ts';
+import type { CustomerView } from '../../subscription/queries/customer-view.ts';
+import type { SubscriptionDetails } from '../../subscription/queries/subscription-details.ts';
 import { formatTable } from '../command.ts';
 
 /** `customer show` for a person. Times are in UTC, to the minute. */
@@ -63,7 +61,8 @@ export function formatCustomerNodes(nodes: readonly CustomerNode[]): string[] {
 
 const toText = (value: unknown): string => String(value ?? '-');
 /** `2026-11-24 09:00Z`: the Z names the zone, UTC. */
-const formatMinute = (value: unknown): string => `${toText(value).slice(0, 16).replace('T', ' ')}Z`;
+export const formatMinute = (value: unknown): string =>
+  `${toText(value).slice(0, 16).replace('T', ' ')}Z`;
 
 const priceReasons = {
   discount: 'with the discount',
@@ -102,6 +101,7 @@ function formatSubscription(subscription: SubscriptionDetails, currency: string)
   return [
     head,
     ...formatNextRenewal(subscription.next_renewal, currency),
+    `  next charge: ${subscription.next_charge.reason.sentence}`,
     credential,
     periods,
   ].join('\n');

@@ -1,11 +1,13 @@
 import { z } from 'zod';
-import { readCustomerLinks } from '../../catalog/links.ts';
+import { toNodeLinks } from '../../catalog/links.ts';
 import { ledgerKinds } from '../../db/schema-ledger.ts';
 import { createCustomer, setCustomer } from '../../subscription/commands/customer.ts';
 import {
   type CustomerKey,
+  type CustomerView,
   readCustomerKey,
   readCustomerView,
+  readCustomerWithNodes,
   readSubscriptionPage,
 } from '../../subscription/queries/customer-view.ts';
 import { readEvents, readLedger } from '../../subscription/queries/history.ts';
@@ -25,7 +27,7 @@ import {
   timeSchema,
   toPage,
 } from '../schemas.ts';
-import { linkAnswerShape, subscriptionShape } from './shapes.ts';
+import { linkAnswerShape, nextChargeShape, subscriptionShape } from './shapes.ts';
 
 const tag = 'Customers';
 
@@ -90,6 +92,7 @@ const show = defineRoute({
     claim: moneySchema.describe('claim of chargebacks; top-ups pay it first'),
     trial_used_at: timeSchema.nullable(),
     created_at: timeSchema,
+    next_charge: nextChargeShape.describe('the earliest charge of the subscriptions'),
     subscriptions: z
       .array(subscriptionShape.meta({ title: 'Subscription' }))
       .describe('at most 100; GET …/subscriptions lists all'),
@@ -99,16 +102,35 @@ const show = defineRoute({
   refusals: ['no_customer'],
   async handle({ db }, { params, holder }) {
     const telegramId = parseTelegramIdParam(params);
-    const { customer, subscriptions, subscriptions_total } = await readCustomerView(
-      db,
-      telegramId,
-      0,
-    );
-    const all = { ...customer, subscriptions_total };
-    if (canSeeSecrets(holder))
-      return { ...all, subscriptions, links: await readCustomerLinks(db, telegramId) };
-    const visible = subscriptions.map(hideCredential);
-    return { ...all, sub_token: null, subscriptions: visible, links: null };
+    if (!canSeeSecrets(holder)) {
+      const { subscriptions, ...view } = toAnswer(await readCustomerView(db, telegramId, 0));
+      const visible = subscriptions.map(hideCredential);
+      return { ...view, sub_token: null, subscriptions: visible, links: null };
+    }
+    const { view, openNodes } = await readCustomerWithNodes(db, telegramId);
+    return { ...toAnswer(view), links: toNodeLinks(openNodes) };
+  },
+});
+
+const toAnswer = ({ customer, next_charge, subscriptions, subscriptions_total }: CustomerView) => ({
+  ...customer,
+  next_charge,
+  subscriptions,
+  subscriptions_total,
+});
+
+const nextCharge = defineRoute({
+  method: 'GET',
+  path: '/v1/customers/{telegram_id}/next-charge',
+  id: 'getNextCharge',
+  tag,
+  summary: 'Read the earliest charge of the subscriptions, and its reason',
+  scope: 'read',
+  params: byTelegramId,
+  answer: nextChargeShape,
+  refusals: ['no_customer'],
+  async handle({ db }, { params }) {
+    return (await readCustomerView(db, parseTelegramIdParam(params), 0)).next_charge;
   },
 });
 
@@ -263,4 +285,13 @@ const timeline = defineRoute({
     readHistoryPage(context, request, ({ id }, page) => readEvents(context.db, id, page)),
 });
 
-export const customerRoutes = [create, show, change, discount, ledger, subscriptions, timeline];
+export const customerRoutes = [
+  create,
+  show,
+  nextCharge,
+  change,
+  discount,
+  ledger,
+  subscriptions,
+  timeline,
+];

@@ -35,6 +35,26 @@ export const renewalReason = z
     'why the amount is not the list price; known_price: the customer was not notified of a higher amount in time; no_price: the plan and length are not on sale',
   );
 
+/** A reason as a code, its parameters, and one sentence of both. */
+export const reasonShape = z
+  .object({
+    code: z.string(),
+    params: z.record(z.string(), z.union([z.string(), z.number()]).nullable()),
+    sentence: z.string(),
+  })
+  .meta({ title: 'Reason' });
+
+export const nextChargeShape = z
+  .object({
+    subscription_id: rowIdSchema.nullable().describe('null: the customer has no subscription'),
+    at: timeSchema.nullable().describe('the earliest time of the charge; null: none is expected'),
+    amount: moneySchema.nullable().describe('null without a charge, and without a price'),
+    missing: moneySchema.describe('the top-up that the charge requires'),
+    currency: currencySchema,
+    reason: reasonShape.describe('why the charge comes, waits or does not come'),
+  })
+  .meta({ title: 'NextCharge' });
+
 export const subscriptionShape = z.object({
   id: rowIdSchema,
   kind: z.enum(['trial', 'paid']),
@@ -56,6 +76,7 @@ export const subscriptionShape = z.object({
     .meta({ title: 'NextRenewal' })
     .nullable()
     .describe('null: it is not to be renewed'),
+  next_charge: nextChargeShape,
   credential: z
     .string()
     .nullable()

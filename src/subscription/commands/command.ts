@@ -1,16 +1,18 @@
 import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
-import { readClock } from '../../db/clock.ts';
 import { refreshMark } from '../../db/clock-mark.ts';
 import { type Db, inTransaction, type Tx } from '../../db/connect.ts';
 import { clockFault, readClockReading } from '../../db/trusted-time.ts';
 import { refused } from '../../kernel/faults.ts';
 import type { CustomerId } from '../../kernel/ids.ts';
-import { type Instant, isoTime } from '../../kernel/instant.ts';
+import type { Instant } from '../../kernel/instant.ts';
 import type { Caller, CommandContext, CommandResult } from '../store/command-context.ts';
 import { type Actor, toDetailJson } from '../store/events.ts';
-import { lockCustomer, noCustomerFault, readCustomer } from '../store/locked-customer.ts';
-import { readSettings } from '../store/settings.ts';
+import {
+  lockCustomer,
+  noCustomerFault,
+  readCustomerAndSettings,
+} from '../store/locked-customer.ts';
 
 // The steps of every command that moves money or rights, in one transaction:
 //
@@ -86,14 +88,9 @@ export async function readCommandContext(
   key: string | undefined,
   use: TimeUse,
 ): Promise<CommandContext> {
-  return {
-    tx,
-    actor,
-    now: await readCommandTime(tx, use),
-    settings: await readSettings(tx),
-    customer: await readCustomer(tx, customerId),
-    key,
-  };
+  const now = await readCommandTime(tx, use);
+  const { customer, settings } = await readCustomerAndSettings(tx, customerId);
+  return { tx, actor, now, settings, customer, key };
 }
 
 /**
@@ -148,11 +145,10 @@ export async function withIdempotencyKey<A extends CommandResult>(
   if (key === undefined) return extendResult(tx, caller, await work());
   const owner = toKeyOwner(caller);
   const fingerprint = computeFingerprint(body);
-  const at = isoTime(await readClock(tx));
   // The second of two transactions waits here for the commit of the first, and then finds its row.
   const { numAffectedRows } = await sql`
     INSERT INTO perennial.idempotency (scope, key, owner, fingerprint, at)
-    SELECT ${scope}, ${key}, ${owner}, ${fingerprint}, ${at}
+    SELECT ${scope}, ${key}, ${owner}, ${fingerprint}, perennial.clock()
     WHERE NOT EXISTS (SELECT FROM perennial.idempotency
       WHERE scope = ${scope} AND key = ${key} AND owner = ${anyOwner})
     ON CONFLICT (scope, key, owner) DO NOTHING`.execute(tx);

@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from 'kysely';
 import type { Tx } from '../../db/connect.ts';
 import { anyOf } from '../../db/unnest.ts';
 import type { CustomerId, SubscriptionId } from '../../kernel/ids.ts';
-import { type Instant, isoTime, later } from '../../kernel/instant.ts';
+import { type Instant, isoTime } from '../../kernel/instant.ts';
 import {
   type Forecast,
   type ForecastFacts,
@@ -29,6 +29,49 @@ const selectSubscriptions = (onlyIds: readonly SubscriptionId[] | undefined) => 
     AND ${onlyIds === undefined ? sql`true` : sql`own.id = ${anyOf('bigint', onlyIds)}`}
   ORDER BY own.expires_at, own.id`;
 
+/** The time and the settings of a statement that reads forecasts. */
+export interface ForecastSql {
+  readonly now: RawBuilder<unknown>;
+  /** Intervals. */
+  readonly window: RawBuilder<unknown>;
+  readonly revive: RawBuilder<unknown>;
+}
+
+const milliseconds = (ms: number): RawBuilder<unknown> => sql`${`${ms} ms`}::interval`;
+
+const toForecastSql = (now: Instant, settings: ForecastSettings): ForecastSql => ({
+  now: sql`${isoTime(now)}::timestamptz`,
+  window: milliseconds(settings.windowMs),
+  revive: milliseconds(settings.reviveMs),
+});
+
+const plan = sql`coalesce(s.next_plan, s.plan)`;
+const days = sql`coalesce(s.next_period_days, s.period_days)`;
+
+const listPrice = (now: RawBuilder<unknown>, at: RawBuilder<unknown>) => sql`
+  (SELECT p.amount_minor FROM perennial.plan_price p
+   WHERE p.plan = ${plan} AND p.currency = c.currency AND p.period_days = ${days}
+     AND p.valid_from <= greatest(${now}, ${at})
+   ORDER BY p.valid_from DESC LIMIT 1)`;
+
+/** The columns of `ForecastColumns`, of a subscription `s` and its customer `c`. */
+export function selectForecastColumns({ now, window }: ForecastSql): RawBuilder<unknown> {
+  const dueAt = sql`(s.expires_at - ${window})`;
+  return sql`s.id AS "subscriptionId", c.id AS "customerId", s.kind, s.state,
+    s.auto_renew AS "autoRenew", s.expires_at AS "expiresAt", c.balance_minor AS "balanceMinor",
+    c.vip, c.discount_percent AS "discountPercent", ${listPrice(now, dueAt)} AS "listMinor",
+    ${listPrice(now, sql`${dueAt} + ${days} * interval '1 day'`)} AS "followingListMinor",
+    s.state = 'expired' AND s.next_try_at IS NOT NULL AS "waitsForTopUp",
+    ${days} AS "periodDays", ${selectKnownPrices(plan, days)}`;
+}
+
+export type ForecastColumns = Omit<ForecastFacts, 'prices'> & KnownPriceRow;
+
+/** The subscriptions of a forecast: active ones, and those that a payment would revive. */
+export const isForecast = ({ now, revive }: ForecastSql): RawBuilder<boolean> => sql`
+  (s.state = 'active' OR (s.state = 'expired' AND s.kind = 'paid' AND s.auto_renew
+    AND ${revive} > interval '0' AND s.expires_at >= ${now} - ${revive}))`;
+
 /**
  * Reads the active subscriptions of these customers, and those that a payment would revive, in one
  * statement. The subscriptions of a customer are in the order of their ends.
@@ -41,25 +84,12 @@ export async function readForecastRows(
   settings: ForecastSettings,
   onlyIds?: readonly SubscriptionId[],
 ): Promise<ForecastRow[]> {
-  const plan = sql`coalesce(s.next_plan, s.plan)`;
-  const days = sql`coalesce(s.next_period_days, s.period_days)`;
-  const dueAt = sql`(s.expires_at - ${`${settings.windowMs} ms`}::interval)`;
-  const price = (at: RawBuilder<unknown>) => sql`
-    (SELECT p.amount_minor FROM perennial.plan_price p
-     WHERE p.plan = ${plan} AND p.currency = c.currency AND p.period_days = ${days}
-       AND p.valid_from <= greatest(${isoTime(now)}::timestamptz, ${at})
-     ORDER BY p.valid_from DESC LIMIT 1)`;
-  const { rows } = await sql<Omit<ForecastRow, 'prices'> & KnownPriceRow>`
-    SELECT s.id AS "subscriptionId", c.id AS "customerId", s.kind, s.state,
-      s.auto_renew AS "autoRenew", s.expires_at AS "expiresAt", c.balance_minor AS "balanceMinor",
-      c.vip, c.discount_percent AS "discountPercent", ${price(dueAt)} AS "listMinor",
-      ${price(sql`${dueAt} + ${days} * interval '1 day'`)} AS "followingListMinor",
-      s.state = 'expired' AND s.next_try_at IS NOT NULL AS "waitsForTopUp",
-      ${days} AS "periodDays", c.xmin::text AS "customerVersion", ${selectKnownPrices(plan, days)}
+  const values = toForecastSql(now, settings);
+  const { rows } = await sql<ForecastColumns & Pick<ForecastRow, 'customerVersion'>>`
+    SELECT ${selectForecastColumns(values)}, c.xmin::text AS "customerVersion"
     FROM perennial.customer c
     CROSS JOIN LATERAL (${selectSubscriptions(onlyIds)}) s
-    WHERE c.id = ${anyOf('bigint', customers)} AND (s.state = 'active' OR (s.state = 'expired' AND s.kind = 'paid' AND s.auto_renew
-        AND ${settings.reviveMs > 0} AND s.expires_at >= ${isoTime(later(now, -settings.reviveMs))}))
+    WHERE c.id = ${anyOf('bigint', customers)} AND ${isForecast(values)}
     ORDER BY c.id, s.expires_at, s.id`.execute(tx);
   const facts: ForecastRow[] = [];
   for (const { paidMinor, known, ...row } of rows) {

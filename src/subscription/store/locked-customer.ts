@@ -3,6 +3,8 @@ import type { Tx } from '../../db/connect.ts';
 import { type Fault, refused } from '../../kernel/faults.ts';
 import type { CustomerId } from '../../kernel/ids.ts';
 import type { Instant } from '../../kernel/instant.ts';
+import type { Settings } from '../rules/settings.ts';
+import { type StoredSettings, selectStoredSettings, toSettings } from './settings.ts';
 
 // The customer row as the lock of a command (rule 1).
 
@@ -43,11 +45,16 @@ export async function findCustomerId(tx: Tx, telegramId: bigint): Promise<Custom
   return row.id;
 }
 
-export async function readCustomer(tx: Tx, id: CustomerId): Promise<Customer> {
-  const { rows } = await sql<Customer>`
+/** The facts of a command, in one round trip. */
+export async function readCustomerAndSettings(
+  tx: Tx,
+  id: CustomerId,
+): Promise<{ readonly customer: Customer; readonly settings: Settings }> {
+  const { rows } = await sql<Customer & { readonly stored: StoredSettings | null }>`
     SELECT id, telegram_id AS "telegramId", currency, vip, discount_percent AS "discountPercent",
       trial_used_at AS "trialUsedAt", reachable, balance_minor AS "balanceMinor",
-      claim_minor AS "claimMinor"
+      claim_minor AS "claimMinor", ${selectStoredSettings} AS stored
     FROM perennial.customer WHERE id = ${id}`.execute(tx);
-  return rows[0] as Customer;
+  const { stored, ...customer } = rows[0] as (typeof rows)[0];
+  return { customer, settings: toSettings(stored) };
 }

@@ -41,7 +41,7 @@ export async function readNextCharges(
   );
   const { currency } = customer;
   return new Map(
-    renewing.map((row) => [row.subscriptionId, computeNextCharge(row, now, settings, currency)]),
+    renewing.map((row) => [row.subscriptionId, computeNextRenewal(row, now, settings, currency)]),
   );
 }
 
@@ -59,17 +59,18 @@ export async function stateNextCharge(
   if (row?.kind !== 'paid' || !row.autoRenew) return null;
   const { listMinor, periodDays, prices } = row;
   if (listMinor === null || isNotified(prices)) {
-    return computeNextCharge(row, now, settings, customer.currency);
+    return computeNextRenewal(row, now, settings, customer.currency);
   }
   const amountMinor = computePriceMinor(listMinor, row, settings.vipPercent);
   const priced = { customerId: customer.id, subscriptionId, plan, periodDays };
   await writeChosenPrice(tx, priced, amountMinor, now);
   const known = [{ amountMinor, source: 'choice', knownAt: now }] as const;
   const stated = { ...row, prices: { paidMinor: null, known } };
-  return computeNextCharge(stated, now, settings, customer.currency);
+  return computeNextRenewal(stated, now, settings, customer.currency);
 }
 
-function computeNextCharge(
+/** The amount of the next renewal, and why it is not the list price. */
+export function computeNextRenewal(
   facts: ForecastFacts,
   now: Instant,
   rules: ForecastRules,

@@ -16,11 +16,20 @@ export interface StoredSettings {
   trial?: { plan: string; days: number };
 }
 
-/** Reads the settings. A setting that was never applied has its default. */
+/** All stored settings as one value, for `toSettings`. */
+export const selectStoredSettings = sql`
+  (SELECT jsonb_object_agg(key, value) FROM perennial.setting)`;
+
+/** Reads the settings. */
 export async function readSettings(db: Db | Tx): Promise<Settings> {
   const { rows } = await sql<{ stored: StoredSettings | null }>`
-    SELECT jsonb_object_agg(key, value) AS stored FROM perennial.setting`.execute(db);
-  const stored = rows[0]?.stored ?? {};
+    SELECT ${selectStoredSettings} AS stored`.execute(db);
+  return toSettings(rows[0]?.stored ?? null);
+}
+
+/** A setting that was never applied has its default. */
+export function toSettings(all: StoredSettings | null): Settings {
+  const stored = all ?? {};
   return {
     vipPercent: stored.discounts?.vip_percent ?? defaultSettings.vipPercent,
     windowMs: stored.renewal?.window_ms ?? defaultSettings.windowMs,

@@ -5,10 +5,8 @@ import { grant } from '../../../../src/subscription/commands/grant.ts';
 import { refund } from '../../../../src/subscription/commands/refund.ts';
 import { revoke } from '../../../../src/subscription/commands/revoke.ts';
 import { startTrial } from '../../../../src/subscription/commands/trial.ts';
-import {
-  readCustomerView,
-  type SubscriptionDetails,
-} from '../../../../src/subscription/queries/customer-view.ts';
+import { readCustomerView } from '../../../../src/subscription/queries/customer-view.ts';
+import type { SubscriptionDetails } from '../../../../src/subscription/queries/subscription-details.ts';
 import type { TestDatabase } from '../../../support/database.ts';
 import { csvHeader, importText } from '../../../support/import-export.ts';
 import { addCustomer, buyPlan, createCaller, parseTime, runWorker } from '../../../support/shop.ts';
