@@ -100,6 +100,11 @@ const entries: readonly CommandEntry[] = [
       (await import('./commands/customer/customer.ts')).buildCustomerCommand(await loadOpener()),
   },
   {
+    usage: 'why <TG>',
+    description: 'explain the charges, the access and the notifications of a customer',
+    load: async () => (await import('./commands/why/why.ts')).buildWhyCommand(await loadOpener()),
+  },
+  {
     usage: 'notice',
     description: 'preview, list, resend and cancel notifications',
     load: async () =>

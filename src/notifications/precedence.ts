@@ -20,9 +20,12 @@ import type { NoticeFacts, StoredNotice } from './relevance-facts.ts';
 /** Auto-renewal runs every 10 minutes. After this time it will not store a low balance any more. */
 const lowBalanceWaitMs = 15 * minuteMs;
 
+/** What has precedence: the check of the balance, another notification, or its distance. */
+export type PrecedenceWait = 'low_balance' | 'reminder' | 'distance';
+
 export type Precedence =
   | { readonly do: 'suppress'; readonly reason: 'later_reminder' | 'low_balance' | 'just_told' }
-  | { readonly do: 'wait'; readonly until: Instant };
+  | { readonly do: 'wait'; readonly until: Instant; readonly waitsFor: PrecedenceWait };
 
 /**
  * @param until when the notification becomes irrelevant
@@ -36,8 +39,8 @@ export function checkPrecedence(
 ): Precedence | undefined {
   const { lastSentAt, lowBalance } = endNotifications;
   const gapEndsAt = lastSentAt === null ? now : later(lastSentAt, reminderGapMs);
-  const waitUntil = (moment: Instant): Precedence | undefined =>
-    moment > now && moment < until ? { do: 'wait', until: moment } : undefined;
+  const waitUntil = (moment: Instant, waitsFor: PrecedenceWait): Precedence | undefined =>
+    moment > now && moment < until ? { do: 'wait', until: moment, waitsFor } : undefined;
   switch (kind) {
     case 'trial_6h':
     case 'trial_48h':
@@ -51,17 +54,17 @@ export function checkPrecedence(
       if (isShort && lowBalance === 'current') return { do: 'suppress', reason: 'low_balance' };
       if (gapEndsAt > now) return { do: 'suppress', reason: 'just_told' };
       const isDue = isShort && subscription.isRenewalDue && lowBalance === 'none';
-      return isDue ? waitUntil(later(createdAt, lowBalanceWaitMs)) : undefined;
+      return isDue ? waitUntil(later(createdAt, lowBalanceWaitMs), 'low_balance') : undefined;
     }
     case 'price_change':
     case 'renewal_ahead':
       // A pending reminder goes first. A price is notified only once, so it waits instead of being
       // suppressed.
       if (endNotifications.hasLaterReminder && lastSentAt === null)
-        return waitUntil(later(now, reminderGapMs));
-      return waitUntil(gapEndsAt);
+        return waitUntil(later(now, reminderGapMs), 'reminder');
+      return waitUntil(gapEndsAt, 'distance');
     case 'low_balance':
-      return waitUntil(gapEndsAt);
+      return waitUntil(gapEndsAt, 'distance');
     default:
       return undefined;
   }

@@ -17,7 +17,12 @@ describe('at night', () => {
   ])('%s: a reminder', (_, when, expected) => {
     const verdict = relevanceOf('ends_24h', far(parseTime(when)));
     if (expected === 'send') expect(verdict).toMatchObject({ do: 'send', silent: false });
-    else expect(verdict).toEqual({ do: 'wait', until: parseTime(expected) });
+    else
+      expect(verdict).toEqual({
+        do: 'wait',
+        until: parseTime(expected),
+        waitsFor: 'morning',
+      });
   });
 
   test.each(
@@ -45,6 +50,7 @@ describe('at night', () => {
     expect(relevanceOf('ends_3h', { end: later(morning, 1), customer, now: when })).toEqual({
       do: 'wait',
       until: morning,
+      waitsFor: 'morning',
     });
     expect(relevanceOf('ends_3h', { end: morning, customer, now: when })).toMatchObject({
       do: 'send',

@@ -176,7 +176,11 @@ describe('one notification at a time about one end', () => {
   const sentAgo = (ms: number) => ({ lastSentAt: later(now, -ms), lowBalance: 'past' }) as const;
   const due = { forecast: forecasts.short, isRenewalDue: true } as const;
   const quarter = 15 * minuteMs;
-  const wait = (ms: number) => ({ do: 'wait', until: later(now, ms) });
+  const wait = (ms: number, waitsFor = 'distance') => ({
+    do: 'wait',
+    until: later(now, ms),
+    waitsFor,
+  });
   const suppress = (reason: string) => ({ do: 'suppress', reason });
   const send = { do: 'send' };
   test.each<[NoticeKind, string, RelevanceOptions, object]>([
@@ -205,7 +209,12 @@ describe('one notification at a time about one end', () => {
       { words: sentAgo(0) },
       suppress('just_told'),
     ],
-    ['ends_24h', 'auto-renewal will find the low balance', { sub: due }, wait(quarter)],
+    [
+      'ends_24h',
+      'auto-renewal will find the low balance',
+      { sub: due },
+      wait(quarter, 'low_balance'),
+    ],
     [
       'ends_24h',
       'auto-renewal had 15 minutes',
@@ -236,7 +245,7 @@ describe('one notification at a time about one end', () => {
       'price_change',
       'a later reminder is pending',
       { words: { hasLaterReminder: true } },
-      wait(2 * hourMs),
+      wait(2 * hourMs, 'reminder'),
     ],
     [
       'renewal_ahead',
@@ -268,7 +277,9 @@ describe('a customer who blocked the bot', () => {
     const waits = noticeSpecs[kind].policy === 'at_least_once';
     const tried = later(now, -week + 1);
     expect(relevanceOf(kind, { ...given, ...unreachableSince(tried) })).toEqual(
-      waits ? { do: 'wait', until: later(now, 1) } : { do: 'suppress', reason: 'unreachable' },
+      waits
+        ? { do: 'wait', until: later(now, 1), waitsFor: 'customer' }
+        : { do: 'suppress', reason: 'unreachable' },
     );
     expect(toOutcome(relevanceOf(kind, { ...given, ...unreachableSince(later(now, -week)) }))).toBe(
       waits ? 'send' : 'unreachable',

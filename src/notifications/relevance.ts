@@ -6,7 +6,7 @@ import { earliestSendAt, isQuiet } from '../outbox/quiet-hours.ts';
 import { endRemindersMs, trialRemindersMs } from '../outbox/reminder-schedule.ts';
 import type { Forecast } from '../subscription/rules/forecast.ts';
 import { withCurrentValues } from './current-values.ts';
-import { checkPrecedence } from './precedence.ts';
+import { checkPrecedence, type PrecedenceWait } from './precedence.ts';
 import type { NoticeFacts, StoredNotice } from './relevance-facts.ts';
 
 // The relevance of a notification at the moment of its send (promise 7).
@@ -47,11 +47,14 @@ export type SuppressReason =
   | 'alarm_never_said'
   | 'unreachable';
 
+/** `customer`: the next attempt to an unreachable customer. `morning`: the end of quiet hours. */
+export type NoticeWait = PrecedenceWait | 'customer' | 'morning';
+
 export type SendDecision =
   /** `params`: the current values, which are rendered and stored. `silent`: without a sound. */
   | { readonly do: 'send'; readonly params: NoticeParams; readonly silent: boolean }
   | { readonly do: 'suppress'; readonly reason: SuppressReason }
-  | { readonly do: 'wait'; readonly until: Instant };
+  | { readonly do: 'wait'; readonly until: Instant; readonly waitsFor: NoticeWait };
 
 /** After this time nothing is sent. */
 const relevantMaxMs = 30 * dayMs;
@@ -77,10 +80,10 @@ export function checkRelevance(
   if (!customer.reachable) {
     if (policy === 'at_most_once') return { do: 'suppress', reason: 'unreachable' };
     const retryAt = customer.failedAt === null ? now : later(customer.failedAt, unreachableRetryMs);
-    if (retryAt > now) return { do: 'wait', until: retryAt };
+    if (retryAt > now) return { do: 'wait', until: retryAt, waitsFor: 'customer' };
   }
   const sendAt = waitsForMorning ? earliestSendAt(now, customer.timeZone, until) : now;
-  if (sendAt > now) return { do: 'wait', until: sendAt };
+  if (sendAt > now) return { do: 'wait', until: sendAt, waitsFor: 'morning' };
   return { ...send, silent: isQuiet(now, customer.timeZone) };
 }
 

@@ -2,6 +2,7 @@ import type { Route } from '../route.ts';
 import { catalogRoutes } from './catalog.ts';
 import { clockRoutes } from './clock.ts';
 import { customerRoutes } from './customers.ts';
+import { explanationRoutes } from './explanation.ts';
 import { moneyRoutes } from './money.ts';
 import { noticeRoutes } from './notices.ts';
 import { operationRoutes } from './operations.ts';
@@ -11,6 +12,7 @@ import { subscriptionRoutes } from './subscriptions.ts';
 /** Every route of the API that needs a token. */
 export const routes: readonly Route[] = [
   ...customerRoutes,
+  ...explanationRoutes,
   ...moneyRoutes,
   ...reversalRoutes,
   ...subscriptionRoutes,

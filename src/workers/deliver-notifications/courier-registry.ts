@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { type Db, inTransaction } from '../../db/connect.ts';
+import { type Db, inTransaction, type Tx } from '../../db/connect.ts';
 import { readWriteTime } from '../../db/trusted-time.ts';
 import { refused } from '../../kernel/faults.ts';
 import type { Instant } from '../../kernel/instant.ts';
@@ -23,7 +23,7 @@ export interface CourierStatus {
 
 const isRunning = sql`EXISTS (SELECT FROM pg_locks l WHERE ${isLeaseLock('courier', 'c.id')})`;
 
-export async function readCouriers(db: Db): Promise<CourierStatus[]> {
+export async function readCouriers(db: Db | Tx): Promise<CourierStatus[]> {
   const { rows } = await sql<CourierStatus>`
     SELECT c.id, ${isRunning} AS lives, c.failures, c.last_error AS "lastError",
       CASE WHEN c.rests_until > perennial.clock() THEN c.rests_until END AS "restsUntil"

@@ -57,6 +57,7 @@ const rightLines: Readonly<Record<string, Line>> = {
   'customer grant': line(['7'], { '--days': '3' }),
   'customer revoke': line(['7']),
   'customer reissue': line(['7']),
+  why: line(['7']),
   'notice preview': line(['receipt']),
   'notice list': line(['7']),
   'notice resend': line(['1']),

@@ -1,0 +1,97 @@
+import { type CredentialAccess, readCredentialAccess } from '../access/credential-access.ts';
+import type { Db } from '../db/connect.ts';
+import { readClockReading } from '../db/trusted-time.ts';
+import type { CustomerId } from '../kernel/ids.ts';
+import { isoTime } from '../kernel/instant.ts';
+import { createReason, type Reason } from '../kernel/reason.ts';
+import { readCurrentView } from '../subscription/queries/customer-view.ts';
+import type {
+  ChargeView,
+  SubscriptionDetails,
+} from '../subscription/queries/subscription-details.ts';
+import { type NoticeOverview, readNoticeOverview } from './notices.ts';
+
+// Why a customer is charged, connected and notified, or not. Each part states what is true, and
+// what waits for what. The rules that decide give the reasons.
+
+export interface SubscriptionExplanation
+  extends Pick<
+    SubscriptionDetails,
+    'id' | 'kind' | 'plan' | 'period_days' | 'state' | 'expires_at' | 'auto_renew'
+  > {
+  readonly next_charge: ChargeView;
+  readonly access: {
+    /** Whether the subscription has a credential, and why not. */
+    readonly reason: Reason;
+    readonly nodes: CredentialAccess[];
+  };
+}
+
+export interface CustomerExplanation {
+  readonly telegram_id: number;
+  readonly at: string;
+  readonly balance: string;
+  readonly claim: string;
+  readonly currency: string;
+  readonly reachable: boolean;
+  readonly subscriptions: SubscriptionExplanation[];
+  readonly subscriptions_total: number;
+  readonly notices: NoticeOverview;
+}
+
+/** Explains the present state of a customer, from one snapshot. @throws Fault `no_customer` */
+export function explainCustomer(db: Db, telegramId: bigint): Promise<CustomerExplanation> {
+  const snapshot = db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only');
+  return snapshot.execute(async (tx) => {
+    const { customer, subscriptions, subscriptions_total } = await readCurrentView(tx, telegramId);
+    const { now, trust } = await readClockReading(tx);
+    const suspectReason = trust.kind === 'suspect' ? trust.reason : null;
+    const nodes = await readCredentialAccess(tx, telegramId, now);
+    const nodesBySubscription = Map.groupBy(nodes, ({ subscription_id }) => subscription_id);
+    const id = BigInt(customer.id) as CustomerId;
+    return {
+      telegram_id: customer.telegram_id,
+      at: isoTime(now),
+      balance: customer.balance,
+      claim: customer.claim,
+      currency: customer.currency,
+      reachable: customer.reachable,
+      subscriptions: subscriptions.map((subscription) =>
+        toSubscriptionExplanation(subscription, nodesBySubscription.get(subscription.id) ?? []),
+      ),
+      subscriptions_total,
+      notices: await readNoticeOverview(tx, id, now, suspectReason),
+    };
+  });
+}
+
+function toSubscriptionExplanation(
+  subscription: SubscriptionDetails,
+  nodes: CredentialAccess[],
+): SubscriptionExplanation {
+  const { id, kind, plan, period_days, state, expires_at, auto_renew, next_charge } = subscription;
+  const reason = describeCredential(subscription, nodes);
+  const shown = { id, kind, plan, period_days, state, expires_at, auto_renew, next_charge };
+  return { ...shown, access: { reason, nodes } };
+}
+
+/** Access ends with the subscription, and not with `expires_at` (`access/entitlement.ts`). */
+function describeCredential(
+  { state, expires_at, credential }: SubscriptionDetails,
+  nodes: CredentialAccess[],
+): Reason {
+  if (state === 'revoked') return createReason('revoked', {}, 'the subscription was revoked');
+  if (state === 'expired') {
+    const sentence = `the subscription ended at ${expires_at}`;
+    return createReason('ended', { ended_at: expires_at }, sentence);
+  }
+  if (credential === null)
+    return createReason('no_credential', {}, 'the subscription has no credential');
+  const entitled = nodes.filter((node) => node.entitled);
+  if (entitled.length === 0)
+    return createReason('no_node', {}, 'the plan opens no node, so the customer cannot connect');
+  const confirmed = entitled.filter((node) => node.confirmed && node.down_since === null);
+  const params = { nodes: entitled.length, confirmed: confirmed.length };
+  const sentence = `${params.confirmed} of ${params.nodes} nodes of the plan are up and have the user`;
+  return createReason('entitled', params, sentence);
+}
