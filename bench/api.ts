@@ -1,93 +1,136 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
-import { setTimeout as pause } from 'node:timers/promises';
+import type pg from 'pg';
 import { buildDataset } from '../testbed/dataset.ts';
-import { receiveMessage } from './child.ts';
-import { openBenchDatabases, withClient } from './databases.ts';
+import type { LoadKind, LoadOrder, LoadReport } from './api-load-run.ts';
+import { type Child, startChild } from './child.ts';
+import { readServerCpuNowMs } from './cpu.ts';
+import { type BenchDatabases, openBenchDatabases, withClient } from './databases.ts';
 import { runEngine } from './engine.ts';
 import { auditDatabase } from './fingerprint.ts';
-import { type Benchmark, type Options, quantile, type Row } from './table.ts';
+import { type Benchmark, median, type Options, type Row } from './table.ts';
 
-// Response times of the API during auto-renewal, and their cost for the renewals. 500 requests per
-// second are sent at fixed times, without waiting for earlier answers. So a stall counts for every
-// request that meets it.
+// The speed of the API, in three parts:
+//
+// 1. The highest rate of two routes, compared with a bare Fastify server on the same database
+//    (`api-bare-run.ts`). Both servers are measured in turn.
+// 2. Response times of mixed requests at a fixed rate, alone and during auto-renewal.
+// 3. The cost of this load for the renewals.
+//
+// The load has a separate process, because it shares the machine with the server.
 
-const usualLoad = { perSecond: 500, durationS: 30 } as const;
-const smallLoad = { perSecond: 50, durationS: 2 } as const;
-type Load = typeof usualLoad | typeof smallLoad;
+const usualSize = { perSecond: 500, durationMs: 30_000, closedMs: 5_000 } as const;
+const smallSize = { perSecond: 50, durationMs: 2_000, closedMs: 300 } as const;
 
-interface LoadResult {
-  readonly tookMs: number[];
-  readonly errors: string[];
+/** Requests in progress: of a closed loop, and at most with a fixed rate. */
+const closedConnections = 16;
+const openConnections = 256;
+
+interface ApiServer {
+  readonly child: Child;
+  readonly address: string;
+  readonly token: string;
 }
 
-/** The requests of bots: mostly the state of a customer, at times a price, and payments. */
-function toRequest(n: number, customers: number): { method: string; path: string; body?: string } {
-  const telegramId = 100_000_001 + ((n * 7_919) % customers);
-  if (n % 10 < 6) return { method: 'GET', path: `/v1/customers/${telegramId}` };
-  if (n % 10 < 8) {
-    const query = `telegram_id=${telegramId}&plan=basic&period_days=30&new=true`;
-    return { method: 'GET', path: `/v1/quote?${query}` };
-  }
-  if (n % 10 === 8) return { method: 'GET', path: `/v1/customers/${telegramId}/ledger` };
-  return { method: 'POST', path: `/v1/customers/${telegramId}/top-ups`, body: '{"amount": "10"}' };
+async function startServer(name: 'api' | 'api-bare', url: string): Promise<ApiServer> {
+  const child = await startChild(name, { args: [url] });
+  return { child, ...(await child.receive<{ address: string; token: string }>()) };
 }
 
-async function sendLoad(
-  address: string,
-  token: string,
+type Load = Pick<LoadOrder, 'kind' | 'customers' | 'durationMs'> & { readonly perSecond?: number };
+
+interface MeasuredLoad extends LoadReport {
+  /** Processor time of the server of the API and of PostgreSQL. */
+  readonly serverCpuMs: number;
+}
+
+async function measureLoad(
+  client: pg.Client,
+  generator: Child,
+  { child, address, token }: ApiServer,
+  load: Load,
+): Promise<MeasuredLoad> {
+  const connections = load.perSecond === undefined ? closedConnections : openConnections;
+  const order: LoadOrder = { ...load, address, token, connections };
+  const readCpuMs = async () =>
+    (await child.request<number>('cpu')) + (await readServerCpuNowMs(client));
+  const before = await readCpuMs();
+  const report = await generator.request<LoadReport>(order);
+  return { ...report, serverCpuMs: (await readCpuMs()) - before };
+}
+
+const toRate = ({ count, ms }: LoadReport): number => (count * 1_000) / ms;
+
+const toRow = (variant: string, load: MeasuredLoad): Row => ({
+  variant,
+  rate: Math.round(toRate(load)),
+  p50_ms: load.p50Ms,
+  p99_ms: load.p99Ms,
+  errors: load.errors.length,
+  server_cpu_us: Math.round((load.serverCpuMs * 1_000) / load.count),
+  load_cpu_us: Math.round((load.cpuMs * 1_000) / load.count),
+  /** Of one processor. */
+  load_cpu_percent: Math.round((load.cpuMs * 100) / load.ms),
+});
+
+/** Part 1. */
+async function compareRoutes(
+  databases: BenchDatabases,
+  generator: Child,
   customers: number,
-  { perSecond, durationS }: Load,
-): Promise<LoadResult> {
-  const answers: LoadResult = { tookMs: [], errors: [] };
-  const startedMs = performance.now();
-  const pending: Promise<void>[] = [];
-  const sendOne = async (n: number): Promise<void> => {
-    const dueMs = startedMs + (n * 1_000) / perSecond;
-    const { method, path, body } = toRequest(n, customers);
-    const headers: Record<string, string> = { authorization: `Bearer ${token}` };
-    if (body !== undefined) {
-      Object.assign(headers, {
-        'content-type': 'application/json',
-        'idempotency-key': `load-${n}`,
-      });
+  { small, rounds, log }: Options,
+): Promise<Row[]> {
+  const url = await databases.copy('dataset', 'measured');
+  const rows = await withClient(url, async (client) => {
+    const [bare, api] = [await startServer('api-bare', url), await startServer('api', url)];
+    const compared: Row[] = [];
+    const { closedMs: durationMs } = small ? smallSize : usualSize;
+    for (const kind of ['customer', 'top-up'] satisfies LoadKind[]) {
+      const loads: { bare: MeasuredLoad[]; api: MeasuredLoad[] } = { bare: [], api: [] };
+      const measure = (server: ApiServer) =>
+        measureLoad(client, generator, server, { kind, customers, durationMs });
+      // The first round fills the caches of both servers, and does not count.
+      for (let round = 0; round <= rounds; round += 1) {
+        const results = { bare: await measure(bare), api: await measure(api) };
+        if (round === 0) continue;
+        loads.bare.push(results.bare);
+        loads.api.push(results.api);
+      }
+      const [bareLoad, apiLoad] = [toMedian(loads.bare), toMedian(loads.api)];
+      const ratio = toRate(apiLoad) / toRate(bareLoad);
+      compared.push(toRow(`${kind}, bare Fastify and pg`, bareLoad));
+      compared.push({ ...toRow(`${kind}, API`, apiLoad), to_bare: ratio });
+      log(`${kind}: ${Math.round(toRate(apiLoad))}/s, ${ratio.toFixed(2)} of the bare server`);
+      logErrors(log, [...bareLoad.errors, ...apiLoad.errors]);
     }
-    const response = await fetch(`${address}${path}`, { method, headers, ...(body && { body }) });
-    const text = await response.text();
-    answers.tookMs.push(performance.now() - dueMs);
-    if (!response.ok) answers.errors.push(`${method} ${path}: ${response.status} ${text}`);
-  };
-  for (let n = 0; n < perSecond * durationS; ) {
-    const due = Math.min(
-      perSecond * durationS,
-      Math.floor(((performance.now() - startedMs) * perSecond) / 1_000) + 1,
-    );
-    for (; n < due; n += 1) {
-      pending.push(sendOne(n).catch((error: unknown) => void answers.errors.push(String(error))));
-    }
-    await pause(1);
-  }
-  await Promise.all(pending);
-  return answers;
+    await bare.child[Symbol.asyncDispose]();
+    await api.child[Symbol.asyncDispose]();
+    return compared;
+  });
+  await databases.drop('measured');
+  return rows;
 }
 
-async function startApi(
-  url: string,
-): Promise<{ child: ChildProcess; address: string; token: string }> {
-  const child = fork(new URL('./api-run.ts', import.meta.url).pathname, [url]);
-  const started = (await receiveMessage(child, 'api')) as { address: string; token: string };
-  return { child, ...started };
+/** The load with the median rate. */
+function toMedian(loads: readonly MeasuredLoad[]): MeasuredLoad {
+  const middle = median(loads.map(toRate));
+  const distance = (load: MeasuredLoad) => Math.abs(toRate(load) - middle);
+  return loads.toSorted((one, other) => distance(one) - distance(other))[0] as MeasuredLoad;
 }
 
-async function api({ subscriptions, due, small, server, log }: Options): Promise<Row[]> {
-  const requested = small ? smallLoad : usualLoad;
+function logErrors(log: Options['log'], errors: readonly string[]): void {
+  if (errors.length > 0) log(errors.slice(0, 3).join('\n'));
+}
+
+async function api(options: Options): Promise<Row[]> {
+  const { subscriptions, due, small, server, log } = options;
+  const { perSecond, durationMs } = small ? smallSize : usualSize;
   await using databases = await openBenchDatabases(server);
   await databases.template('dataset', (client) => buildDataset(client, { subscriptions, due }));
   log(`built ${subscriptions} subscriptions, ${due} due`);
   const customers = await withClient(databases.url('dataset'), async (client) =>
     Number((await client.query('SELECT count(*) FROM perennial.customer')).rows[0].count),
   );
-  const rows: Row[] = [];
+  await using generator = await startChild('api-load');
+  const rows = await compareRoutes(databases, generator, customers, options);
   const work = { worker: 'auto-renewal' };
 
   const alone = await runEngine(await databases.copy('dataset', 'measured'), 1, work);
@@ -98,26 +141,23 @@ async function api({ subscriptions, due, small, server, log }: Options): Promise
 
   for (const withRenewals of [false, true]) {
     const url = await databases.copy('dataset', 'measured');
-    const { child, address, token } = await startApi(url);
-    const [answers, engine] = await Promise.all([
-      sendLoad(address, token, customers, requested),
-      withRenewals ? runEngine(url, 1, work) : undefined,
-    ]);
-    child.disconnect();
-    await once(child, 'exit');
-    const variant = withRenewals ? 'API while renewals run' : 'API alone';
-    const errors = answers.errors.length;
-    const took = { p50_ms: quantile(answers.tookMs, 0.5), p99_ms: quantile(answers.tookMs, 0.99) };
-    rows.push({
-      variant,
-      rate: Math.round(answers.tookMs.length / requested.durationS),
-      ...took,
-      errors,
-    });
-    log(
-      `${variant}: p50 ${took.p50_ms.toFixed(1)} ms, p99 ${took.p99_ms.toFixed(1)} ms, ${errors} errors`,
+    const running = await startServer('api', url);
+    const [load, engine] = await withClient(url, (client) =>
+      Promise.all([
+        measureLoad(client, generator, running, {
+          kind: 'mixed',
+          customers,
+          perSecond,
+          durationMs,
+        }),
+        withRenewals ? runEngine(url, 1, work) : undefined,
+      ]),
     );
-    if (errors > 0) log(answers.errors.slice(0, 3).join('\n'));
+    await running.child[Symbol.asyncDispose]();
+    const variant = withRenewals ? 'mixed while renewals run' : 'mixed';
+    rows.push(toRow(variant, load));
+    log(`${variant}: p50 ${load.p50Ms.toFixed(1)} ms, p99 ${load.p99Ms.toFixed(1)} ms`);
+    logErrors(log, load.errors);
     if (engine !== undefined) {
       const rate = (countChanged(engine.reports) * 1_000) / engine.ms;
       rows.push({
@@ -137,6 +177,6 @@ const countChanged = (reports: readonly { readonly changed: number }[]): number 
   reports.reduce((all, { changed }) => all + changed, 0);
 
 export const benchmark: Benchmark = {
-  description: '500 requests a second for 30 s, alone and while 100,000 renewals run',
+  description: 'routes against a bare server; 500 requests a second, also while renewals run',
   run: api,
 };

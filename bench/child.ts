@@ -6,7 +6,7 @@ import { once } from 'node:events';
 export interface Child extends AsyncDisposable {
   /** Its next message. @throws Error if it exits instead; standard error has the reason */
   receive<Answer>(): Promise<Answer>;
-  request<Answer>(message: string): Promise<Answer>;
+  request<Answer>(message: string | object): Promise<Answer>;
 }
 
 export interface ChildOptions {
@@ -23,7 +23,7 @@ export async function startChild(name: string, options: ChildOptions = {}): Prom
   const receive = <Answer>(): Promise<Answer> => receiveMessage(child, name) as Promise<Answer>;
   return {
     receive,
-    request<Answer>(message: string) {
+    request<Answer>(message: string | object) {
       const answer = receive<Answer>();
       child.send(message);
       return answer;
