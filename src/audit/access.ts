@@ -12,9 +12,9 @@ const runningHasACredential = defineCheck<{ customer_id: bigint; id: bigint; exp
     promise: 4,
     title: 'a running subscription has a live credential',
     find: (now) => sql`
-    SELECT s.customer_id, s.id, s.expires_at FROM perennial.subscription s
+    SELECT s.customer_id, s.id, s.expires_at FROM subscription s
     WHERE s.state = 'active' AND s.expires_at > ${now}
-      AND NOT EXISTS (SELECT FROM perennial.credential k
+      AND NOT EXISTS (SELECT FROM credential k
         WHERE k.subscription_id = s.id AND k.retired_at IS NULL)`,
     rows: ({ id }) => ({ subscription: [id] }),
     describe: ({ id, expires_at }) =>
@@ -33,7 +33,7 @@ const endedHasNoCredential = defineCheck<{
   title: 'a subscription that has ended has no live credential',
   find: () => sql`
     SELECT s.customer_id, k.id, s.id AS subscription_id, s.state
-    FROM perennial.credential k JOIN perennial.subscription s ON s.id = k.subscription_id
+    FROM credential k JOIN subscription s ON s.id = k.subscription_id
     WHERE k.retired_at IS NULL AND s.state <> 'active'`,
   rows: ({ id, subscription_id }) => ({ credential: [id], subscription: [subscription_id] }),
   describe: ({ id, subscription_id, state }) =>

@@ -5,6 +5,8 @@ import type { Db, Tx } from '../db/connect.ts';
 import { Fault } from '../kernel/faults.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
+import { readPresentState, writeBaseline } from './baseline.ts';
+import { type AuditScope, createCopies, dropCopies, openScope } from './changes.ts';
 import type { AuditCheck, CheckFinding, Violation } from './check.ts';
 import { auditChecks as allChecks } from './index.ts';
 import { type AuditScan, runScan } from './scan.ts';
@@ -18,6 +20,13 @@ import { auditScans as allScans } from './scans.ts';
 
 export interface AuditOptions {
   readonly signal?: AbortSignal;
+  /**
+   * Checks only the customers that changed since the last audit of everything without violations,
+   * if that is possible (`changes.ts`).
+   */
+  readonly checksChanges?: boolean;
+  /** An audit of everything without violations is stored for later audits of the changes. */
+  readonly keepsBaseline?: boolean;
   /** Called before each check. */
   readonly onCheck?: (check: AuditCheck, at: number, of: number) => void;
   /** For tests. The default is all checks. */
@@ -43,6 +52,8 @@ export interface AuditReport {
   /** The time of the database, read in the snapshot. */
   readonly now: Instant;
   readonly checks: readonly CheckReport[];
+  /** Undefined: everything was requested, and was checked. */
+  readonly scope?: AuditScope;
   /** The number of rows that were read, by table. */
   readonly rowCounts: Readonly<Record<string, bigint>>;
   /**
@@ -64,39 +75,76 @@ const workMem = '64MB';
  * `interrupted` when `signal` aborts
  */
 export async function runAudit(db: Db, options: AuditOptions = {}): Promise<AuditReport> {
-  const elapsedMs = stopwatch();
   const interruption = linkSignal(options.signal);
   const { signal } = interruption;
   signal.throwIfAborted();
-  const { onCheck, checks = allChecks, scans = allScans } = options;
+  const onSession = (pid: number) =>
+    signal.addEventListener('abort', () => terminateSession(db, pid));
   try {
-    return await db
-      .transaction()
-      .setIsolationLevel('repeatable read')
-      .setAccessMode('read only')
-      .execute(async (tx) => {
-        const { now, pid } = await configureTransaction(tx);
-        signal.addEventListener('abort', () => terminateSession(db, pid));
-        const runCheck = createCheckRunner(tx, now, scans);
-        const reports: CheckReport[] = [];
-        for (const [at, check] of checks.entries()) {
-          signal.throwIfAborted();
-          onCheck?.(check, at, checks.length);
-          const startMs = elapsedMs();
-          const finding = await runCheck(check);
-          const { id, promise, title } = check;
-          reports.push({ id, promise, title, ...finding, tookMs: elapsedMs() - startMs });
-        }
-        const rowCounts = await countRows(tx);
-        const nodesDown = await readOutages(tx);
-        const ok = reports.every(({ violations }) => violations === 0n);
-        return { ok, now, checks: reports, rowCounts, nodesDown, tookMs: elapsedMs() };
-      });
+    const { report, state } = await inSnapshot(db, options.checksChanges ?? false, (tx) =>
+      auditSnapshot(tx, { ...options, signal }, onSession),
+    );
+    if (state !== undefined) await writeBaseline(db, state);
+    return report;
   } finally {
     interruption.forget();
     // The session was ended under this statement, so its own error is not the reason.
     signal.throwIfAborted();
   }
+}
+
+/** @returns the report, and the state to store for later audits of the changes */
+export async function auditSnapshot(
+  tx: Tx,
+  options: AuditOptions,
+  onSession: (pid: number) => void = () => undefined,
+) {
+  const elapsedMs = stopwatch();
+  const { onCheck, checks = allChecks, scans = allScans } = options;
+  const { checksChanges = false, keepsBaseline = false } = options;
+  const { now, pid } = await configureTransaction(tx);
+  onSession(pid);
+  const scope = checksChanges ? await openScope(tx, now) : undefined;
+  const runCheck = createCheckRunner(tx, now, scans);
+  const reports: CheckReport[] = [];
+  for (const [at, check] of checks.entries()) {
+    options.signal?.throwIfAborted();
+    onCheck?.(check, at, checks.length);
+    const startMs = elapsedMs();
+    const finding = await runCheck(check);
+    const { id, promise, title } = check;
+    reports.push({ id, promise, title, ...finding, tookMs: elapsedMs() - startMs });
+  }
+  const rowCounts = await countRows(tx);
+  const nodesDown = await readOutages(tx);
+  const ok = reports.every(({ violations }) => violations === 0n);
+  const isBaseline = keepsBaseline && ok && scope?.kind !== 'changes';
+  const state = isBaseline ? await readPresentState(tx, now) : undefined;
+  const report: AuditReport = {
+    ...{ ok, now, checks: reports, rowCounts, nodesDown, tookMs: elapsedMs() },
+    ...(scope === undefined ? {} : { scope }),
+  };
+  return { report, state };
+}
+
+/** One snapshot in a read-only transaction, with temporary tables for an audit of the changes. */
+function inSnapshot<T>(db: Db, checksChanges: boolean, work: (tx: Tx) => Promise<T>): Promise<T> {
+  const execute = (session: Db) =>
+    session
+      .transaction()
+      .setIsolationLevel('repeatable read')
+      .setAccessMode('read only')
+      .execute(work);
+  if (!checksChanges) return execute(db);
+  return db.connection().execute(async (session) => {
+    await createCopies(session);
+    try {
+      return await execute(session);
+    } finally {
+      // A session that was ended has no temporary tables.
+      await dropCopies(session).then(ignore, ignore);
+    }
+  });
 }
 
 /** Runs the scan of a check once, and the query of the check only if the scan suspects it. */
@@ -129,12 +177,13 @@ function linkSignal(outer: AbortSignal | undefined) {
   return { signal: controller.signal, forget: () => outer?.removeEventListener('abort', abort) };
 }
 
+const ignore = () => undefined;
+
 /**
  * Ends the active statement by ending its session, because a cancellation just before its statement
  * is lost. An unreachable server has ended the session.
  */
 function terminateSession(db: Db, pid: number): void {
-  const ignore = () => undefined;
   sql`SELECT pg_terminate_backend(${pid})`.execute(db).then(ignore, ignore);
 }
 
@@ -148,28 +197,29 @@ async function configureTransaction(
   const { rows } = await sql<{ pid: number }>`
     SELECT pg_backend_pid() AS pid, set_config('statement_timeout', '0', true),
       set_config('idle_in_transaction_session_timeout', '0', true),
-      set_config('work_mem', ${workMem}, true), set_config('enable_nestloop', 'off', true)`.execute(
-    tx,
-  );
+      set_config('work_mem', ${workMem}, true), set_config('enable_nestloop', 'off', true),
+      set_config('search_path', 'perennial, pg_temp', true)`.execute(tx);
   const [session] = rows as [{ pid: number }];
   return { now: await readClock(tx), pid: session.pid };
 }
 
 async function countRows(tx: Tx): Promise<AuditReport['rowCounts']> {
   const { rows } = await sql<Record<string, bigint>>`
-    SELECT (SELECT count(*) FROM perennial.customer) AS customer,
-      (SELECT count(*) FROM perennial.subscription) AS subscription,
-      (SELECT count(*) FROM perennial.period) AS period,
-      (SELECT count(*) FROM perennial.ledger_entry) AS ledger_entry,
-      (SELECT count(*) FROM perennial.credential) AS credential`.execute(tx);
+    SELECT (SELECT count(*) FROM customer) AS customer,
+      (SELECT count(*) FROM subscription) AS subscription,
+      (SELECT count(*) FROM period) AS period,
+      (SELECT count(*) FROM ledger_entry) AS ledger_entry,
+      (SELECT count(*) FROM credential) AS credential`.execute(tx);
   return rows[0] ?? {};
 }
 
 /** The external contract of the audit (design, external contract), with further fields. */
-export function toAuditJson({ ok, now, checks, rowCounts, nodesDown, tookMs }: AuditReport) {
+export function toAuditJson(report: AuditReport) {
+  const { ok, now, scope, checks, rowCounts, nodesDown, tookMs } = report;
   return {
     ok,
     now: isoTime(now),
+    since: toScopeJson(scope),
     checks: checks.map(({ id, promise, title, violations, sample }) => ({
       id,
       promise,
@@ -190,4 +240,12 @@ export function toAuditJson({ ok, now, checks, rowCounts, nodesDown, tookMs }: A
     })),
     took_ms: Math.round(tookMs),
   };
+}
+
+/** null: everything was requested. */
+function toScopeJson(scope: AuditScope | undefined) {
+  if (scope === undefined) return null;
+  return scope.kind === 'changes'
+    ? { at: isoTime(scope.at), customers: scope.customers, because: null }
+    : { at: null, customers: null, because: scope.because };
 }

@@ -20,12 +20,12 @@ const chargePaysOnePeriod = defineCheck<{
   find: () => sql`
     SELECT e.customer_id, e.id AS entry_id, NULL::bigint AS first_id, NULL::bigint AS last_id,
       0::bigint AS count
-    FROM perennial.ledger_entry e
+    FROM ledger_entry e
     WHERE e.kind IN ${chargeKinds}
-      AND NOT EXISTS (SELECT FROM perennial.period p WHERE p.ledger_entry_id = e.id)
+      AND NOT EXISTS (SELECT FROM period p WHERE p.ledger_entry_id = e.id)
     UNION ALL
     SELECT min(p.customer_id), p.ledger_entry_id, min(p.id), max(p.id), count(*)
-    FROM perennial.period p WHERE p.ledger_entry_id IS NOT NULL
+    FROM period p WHERE p.ledger_entry_id IS NOT NULL
     GROUP BY p.ledger_entry_id HAVING count(*) > 1`,
   rows: ({ entry_id, first_id, last_id }) => ({
     ledger_entry: [entry_id],
@@ -46,8 +46,8 @@ const periodHasItsCharge = defineCheck<{
   title: 'each purchase or renewal has the charge of its kind, on its customer',
   find: () => sql`
     SELECT p.customer_id, p.id, p.source, p.ledger_entry_id AS entry_id
-    FROM perennial.period p
-    WHERE p.source IN ${chargeKinds} AND p.part_of IS NULL AND NOT EXISTS (SELECT FROM perennial.ledger_entry e
+    FROM period p
+    WHERE p.source IN ${chargeKinds} AND p.part_of IS NULL AND NOT EXISTS (SELECT FROM ledger_entry e
       WHERE e.id = p.ledger_entry_id AND e.customer_id = p.customer_id AND e.kind = p.source)`,
   rows: ({ id, entry_id }) => ({
     period: [id],
@@ -72,7 +72,7 @@ const chargeIsTheAmount = defineCheck<{
   find: () => sql`
     SELECT p.customer_id, p.id, e.id AS entry_id, p.amount_minor AS amount,
       -e.amount_minor AS charged
-    FROM perennial.period p JOIN perennial.ledger_entry e
+    FROM period p JOIN ledger_entry e
       ON e.id = p.ledger_entry_id AND e.customer_id = p.customer_id
     WHERE p.amount_minor <> -e.amount_minor`,
   rows: ({ id, entry_id }) => ({ period: [id], ledger_entry: [entry_id] }),
@@ -95,7 +95,7 @@ const freeCostsNothing = defineCheck<{
   title: 'a granted, trial or imported period has no price and no charge',
   find: () => sql`
     SELECT p.customer_id, p.id, p.source, p.amount_minor AS amount, p.ledger_entry_id AS entry_id
-    FROM perennial.period p
+    FROM period p
     WHERE ${isFreeAndCharged}`,
   rows: ({ id, entry_id }) => ({
     period: [id],
@@ -118,9 +118,9 @@ const endIsTheLastEnd = defineCheck<{
   find: () => sql`
     SELECT s.customer_id, s.id, s.expires_at, coalesce(last.ends_at, s.started_at) AS ends_at,
       last.ends_at IS NOT NULL AS has_period
-    FROM perennial.subscription s
+    FROM subscription s
     LEFT JOIN (SELECT subscription_id, max(ends_at) AS ends_at
-      FROM perennial.period WHERE refunded_at IS NULL GROUP BY subscription_id) last
+      FROM period WHERE refunded_at IS NULL GROUP BY subscription_id) last
       ON last.subscription_id = s.id
     WHERE s.expires_at <> coalesce(last.ends_at, s.started_at)`,
   rows: (row) => ({ subscription: [row.id] }),
@@ -135,8 +135,8 @@ const chargeHasItsReceipt = defineCheck<{ customer_id: bigint; entry_id: bigint;
   title: 'each charge has its receipt, stored for its customer',
   find: () => sql`
     SELECT e.customer_id, e.id AS entry_id, -e.amount_minor AS amount
-    FROM perennial.ledger_entry e
-    WHERE e.kind IN ${chargeKinds} AND NOT EXISTS (SELECT FROM perennial.notification n
+    FROM ledger_entry e
+    WHERE e.kind IN ${chargeKinds} AND NOT EXISTS (SELECT FROM notification n
       WHERE n.dedupe_key = 'receipt:' || e.id AND n.customer_id = e.customer_id)
       AND e.created_at >= ${selectRetainedSince('notices')}`,
   rows: (row) => ({ ledger_entry: [row.entry_id] }),

@@ -48,6 +48,9 @@ interface CheckSpec<Row> {
    * A query for all violations. Its first column is `customer_id`. The second column distinguishes
    * violations of one customer. Whole tables are joined by hash, so the work grows linearly with
    * the data.
+   *
+   * Tables of customers have no schema: the search path decides between all rows and the rows of
+   * changed customers (`changes.ts`). A check that time alone can break names the schema.
    */
   readonly find: (now: RawBuilder<Instant>) => RawBuilder<unknown>;
   /** More columns, read for the sample only. `bad` is the violation. */

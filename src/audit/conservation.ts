@@ -10,9 +10,9 @@ const balanceIsItsLedger = defineCheck<{ customer_id: bigint; balance: bigint; l
   title: 'a balance is the sum of its ledger',
   find: () => sql`
     SELECT c.id AS customer_id, c.balance_minor AS balance, coalesce(l.sum, 0)::bigint AS ledger
-    FROM perennial.customer c
+    FROM customer c
     LEFT JOIN (SELECT customer_id, sum(amount_minor) AS sum
-      FROM perennial.ledger_entry GROUP BY customer_id) l ON l.customer_id = c.id
+      FROM ledger_entry GROUP BY customer_id) l ON l.customer_id = c.id
     WHERE c.balance_minor <> coalesce(l.sum, 0)`,
   rows: (row) => ({ customer: [row.customer_id] }),
   describe: ({ balance, ledger, currency }) =>
@@ -29,10 +29,10 @@ const balanceNotNegative = defineCheck<{
   title: 'no balance is negative, now or after any ledger entry',
   find: () => sql`
     SELECT id AS customer_id, NULL::bigint AS entry_id, balance_minor AS balance
-    FROM perennial.customer WHERE balance_minor < 0
+    FROM customer WHERE balance_minor < 0
     UNION ALL
     SELECT customer_id, id, balance_after_minor
-    FROM perennial.ledger_entry WHERE balance_after_minor < 0`,
+    FROM ledger_entry WHERE balance_after_minor < 0`,
   rows: ({ customer_id, entry_id }) =>
     entry_id === null ? { customer: [customer_id] } : { ledger_entry: [entry_id] },
   describe: ({ entry_id, balance, currency }) =>
@@ -59,7 +59,7 @@ const ledgerRunsOn = defineCheck<{
     FROM (
       SELECT customer_id, id, amount_minor AS amount, balance_after_minor AS after,
         coalesce(lag(balance_after_minor) OVER (PARTITION BY customer_id ORDER BY id), 0) AS before
-      FROM perennial.ledger_entry) entry
+      FROM ledger_entry) entry
     WHERE after <> before + amount`,
   rows: (row) => ({ ledger_entry: [row.entry_id] }),
   describe: ({ amount, after, before, currency }) =>
@@ -73,7 +73,7 @@ const ledgerIdOnce = defineCheck<{ customer_id: bigint; entry_id: bigint; other_
   title: 'each ledger entry has its own id',
   find: () => sql`
     SELECT min(customer_id) AS customer_id, id AS entry_id, max(customer_id) AS other_id
-    FROM perennial.ledger_entry GROUP BY id HAVING count(*) > 1`,
+    FROM ledger_entry GROUP BY id HAVING count(*) > 1`,
   rows: (row) => ({ ledger_entry: [row.entry_id], customer: [row.customer_id, row.other_id] }),
   describe: (row) =>
     `customers ${row.customer_id} and ${row.other_id} have an entry of the same id`,
@@ -85,8 +85,8 @@ const claimIsItsLedger = defineCheck<{ customer_id: bigint; claim: bigint; ledge
   title: 'a claim is the sum of its changes in the ledger',
   find: () => sql`
     SELECT c.id AS customer_id, c.claim_minor AS claim, coalesce(l.sum, 0)::bigint AS ledger
-    FROM perennial.customer c
-    LEFT JOIN (SELECT customer_id, sum(claim_minor) AS sum FROM perennial.ledger_entry
+    FROM customer c
+    LEFT JOIN (SELECT customer_id, sum(claim_minor) AS sum FROM ledger_entry
       WHERE claim_minor IS NOT NULL GROUP BY customer_id) l ON l.customer_id = c.id
     WHERE c.claim_minor <> coalesce(l.sum, 0)`,
   rows: (row) => ({ customer: [row.customer_id] }),
@@ -102,7 +102,7 @@ const claimNotNegative = defineCheck<{ customer_id: bigint; entry_id: bigint; cl
     SELECT customer_id, entry_id, claim FROM (
       SELECT customer_id, id AS entry_id,
         sum(claim_minor) OVER (PARTITION BY customer_id ORDER BY id)::bigint AS claim
-      FROM perennial.ledger_entry WHERE claim_minor IS NOT NULL) entry
+      FROM ledger_entry WHERE claim_minor IS NOT NULL) entry
     WHERE claim < 0`,
   rows: (row) => ({ ledger_entry: [row.entry_id] }),
   describe: ({ claim, currency }) => `the claim was ${moneyText(claim, currency)} after this entry`,
@@ -118,11 +118,11 @@ const paymentIsOne = defineCheck<{ customer_id: bigint; entry_id: bigint; paymen
   title: 'a payment that was moved or charged back left the customer who had it',
   find: () => sql`
     SELECT e.customer_id, e.id AS entry_id, e.payment_entry_id AS payment_id
-    FROM perennial.ledger_entry e
-    LEFT JOIN perennial.ledger_entry payment ON payment.id = e.payment_entry_id
+    FROM ledger_entry e
+    LEFT JOIN ledger_entry payment ON payment.id = e.payment_entry_id
       AND payment.kind = 'top_up' AND payment.provider = e.provider
       AND payment.provider_ref = e.provider_ref
-    LEFT JOIN perennial.ledger_entry gone ON gone.id = e.out_entry_id
+    LEFT JOIN ledger_entry gone ON gone.id = e.out_entry_id
       AND gone.customer_id = payment.customer_id AND gone.kind = 'adjustment'
     WHERE e.payment_entry_id IS NOT NULL AND NOT coalesce(CASE e.kind
       WHEN 'chargeback' THEN e.customer_id = payment.customer_id

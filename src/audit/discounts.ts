@@ -16,18 +16,18 @@ const earlierDiscounts = sql`
     lag(id, 1, 0::bigint) OVER (PARTITION BY customer_id ORDER BY id) AS after_id,
     (detail->'before'->>'vip')::boolean AS vip,
     (detail->'before'->>'discount_percent')::int AS discount_percent
-  FROM perennial.event WHERE ${isChange}`;
+  FROM event WHERE ${isChange}`;
 
 /** The events of charges, of customers with a changed discount. */
 const chargeEvents = sql`
   SELECT customer_id, detail->>'ledger_entry_id' AS entry_id, min(id) AS id
-  FROM perennial.event
-  WHERE customer_id IN (SELECT customer_id FROM perennial.event WHERE ${isChange})
+  FROM event
+  WHERE customer_id IN (SELECT customer_id FROM event WHERE ${isChange})
     AND detail ? 'ledger_entry_id' GROUP BY 1, 2`;
 
 /** Joins the customer `c` and an earlier discount `d` to an entry `e`: at most one row each. */
 export const withDiscount = sql`
-  LEFT JOIN perennial.customer c ON c.id = e.customer_id
+  LEFT JOIN customer c ON c.id = e.customer_id
   LEFT JOIN (${chargeEvents}) v ON v.customer_id = e.customer_id AND v.entry_id = e.id::text
   LEFT JOIN (${earlierDiscounts}) d ON d.customer_id = v.customer_id
     AND v.id > d.after_id AND v.id < d.until_id`;
@@ -56,8 +56,8 @@ const discountWasGiven = defineCheck<{ customer_id: bigint; id: bigint; percent:
   title: 'a charge has the discount that its customer had',
   find: () => sql`
     SELECT p.customer_id, p.id, p.discount_percent AS percent
-    FROM perennial.period p
-    JOIN perennial.ledger_entry e ON e.customer_id = p.customer_id AND e.id = p.ledger_entry_id
+    FROM period p
+    JOIN ledger_entry e ON e.customer_id = p.customer_id AND e.id = p.ledger_entry_id
     ${withDiscount}
     WHERE ${isOtherDiscount}`,
   rows: ({ id }) => ({ period: [id] }),

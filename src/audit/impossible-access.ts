@@ -18,7 +18,7 @@ const oneLiveCredential = defineCheck<{
   find: () => sql`
     SELECT min(customer_id) AS customer_id, subscription_id, min(id::text) AS first_id,
       max(id::text) AS last_id, count(*)
-    FROM perennial.credential WHERE retired_at IS NULL
+    FROM credential WHERE retired_at IS NULL
     GROUP BY subscription_id HAVING count(*) > 1`,
   rows: (row) => ({ subscription: [row.subscription_id], credential: [row.first_id, row.last_id] }),
   describe: (row) => `subscription ${row.subscription_id} has ${row.count} live credentials`,
@@ -34,7 +34,7 @@ const retiredAfterIssue = defineCheck<{
   promise: null,
   title: 'a credential was issued before it was retired',
   find: () => sql`
-    SELECT customer_id, id, issued_at, retired_at FROM perennial.credential
+    SELECT customer_id, id, issued_at, retired_at FROM credential
     WHERE retired_at < issued_at - ${stepBackMax}`,
   rows: ({ id }) => ({ credential: [id] }),
   describe: ({ id, issued_at, retired_at }) =>
@@ -52,7 +52,7 @@ const periodOfItsCustomer = defineCheck<{
   title: 'a period belongs to the customer of its subscription',
   find: () => sql`
     SELECT s.customer_id, p.id, s.id AS subscription_id, p.customer_id AS other_id
-    FROM perennial.period p JOIN perennial.subscription s ON s.id = p.subscription_id
+    FROM period p JOIN subscription s ON s.id = p.subscription_id
     WHERE p.customer_id <> s.customer_id`,
   rows: ({ id, subscription_id }) => ({ period: [id], subscription: [subscription_id] }),
   describe: ({ id, subscription_id, customer_id, other_id }) =>
@@ -70,7 +70,7 @@ const credentialOfItsCustomer = defineCheck<{
   title: 'a credential belongs to the customer of its subscription',
   find: () => sql`
     SELECT s.customer_id, k.id, s.id AS subscription_id, k.customer_id AS other_id
-    FROM perennial.credential k JOIN perennial.subscription s ON s.id = k.subscription_id
+    FROM credential k JOIN subscription s ON s.id = k.subscription_id
     WHERE k.customer_id <> s.customer_id`,
   rows: ({ id, subscription_id }) => ({ credential: [id], subscription: [subscription_id] }),
   describe: ({ id, subscription_id, customer_id, other_id }) =>
@@ -83,7 +83,7 @@ const periodInItsCurrency = defineCheck<{ customer_id: bigint; id: bigint; paid_
   title: "a period is in its customer's currency",
   find: () => sql`
     SELECT p.customer_id, p.id, p.currency AS paid_in
-    FROM perennial.period p JOIN perennial.customer c ON c.id = p.customer_id
+    FROM period p JOIN customer c ON c.id = p.customer_id
     WHERE p.currency <> c.currency`,
   rows: ({ id }) => ({ period: [id] }),
   describe: ({ id, paid_in, currency }) =>

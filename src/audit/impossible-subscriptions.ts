@@ -17,8 +17,8 @@ const activeHasAPeriod = defineCheck<OfSubscription>({
   promise: null,
   title: 'an active subscription has a live period',
   find: () => sql`
-    SELECT s.customer_id, s.id FROM perennial.subscription s
-    WHERE s.state = 'active' AND NOT EXISTS (SELECT FROM perennial.period p
+    SELECT s.customer_id, s.id FROM subscription s
+    WHERE s.state = 'active' AND NOT EXISTS (SELECT FROM period p
       WHERE p.subscription_id = s.id AND p.refunded_at IS NULL)`,
   rows: toRows,
   describe: ({ id }) => `subscription ${id} is active, and no live period defines its end`,
@@ -29,7 +29,7 @@ const expiredHasEnded = defineCheck<OfSubscription & { expires_at: Instant }>({
   promise: null,
   title: 'a subscription that expired has no time left',
   find: (now) => sql`
-    SELECT customer_id, id, expires_at FROM perennial.subscription
+    SELECT customer_id, id, expires_at FROM subscription
     WHERE state = 'expired' AND expires_at > ${now} + ${stepBackMax}`,
   rows: toRows,
   describe: ({ id, expires_at }) =>
@@ -41,7 +41,7 @@ const renewalIsTried = defineCheck<OfSubscription>({
   promise: null,
   title: 'an active subscription with auto-renewal has a next attempt',
   find: () => sql`
-    SELECT customer_id, id FROM perennial.subscription
+    SELECT customer_id, id FROM subscription
     WHERE kind = 'paid' AND state = 'active' AND auto_renew AND next_try_at = 'infinity'`,
   rows: toRows,
   describe: ({ id }) =>
@@ -70,7 +70,7 @@ const periodEndsAfterItsStart = defineCheck<{ customer_id: bigint; id: bigint }>
   promise: null,
   title: 'a period ends after its start',
   find: () => sql`
-    SELECT p.customer_id, p.id FROM perennial.period p WHERE ${endsBeforeItsStart}`,
+    SELECT p.customer_id, p.id FROM period p WHERE ${endsBeforeItsStart}`,
   rows: ({ id }) => ({ period: [id] }),
   describe: ({ id }) => `period ${id} ends before it starts`,
 });
@@ -92,8 +92,8 @@ const paidHasAPaidPeriod = defineCheck<OfSubscription>({
   promise: null,
   title: 'a paid subscription was bought, given or imported',
   find: () => sql`
-    SELECT s.customer_id, s.id FROM perennial.subscription s
-    WHERE s.kind = 'paid' AND NOT EXISTS (SELECT FROM perennial.period p
+    SELECT s.customer_id, s.id FROM subscription s
+    WHERE s.kind = 'paid' AND NOT EXISTS (SELECT FROM period p
       WHERE p.subscription_id = s.id AND p.source <> 'trial')`,
   rows: toRows,
   describe: ({ id }) => `subscription ${id} is paid, but was never bought, given or imported`,
@@ -105,9 +105,9 @@ const trialIsFree = defineCheck<OfSubscription & { period_id: bigint }>({
   title: 'a trial has no charged period that is not refunded',
   find: () => sql`
     SELECT s.customer_id, s.id, min(p.id) AS period_id
-    FROM perennial.subscription s JOIN perennial.period p ON p.subscription_id = s.id
+    FROM subscription s JOIN period p ON p.subscription_id = s.id
     WHERE s.kind = 'trial' AND p.ledger_entry_id IS NOT NULL AND p.refunded_at IS NULL
-    GROUP BY s.id`,
+    GROUP BY s.customer_id, s.id`,
   rows: ({ id, period_id }) => ({ subscription: [id], period: [period_id] }),
   describe: ({ id, period_id }) =>
     `subscription ${id} is a trial, yet period ${period_id} was charged`,
@@ -124,7 +124,7 @@ const oneTrial = defineCheck<{
   title: 'a customer has one trial, ever',
   find: () => sql`
     SELECT customer_id, min(id) AS first_id, max(id) AS last_id, count(*)
-    FROM perennial.period WHERE source = 'trial' GROUP BY customer_id HAVING count(*) > 1`,
+    FROM period WHERE source = 'trial' GROUP BY customer_id HAVING count(*) > 1`,
   rows: (row) => ({ period: [row.first_id, row.last_id] }),
   describe: (row) => `had ${row.count} trials`,
 });
@@ -135,7 +135,7 @@ const trialIsNoted = defineCheck<{ customer_id: bigint; id: bigint }>({
   title: 'a customer with a trial has the time of its use',
   find: () => sql`
     SELECT c.id AS customer_id, min(p.id) AS id
-    FROM perennial.period p JOIN perennial.customer c ON c.id = p.customer_id
+    FROM period p JOIN customer c ON c.id = p.customer_id
     WHERE p.source = 'trial' AND c.trial_used_at IS NULL GROUP BY c.id`,
   rows: ({ id }) => ({ period: [id] }),
   describe: ({ id }) =>

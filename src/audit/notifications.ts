@@ -21,7 +21,7 @@ const toRows = ({ id }: Row) => ({ notification: [id] });
 /**
  * A chargeback takes the refund of the unused part at once, so the customer gets no message of it.
  */
-const wasChargedBack = sql`EXISTS (SELECT FROM perennial.event v
+const wasChargedBack = sql`EXISTS (SELECT FROM event v
   CROSS JOIN LATERAL jsonb_array_elements_text(v.detail->'period_ids') AS ended (id)
   WHERE v.customer_id = p.customer_id AND v.action = 'charged_back' AND ended.id = p.id::text)`;
 
@@ -37,20 +37,20 @@ const causeHasItsNotification = defineCheck<{
   find: () => sql`
     SELECT cause.customer_id, cause.id, cause.cause, cause.place FROM (
       SELECT p.customer_id, p.id, p.refunded_at AS at, 'refund' AS cause, 'period' AS place
-      FROM perennial.period p
+      FROM period p
       WHERE p.refund_entry_id IS NOT NULL AND p.refunded_at IS NOT NULL
-        AND NOT EXISTS (SELECT FROM perennial.notification n
+        AND NOT EXISTS (SELECT FROM notification n
           WHERE n.dedupe_key = 'refund:' || p.id AND n.customer_id = p.customer_id)
         AND NOT ${wasChargedBack}
       UNION ALL
-      SELECT v.customer_id, v.id, v.at, 'end', 'event' FROM perennial.event v
-      WHERE v.action = 'expired' AND NOT EXISTS (SELECT FROM perennial.notification n
+      SELECT v.customer_id, v.id, v.at, 'end', 'event' FROM event v
+      WHERE v.action = 'expired' AND NOT EXISTS (SELECT FROM notification n
         WHERE n.kind IN ('expired', 'trial_ended') AND n.customer_id = v.customer_id
           AND 'subscription:' || n.subscription_id = v.subject
           AND n.params->>'expires_at' = v.detail->>'expires_at')
       UNION ALL
-      SELECT v.customer_id, v.id, v.at, 'revocation', 'event' FROM perennial.event v
-      WHERE v.action = 'revoked' AND NOT EXISTS (SELECT FROM perennial.notification n
+      SELECT v.customer_id, v.id, v.at, 'revocation', 'event' FROM event v
+      WHERE v.action = 'revoked' AND NOT EXISTS (SELECT FROM notification n
         WHERE n.dedupe_key = 'revoke:' || split_part(v.subject, ':', 2)
           AND n.customer_id = v.customer_id)) cause
     WHERE cause.at >= ${selectRetainedSince('notices')}`,
@@ -67,7 +67,7 @@ const pendingIsTried = defineCheck<Row & { at: Instant }>({
   promise: 6,
   title: 'a pending notification has an attempt to come, after it was stored',
   find: () => sql`
-    SELECT n.customer_id, n.id, n.kind, n.next_attempt_at AS at FROM perennial.notification n
+    SELECT n.customer_id, n.id, n.kind, n.next_attempt_at AS at FROM notification n
     WHERE ${isDueBeforeItWasStored}`,
   rows: toRows,
   describe: ({ id, kind, at }) =>
@@ -111,7 +111,7 @@ const reminderIsPlanned = defineCheck<{ customer_id: bigint; id: bigint; expires
   promise: 6,
   title: 'a running subscription has a time for its next reminder until 6 hours before its end',
   find: (now) => sql`
-    SELECT s.customer_id, s.id, s.expires_at FROM perennial.subscription s
+    SELECT s.customer_id, s.id, s.expires_at FROM subscription s
     WHERE ${hasNoReminder(now)}`,
   rows: ({ id }) => ({ subscription: [id] }),
   describe: ({ id, expires_at }) =>
@@ -149,7 +149,7 @@ const reminderIsBeforeItsEnd = defineCheck<Row & { at: Instant; ends_at: string 
   title: 'no reminder was sent after the end that it warns of',
   find: () => sql`
     SELECT n.customer_id, n.id, n.kind, n.sending_since AS at, n.params->>'expires_at' AS ends_at
-    FROM perennial.notification n
+    FROM notification n
     WHERE ${isAfterItsEnd}`,
   rows: toRows,
   describe: ({ id, kind, at, ends_at }) =>
@@ -163,7 +163,7 @@ const sentAfterItWasStored = defineCheck<Row & { sent_at: Instant; created_at: I
   promise: 6,
   title: 'a notification was stored before it was sent',
   find: () => sql`
-    SELECT n.customer_id, n.id, n.kind, n.sent_at, n.created_at FROM perennial.notification n
+    SELECT n.customer_id, n.id, n.kind, n.sent_at, n.created_at FROM notification n
     WHERE ${isSentBeforeItWasStored}`,
   rows: toRows,
   describe: ({ id, kind, sent_at, created_at }) =>
@@ -176,9 +176,9 @@ const knownPriceWasNotified = defineCheck<{ customer_id: bigint; id: bigint; amo
   promise: 6,
   title: 'an amount that counts as notified is in a notification of its customer',
   find: () => sql`
-    SELECT k.customer_id, k.id, k.amount_minor AS amount FROM perennial.known_price k
+    SELECT k.customer_id, k.id, k.amount_minor AS amount FROM known_price k
     WHERE k.source = 'message' AND k.known_at >= ${selectRetainedSince('notices')}
-      AND NOT EXISTS (SELECT FROM perennial.notification n
+      AND NOT EXISTS (SELECT FROM notification n
         WHERE n.subscription_id = k.subscription_id AND n.customer_id = k.customer_id
           AND n.kind IN ('price_change', 'renewal_ahead', 'low_balance')
           AND n.params->>'plan' = k.plan AND k.amount_minor::text = ltrim(replace(

@@ -18,7 +18,7 @@ const onePeriodAStart = defineCheck<{
   find: () => sql`
     SELECT min(customer_id) AS customer_id, subscription_id, starts_at, min(id) AS first_id,
       max(id) AS last_id, count(*)
-    FROM perennial.period WHERE refunded_at IS NULL
+    FROM period WHERE refunded_at IS NULL
     GROUP BY subscription_id, starts_at HAVING count(*) > 1`,
   rows: (row) => ({ subscription: [row.subscription_id], period: [row.first_id, row.last_id] }),
   describe: (row) => `${row.count} live periods start at ${isoTime(row.starts_at)}`,
@@ -42,10 +42,10 @@ const noOverlap = defineCheck<{
       SELECT customer_id, id, subscription_id, starts_at, max(ends_at) OVER (
         PARTITION BY subscription_id ORDER BY starts_at
         GROUPS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before_until
-      FROM perennial.period WHERE refunded_at IS NULL) period
+      FROM period WHERE refunded_at IS NULL) period
     WHERE before_until > starts_at`,
   extraColumns: sql`(
-    SELECT p.id FROM perennial.period p
+    SELECT p.id FROM period p
     WHERE p.subscription_id = bad.subscription_id AND p.refunded_at IS NULL
       AND p.starts_at < bad.starts_at
     ORDER BY p.ends_at DESC, p.id LIMIT 1) AS other_id`,

@@ -19,12 +19,12 @@ const paymentOnce = defineCheck<{
   title: 'a payment is credited once, in any spelling of its provider',
   find: () => sql`
     WITH shared AS MATERIALIZED (
-      SELECT ${reference} AS reference FROM perennial.ledger_entry e
+      SELECT ${reference} AS reference FROM ledger_entry e
       WHERE e.kind = 'top_up' AND e.provider_ref IS NOT NULL
       GROUP BY 1 HAVING count(*) > 1)
     SELECT min(e.customer_id) AS customer_id, min(e.id) AS first_id, max(e.id) AS last_id,
       shared.reference, string_agg(DISTINCT e.provider, '" and "') AS providers
-    FROM perennial.ledger_entry e JOIN shared ON shared.reference = ${reference}
+    FROM ledger_entry e JOIN shared ON shared.reference = ${reference}
     WHERE e.kind = 'top_up' AND ${isFirst}
     GROUP BY ${spelling}, shared.reference HAVING count(*) > 1`,
   rows: ({ first_id, last_id }) => ({ ledger_entry: [first_id, last_id] }),
@@ -46,8 +46,8 @@ const entryIsInTheTimeline = defineCheck<{ customer_id: bigint; entry_id: bigint
   promise: 1,
   title: 'the timeline of a customer names each change of the balance',
   find: () => sql`
-    SELECT e.customer_id, e.id AS entry_id, e.kind FROM perennial.ledger_entry e
-    WHERE ${needsAnEvent} AND NOT EXISTS (SELECT FROM perennial.event v
+    SELECT e.customer_id, e.id AS entry_id, e.kind FROM ledger_entry e
+    WHERE ${needsAnEvent} AND NOT EXISTS (SELECT FROM event v
       WHERE v.customer_id = e.customer_id AND v.detail->>'ledger_entry_id' = e.id::text)`,
   rows: ({ entry_id }) => ({ ledger_entry: [entry_id] }),
   describe: ({ entry_id, kind }) => `no event names the ${kind} of ledger entry ${entry_id}`,
@@ -58,9 +58,9 @@ const eventHasItsEntry = defineCheck<{ customer_id: bigint; id: bigint; entry_id
   promise: 1,
   title: 'the ledger has each entry that the timeline names',
   find: () => sql`
-    SELECT v.customer_id, v.id, v.detail->>'ledger_entry_id' AS entry_id FROM perennial.event v
+    SELECT v.customer_id, v.id, v.detail->>'ledger_entry_id' AS entry_id FROM event v
     WHERE v.detail->>'ledger_entry_id' IS NOT NULL
-      AND NOT EXISTS (SELECT FROM perennial.ledger_entry e
+      AND NOT EXISTS (SELECT FROM ledger_entry e
         WHERE e.customer_id = v.customer_id AND e.id::text = v.detail->>'ledger_entry_id')`,
   rows: ({ id }) => ({ event: [id] }),
   describe: ({ id, entry_id }) =>

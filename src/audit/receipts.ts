@@ -61,10 +61,10 @@ const receiptIsOfItsCharge = defineCheck<{
     SELECT e.customer_id, n.id, e.id AS entry_id, -e.amount_minor AS charged,
       n.params->>'amount' AS amount, n.params->>'currency' AS paid_in,
       n.params->>'starts_at' AS starts_at, n.params->>'ends_at' AS ends_at
-    FROM perennial.ledger_entry e
-    JOIN perennial.notification n
+    FROM ledger_entry e
+    JOIN notification n
       ON n.dedupe_key = 'receipt:' || e.id AND n.customer_id = e.customer_id
-    JOIN perennial.period p ON p.customer_id = e.customer_id AND p.ledger_entry_id = e.id
+    JOIN period p ON p.customer_id = e.customer_id AND p.ledger_entry_id = e.id
     WHERE e.kind IN ('purchase', 'renewal') AND ${isOtherReceipt}`,
   rows: ({ id, entry_id }) => ({ notification: [id], ledger_entry: [entry_id] }),
   describe: ({ charged, amount, paid_in, starts_at, ends_at, currency }) =>
@@ -90,7 +90,7 @@ const receiptIsNotDropped = defineCheck<{
   promise: 6,
   title: 'a receipt or the notification of a refund is dropped only by hand or after 30 days',
   find: (now) => sql`
-    SELECT n.customer_id, n.id, n.kind, n.reason FROM perennial.notification n
+    SELECT n.customer_id, n.id, n.kind, n.reason FROM notification n
     WHERE ${isDropped(now)}`,
   rows: ({ id }) => ({ notification: [id] }),
   describe: ({ id, kind, reason }) => `the ${kind} of notification ${id} was dropped: ${reason}`,

@@ -13,9 +13,9 @@ const refundHasItsPeriod = defineCheck<{ customer_id: bigint; entry_id: bigint; 
   title: 'each refund gave back a period',
   find: () => sql`
     SELECT e.customer_id, e.id AS entry_id, e.amount_minor AS amount
-    FROM perennial.ledger_entry e
+    FROM ledger_entry e
     WHERE e.kind = 'refund'
-      AND NOT EXISTS (SELECT FROM perennial.period p WHERE p.refund_entry_id = e.id)`,
+      AND NOT EXISTS (SELECT FROM period p WHERE p.refund_entry_id = e.id)`,
   rows: (row) => ({ ledger_entry: [row.entry_id] }),
   describe: ({ amount, currency }) =>
     `${moneyText(amount, currency)} went back, but no period was refunded by it`,
@@ -32,9 +32,9 @@ const refundedHasItsRefund = defineCheck<{
   title: 'a period that names a refund is refunded, by a refund of its customer',
   find: () => sql`
     SELECT p.customer_id, p.id, p.refund_entry_id AS entry_id, p.refunded_at IS NULL AS live
-    FROM perennial.period p
+    FROM period p
     WHERE p.refund_entry_id IS NOT NULL
-      AND (p.refunded_at IS NULL OR NOT EXISTS (SELECT FROM perennial.ledger_entry e
+      AND (p.refunded_at IS NULL OR NOT EXISTS (SELECT FROM ledger_entry e
         WHERE e.id = p.refund_entry_id AND e.customer_id = p.customer_id AND e.kind = 'refund'))`,
   rows: ({ id, entry_id }) => ({ period: [id], ledger_entry: [entry_id] }),
   describe: ({ id, entry_id, live }) =>
@@ -59,8 +59,8 @@ const refundWithinCharge = defineCheck<{
       e.amount_minor AS refunded, given.charged
     FROM (SELECT refund_entry_id, sum(amount_minor)::bigint AS charged, min(id) AS first_id,
         max(id) AS last_id
-      FROM perennial.period WHERE refund_entry_id IS NOT NULL GROUP BY refund_entry_id) given
-    JOIN perennial.ledger_entry e ON e.id = given.refund_entry_id AND e.kind = 'refund'
+      FROM period WHERE refund_entry_id IS NOT NULL GROUP BY refund_entry_id) given
+    JOIN ledger_entry e ON e.id = given.refund_entry_id AND e.kind = 'refund'
     WHERE e.amount_minor > given.charged`,
   rows: ({ entry_id, first_id, last_id }) => ({
     ledger_entry: [entry_id],
@@ -91,8 +91,8 @@ const refundIsItsPart = defineCheck<{
   find: () => sql`
     SELECT p.customer_id, p.id, p.refund_entry_id AS entry_id, e.amount_minor AS refunded,
       p.amount_minor AS charged, ${unused} AS unused
-    FROM perennial.period p
-    LEFT JOIN perennial.ledger_entry e
+    FROM period p
+    LEFT JOIN ledger_entry e
       ON e.customer_id = p.customer_id AND e.id = p.refund_entry_id
     WHERE p.refunded_at IS NOT NULL AND p.amount_minor > 0
       AND CASE WHEN p.refund_entry_id IS NULL

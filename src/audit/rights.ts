@@ -12,7 +12,7 @@ interface OfSubscription {
   readonly subscription_id: bigint;
 }
 
-const hasAllEvents = sql`EXISTS (SELECT FROM perennial.customer c
+const hasAllEvents = sql`EXISTS (SELECT FROM customer c
   WHERE c.id = s.customer_id AND c.created_at >= ${selectRetainedSince('events')})`;
 
 /** A refund takes a grant back, and leaves its served part. */
@@ -22,9 +22,9 @@ const grantIsItsEvent = defineCheck<OfSubscription & { starts_at: Instant; ends_
   title: 'a granted period is as long as the days of its event',
   find: () => sql`
     SELECT s.customer_id, s.id, s.subscription_id, s.starts_at, s.ends_at
-    FROM perennial.period s
+    FROM period s
     LEFT JOIN (SELECT DISTINCT customer_id, subject, (detail->>'days')::int AS days
-      FROM perennial.event WHERE action = 'granted') v
+      FROM event WHERE action = 'granted') v
       ON v.customer_id = s.customer_id AND v.subject = 'subscription:' || s.subscription_id
         AND v.days * interval '24 hours' = s.ends_at - s.starts_at
     WHERE s.source = 'grant' AND s.refunded_at IS NULL AND s.part_of IS NULL
@@ -39,9 +39,9 @@ const revokedHasItsEvent = defineCheck<Omit<OfSubscription, 'subscription_id'>>(
   promise: 4,
   title: 'a revoked subscription was revoked by a command',
   find: () => sql`
-    SELECT s.customer_id, s.id FROM perennial.subscription s
+    SELECT s.customer_id, s.id FROM subscription s
     WHERE s.state = 'revoked' AND ${hasAllEvents} AND NOT EXISTS (
-      SELECT FROM perennial.event v WHERE v.customer_id = s.customer_id
+      SELECT FROM event v WHERE v.customer_id = s.customer_id
         AND v.subject = 'subscription:' || s.id AND v.action = 'revoked')`,
   rows: ({ id }) => ({ subscription: [id] }),
   describe: ({ id }) => `subscription ${id} is revoked, and no event revokes it`,
@@ -51,7 +51,7 @@ const revokedHasItsEvent = defineCheck<Omit<OfSubscription, 'subscription_id'>>(
 export const statedSwitches = sql`
   SELECT customer_id, subject, max(id) FILTER (WHERE detail->>'auto_renew' = 'true') AS on_id,
     max(id) FILTER (WHERE detail->>'auto_renew' = 'false') AS off_id
-  FROM perennial.event WHERE detail ? 'auto_renew' GROUP BY customer_id, subject`;
+  FROM event WHERE detail ? 'auto_renew' GROUP BY customer_id, subject`;
 
 export const isOtherSwitch = sql`(s.kind = 'paid' AND v.subject IS NOT NULL
   AND s.auto_renew <> (coalesce(v.on_id, 0) > coalesce(v.off_id, 0)))`;
@@ -63,7 +63,7 @@ const switchIsItsEvent = defineCheck<{ customer_id: bigint; id: bigint; is_on: b
   title: 'auto-renewal is as the last event states',
   find: () => sql`
     SELECT s.customer_id, s.id, s.auto_renew AS is_on
-    FROM perennial.subscription s JOIN (${statedSwitches}) v
+    FROM subscription s JOIN (${statedSwitches}) v
       ON v.customer_id = s.customer_id AND v.subject = 'subscription:' || s.id
     WHERE ${isOtherSwitch}`,
   rows: ({ id }) => ({ subscription: [id] }),

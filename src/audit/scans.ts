@@ -27,20 +27,20 @@ import { selectWrongTables, stepBackMax } from './times.ts';
  * Customers with all their entries. An entry is broken if it does not build on the previous one.
  */
 const ledgers: AuditScan = {
-  from: () => sql`perennial.customer c FULL JOIN (
+  from: () => sql`customer c FULL JOIN (
     SELECT customer_id, sum(amount_minor) AS amount, sum(claim_minor) AS claim,
       min(balance_after_minor) AS lowest, bool_or(broken) AS broken
     FROM (
       SELECT customer_id, amount_minor, claim_minor, balance_after_minor,
         balance_after_minor <> amount_minor + coalesce(
           lag(balance_after_minor) OVER (PARTITION BY customer_id ORDER BY id), 0) AS broken
-      FROM perennial.ledger_entry) entry
+      FROM ledger_entry) entry
     GROUP BY customer_id) l ON l.customer_id = c.id`,
   suspects: () => ({
     'balance-is-its-ledger': anyRow(sql`c.balance_minor <> coalesce(l.amount, 0)`),
     'balance-not-negative': anyRow(sql`c.balance_minor < 0 OR l.lowest < 0`),
     'ledger-runs-on': anyRow(sql`l.broken`),
-    'ledger-id-once': sql`(SELECT count(*) <> count(DISTINCT id) FROM perennial.ledger_entry)`,
+    'ledger-id-once': sql`(SELECT count(*) <> count(DISTINCT id) FROM ledger_entry)`,
     'claim-not-negative': anyRow(sql`l.claim IS NOT NULL`),
     'claim-is-its-ledger': anyRow(sql`c.claim_minor <> coalesce(l.claim, 0)`),
   }),
@@ -48,8 +48,8 @@ const ledgers: AuditScan = {
 
 /** Entries and the events that name them. */
 const timeline: AuditScan = {
-  from: () => sql`perennial.ledger_entry e FULL JOIN (
-    SELECT customer_id, detail->>'ledger_entry_id' AS entry_id FROM perennial.event
+  from: () => sql`ledger_entry e FULL JOIN (
+    SELECT customer_id, detail->>'ledger_entry_id' AS entry_id FROM event
     WHERE detail->>'ledger_entry_id' IS NOT NULL) v
     ON v.customer_id = e.customer_id AND v.entry_id = e.id::text`,
   suspects: () => ({
@@ -61,10 +61,10 @@ const timeline: AuditScan = {
 /** Charges with their periods, receipts and discounts, and the times of the charged price. */
 const charges: AuditScan = {
   from: () => sql`
-    (SELECT * FROM perennial.ledger_entry WHERE kind IN ${chargeKinds}) e
-    FULL JOIN (SELECT * FROM perennial.period
+    (SELECT * FROM ledger_entry WHERE kind IN ${chargeKinds}) e
+    FULL JOIN (SELECT * FROM period
       WHERE source IN ${chargeKinds} OR ledger_entry_id IS NOT NULL) p ON p.ledger_entry_id = e.id
-    LEFT JOIN perennial.notification n ON n.dedupe_key = 'receipt:' || e.id
+    LEFT JOIN notification n ON n.dedupe_key = 'receipt:' || e.id
     LEFT JOIN (
       SELECT plan, currency, period_days, amount_minor,
         range_agg(tstzrange(valid_from, until, '[]')) AS times
@@ -75,7 +75,7 @@ const charges: AuditScan = {
   suspects: () => {
     const noEntry = sql`e.id IS NULL AND p.ledger_entry_id IS NOT NULL`;
     // Fewer entries than rows: two periods name one of them.
-    const entries = sql`(SELECT count(*) FROM perennial.ledger_entry WHERE kind IN ${chargeKinds})`;
+    const entries = sql`(SELECT count(*) FROM ledger_entry WHERE kind IN ${chargeKinds})`;
     const noPeriod = anyRow(sql`p.id IS NULL OR ${noEntry}`);
     return {
       'charge-pays-one-period': sql`${noPeriod} OR count(e.id) <> ${entries}`,
@@ -96,9 +96,9 @@ const charges: AuditScan = {
 
 /** Periods with their subscriptions and customers. */
 const periods: AuditScan = {
-  from: () => sql`perennial.period p
-    LEFT JOIN perennial.subscription s ON s.id = p.subscription_id
-    LEFT JOIN perennial.customer c ON c.id = p.customer_id`,
+  from: () => sql`period p
+    LEFT JOIN subscription s ON s.id = p.subscription_id
+    LEFT JOIN customer c ON c.id = p.customer_id`,
   suspects: (now) => ({
     'free-costs-nothing': anyRow(isFreeAndCharged),
     'period-ends-after-its-start': anyRow(endsBeforeItsStart),
@@ -121,7 +121,7 @@ const periods: AuditScan = {
  * end of the previous one, no two of them overlap.
  */
 const subscriptions: AuditScan = {
-  from: () => sql`perennial.subscription s
+  from: () => sql`subscription s
     FULL JOIN (
       SELECT subscription_id, min(starts_at) AS first_start, max(ends_at) FILTER (WHERE live) AS
         last_end, bool_or(source <> 'trial') AS is_paid, bool_or(live AND (ends_at <= starts_at
@@ -129,13 +129,13 @@ const subscriptions: AuditScan = {
       FROM (
         SELECT subscription_id, starts_at, ends_at, source, refunded_at IS NULL AS live,
           lag(ends_at) OVER line AS end_before, lag(starts_at) OVER line AS start_before
-        FROM perennial.period
+        FROM period
         WINDOW line AS (PARTITION BY subscription_id, refunded_at IS NULL ORDER BY starts_at)
       ) period GROUP BY subscription_id) p ON p.subscription_id = s.id
     FULL JOIN (
       SELECT subscription_id, count(*) FILTER (WHERE retired_at IS NULL) AS live,
         min(customer_id) AS first_customer, max(customer_id) AS last_customer
-      FROM perennial.credential GROUP BY subscription_id) k ON k.subscription_id = s.id
+      FROM credential GROUP BY subscription_id) k ON k.subscription_id = s.id
     LEFT JOIN (${statedSwitches}) v
       ON v.customer_id = s.customer_id AND v.subject = 'subscription:' || s.id`,
   suspects: (now) => ({
@@ -159,14 +159,25 @@ const subscriptions: AuditScan = {
 };
 
 const notifications: AuditScan = {
-  from: () => sql`perennial.notification n`,
+  from: () => sql`notification n`,
   suspects: (now) => ({
     'receipt-is-not-dropped': anyRow(isDropped(now)),
     'pending-is-tried': anyRow(isDueBeforeItWasStored),
-    'pending-is-sent': anyRow(isLongDue(now)),
-    'sending-ends': anyRow(sql`n.state = 'sending'`),
     'sent-after-it-was-stored': anyRow(isSentBeforeItWasStored),
     'reminder-is-before-its-end': anyRow(isAfterItsEnd),
+  }),
+};
+
+/** All notifications that are not settled, by their indexes: they become wrong by waiting. */
+const unsettledNotifications: AuditScan = {
+  from: () => sql`(
+    SELECT state, next_attempt_at FROM perennial.notification
+    WHERE state IN ('pending', 'uncertain')
+    UNION ALL SELECT state, next_attempt_at FROM perennial.notification
+    WHERE state = 'sending') n`,
+  suspects: (now) => ({
+    'pending-is-sent': anyRow(isLongDue(now)),
+    'sending-ends': anyRow(sql`n.state = 'sending'`),
   }),
 };
 
@@ -186,5 +197,6 @@ export const auditScans: readonly AuditScan[] = [
   periods,
   subscriptions,
   notifications,
+  unsettledNotifications,
   times,
 ];

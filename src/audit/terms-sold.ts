@@ -32,7 +32,7 @@ const amountIsItsPrice = defineCheck<
   find: () => sql`
     SELECT p.customer_id, p.id, p.amount_minor AS amount, p.list_minor AS list,
       p.discount_percent AS percent, p.cap_minor AS cap
-    FROM perennial.period p
+    FROM period p
     WHERE ${isOtherPrice}`,
   rows: toRows,
   describe: ({ id, amount, list, percent, cap, currency }) =>
@@ -65,8 +65,8 @@ const priceWasOnSale = defineCheck<
   find: () => sql`
     SELECT p.customer_id, p.id, p.plan, p.starts_at, p.ends_at,
       coalesce(p.list_minor, p.amount_minor) AS amount
-    FROM perennial.period p
-    JOIN perennial.ledger_entry e ON e.customer_id = p.customer_id AND e.id = p.ledger_entry_id
+    FROM period p
+    JOIN ledger_entry e ON e.customer_id = p.customer_id AND e.id = p.ledger_entry_id
     WHERE e.kind = p.source AND NOT EXISTS (SELECT FROM (${datedPrices}) price
       WHERE price.plan = p.plan AND price.currency = p.currency
         AND price.period_days * interval '24 hours' = ${days}
@@ -91,7 +91,7 @@ const periodHasItsLength = defineCheck<
   title: 'a period is as long as the days that were sold or given',
   find: () => sql`
       SELECT p.customer_id, p.id, p.period_days AS days, p.starts_at, p.ends_at
-      FROM perennial.period p
+      FROM period p
       WHERE ${isOtherLength}`,
   rows: toRows,
   describe: ({ id, days: sold, starts_at, ends_at }) =>
@@ -108,8 +108,8 @@ const renewalIsNotEarly = defineCheck<OfPeriod & { charged_at: Instant; starts_a
   title: 'a renewal is charged no earlier than half a period before its start',
   find: () => sql`
     SELECT p.customer_id, p.id, e.created_at AS charged_at, p.starts_at AS starts_at
-    FROM perennial.period p
-    JOIN perennial.ledger_entry e ON e.customer_id = p.customer_id AND e.id = p.ledger_entry_id
+    FROM period p
+    JOIN ledger_entry e ON e.customer_id = p.customer_id AND e.id = p.ledger_entry_id
     WHERE ${isEarly}`,
   rows: toRows,
   describe: ({ id, charged_at, starts_at }) =>
@@ -122,12 +122,12 @@ const periodFollows = defineCheck<OfPeriod & { subscription_id: bigint; starts_a
   title: 'a charged period starts where another one ends, or at its charge',
   find: () => sql`
     SELECT p.customer_id, p.id, p.subscription_id, p.starts_at
-    FROM perennial.period p
-    JOIN perennial.ledger_entry e ON e.customer_id = p.customer_id AND e.id = p.ledger_entry_id
+    FROM period p
+    JOIN ledger_entry e ON e.customer_id = p.customer_id AND e.id = p.ledger_entry_id
     WHERE e.kind = p.source AND p.starts_at <> e.created_at AND p.moved_from IS NULL
-      AND NOT EXISTS (SELECT FROM perennial.period before
+      AND NOT EXISTS (SELECT FROM period before
         WHERE before.subscription_id = p.subscription_id AND before.ends_at = p.starts_at)
-      AND NOT EXISTS (SELECT FROM perennial.subscription s
+      AND NOT EXISTS (SELECT FROM subscription s
         WHERE s.id = p.subscription_id AND s.started_at = p.starts_at)`,
   rows: ({ id, subscription_id }) => ({ subscription: [subscription_id], period: [id] }),
   describe: ({ id, starts_at }) =>

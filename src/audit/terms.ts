@@ -39,7 +39,7 @@ const termsOfThePeriod = defineCheck<OfPeriod & { has: string }>({
   find: (now) => sql`
     SELECT s.customer_id, s.id, p.id AS period_id, ${sold},
       s.plan || ' for ' || s.period_days || ' days' AS has
-    FROM perennial.subscription s JOIN perennial.period p ON p.subscription_id = s.id
+    FROM subscription s JOIN period p ON p.subscription_id = s.id
     WHERE ${isOtherInForce(now)}`,
   rows: toRows,
   describe: (row) =>
@@ -52,7 +52,7 @@ const changeIsPlanned = defineCheck<OfPeriod & { starts_at: Instant }>({
   title: 'a paid period with other terms comes into force at its start',
   find: (now) => sql`
     SELECT s.customer_id, s.id, p.id AS period_id, ${sold}, p.starts_at
-    FROM perennial.subscription s JOIN perennial.period p ON p.subscription_id = s.id
+    FROM subscription s JOIN period p ON p.subscription_id = s.id
     WHERE ${isUnplanned(now)}`,
   rows: toRows,
   describe: (row) =>
@@ -65,7 +65,7 @@ const servedPart = defineCheck<{ customer_id: bigint; id: bigint; part_of: bigin
   title: 'a served part is the time of its refunded period until the refund',
   find: () => sql`
     SELECT p.customer_id, p.id, p.part_of
-    FROM perennial.period p JOIN perennial.period whole ON whole.id = p.part_of
+    FROM period p JOIN period whole ON whole.id = p.part_of
     WHERE whole.subscription_id <> p.subscription_id OR whole.refunded_at IS NULL
       OR p.starts_at <> whole.starts_at OR p.plan <> whole.plan
       OR p.ends_at <> least(whole.ends_at, whole.refunded_at)`,

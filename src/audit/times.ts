@@ -69,7 +69,7 @@ function selectWrongTimes(
       SELECT ${sql.raw(customer)}::bigint AS customer_id, (${sql.raw(key)})::text AS id,
         ${sql.lit(table)} AS place, unnest(ARRAY[${sql.raw(names)}]) AS name,
         unnest(ARRAY[${sql.raw(wrongValues.join(', '))}]) AS at
-      FROM ${sql.table(`perennial.${table}`)} t, (SELECT ${now} AS now) clock
+      FROM ${sql.table(table)} t, (SELECT ${now} AS now) clock
       WHERE ${sql.raw(tableColumns.map(({ isWrong }) => isWrong).join(' OR '))}`;
   });
   return sql`
@@ -159,7 +159,7 @@ export function selectWrongTables(now: RawBuilder<Instant>): RawBuilder<unknown>
     const waiting = tableColumns.filter((column) => waitTimes.includes(column));
     return sql`
       SELECT bool_or(${joinConditions(past)}) AS past, bool_or(${joinConditions(waiting)}) AS waits
-      FROM ${sql.table(`perennial.${table}`)} t, (SELECT ${now} AS now) clock`;
+      FROM ${sql.table(table)} t, (SELECT ${now} AS now) clock`;
   });
 }
 
@@ -184,9 +184,9 @@ const startedFirst = defineCheck<{
   title: 'a subscription starts no later than its first period',
   find: () => sql`
     SELECT s.customer_id, s.id, s.started_at, first.starts_at
-    FROM perennial.subscription s
+    FROM subscription s
     JOIN (SELECT subscription_id, min(starts_at) AS starts_at
-      FROM perennial.period GROUP BY subscription_id) first ON first.subscription_id = s.id
+      FROM period GROUP BY subscription_id) first ON first.subscription_id = s.id
     WHERE s.started_at > first.starts_at + ${stepBackMax}`,
   rows: ({ id }) => ({ subscription: [id] }),
   describe: ({ id, started_at, starts_at }) =>

@@ -74,7 +74,7 @@ const workIsRecorded = defineCheck<{ customer_id: null; worker: string; at: Inst
   title: 'the last change of a worker belongs to a run that is recorded',
   find: (now) => sql`
     SELECT NULL::bigint AS customer_id, done.worker, done.at
-    FROM (SELECT actor AS worker, max(at) AS at FROM perennial.event
+    FROM (SELECT actor AS worker, max(at) AS at FROM event
       WHERE actor IN ${recording} AND at BETWEEN ${now} - interval '29 days' AND ${now}
       GROUP BY actor) done
     WHERE NOT EXISTS (SELECT FROM perennial.worker_run r WHERE r.worker = done.worker
@@ -92,7 +92,7 @@ const workersRun = defineCheck<{ customer_id: null; last: Instant; used_at: Inst
   find: (now) => sql`
     SELECT NULL::bigint AS customer_id, work.last, used.at AS used_at
     FROM (SELECT ${lastWork} AS last) work,
-      (SELECT max(at) AS at FROM perennial.event
+      (SELECT max(at) AS at FROM event
         WHERE customer_id IS NOT NULL AND at <= ${now}) used
     WHERE used.at > work.last + interval '3 days'`,
   rows: () => ({}),
@@ -115,7 +115,7 @@ const fencesWereIssued = defineCheck<{
         (SELECT last_value FROM perennial.courier_epoch) AS last FROM perennial.courier
       UNION ALL
       SELECT 'notification', max(epoch), (SELECT last_value FROM perennial.courier_epoch)
-      FROM perennial.notification
+      FROM notification
       UNION ALL
       SELECT 'access_sync', max(version), (SELECT last_value FROM perennial.access_sync_version)
       FROM perennial.access_sync) used

@@ -1,7 +1,8 @@
 import type { ColumnType } from 'kysely';
 import type { Instant } from '../kernel/instant.ts';
 
-// Tables about the program itself: the progress of workers, and what retention deleted.
+// Tables about the program itself: the progress of workers, idempotency keys, what retention
+// deleted, and the state at the last audit of everything.
 
 export interface WorkerStateTable {
   worker: string;
@@ -12,6 +13,33 @@ export interface WorkerStateTable {
 export interface PrunedTable {
   kind: 'notices' | 'events';
   before: ColumnType<Instant, string, string>;
+}
+
+export interface AuditBaselineTable {
+  only_row: ColumnType<boolean, undefined, never>;
+  at: ColumnType<Instant, string, string>;
+  horizon: bigint;
+  written_by: bigint;
+  last_ids: ColumnType<Record<string, string>, string, string>;
+  notices_since: ColumnType<Instant, string, string>;
+  events_since: ColumnType<Instant, string, string>;
+  terms: string;
+}
+
+export interface AuditDigestTable {
+  place: string;
+  bucket: number;
+  digest: bigint;
+}
+
+export interface IdempotencyTable {
+  scope: string;
+  key: string;
+  /** The API token; '' for the command line, '?' for keys from before this column. */
+  owner: string;
+  fingerprint: string;
+  answer: ColumnType<unknown, string | null, string | null>;
+  at: ColumnType<Instant, string, string>;
 }
 
 export interface MigrationTable {

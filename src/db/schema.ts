@@ -12,7 +12,14 @@ import type { Json, MaybeTime, Time } from './columns.ts';
 import type { ledgerKinds, PaymentLinks } from './schema-ledger.ts';
 import type { PeriodTerms } from './schema-period.ts';
 import type { KnownPriceTable, PlanPriceTable, PriceReviewTable } from './schema-prices.ts';
-import type { MigrationTable, PrunedTable, WorkerStateTable } from './schema-program.ts';
+import type {
+  AuditBaselineTable,
+  AuditDigestTable,
+  IdempotencyTable,
+  MigrationTable,
+  PrunedTable,
+  WorkerStateTable,
+} from './schema-program.ts';
 
 // The types of the tables in migrations/*.sql. A bigint is a bigint. A timestamptz is read as an
 // Instant and written as ISO text (`isoTime`). jsonb is read as a value and written as text.
@@ -252,16 +259,6 @@ export interface EventTable {
   detail: ColumnType<JsonObject, string | undefined, string>;
 }
 
-export interface IdempotencyTable {
-  scope: string;
-  key: string;
-  /** The API token; '' for the command line, '?' for keys from before this column. */
-  owner: string;
-  fingerprint: string;
-  answer: ColumnType<unknown, string | null, string | null>;
-  at: Time;
-}
-
 export interface SettingTable {
   key: 'discounts' | 'renewal' | 'retention' | 'trial' | 'notices' | 'feed' | 'money';
   value: Json<JsonObject>;
@@ -291,6 +288,8 @@ export interface Database {
   'perennial.clock_witness': ClockWitnessTable;
   'perennial.worker_state': WorkerStateTable;
   'perennial.pruned': PrunedTable;
+  'perennial.audit_baseline': AuditBaselineTable;
+  'perennial.audit_digest': AuditDigestTable;
   'perennial.known_price': KnownPriceTable;
   'perennial.price_review': PriceReviewTable;
   'perennial.migration': MigrationTable;

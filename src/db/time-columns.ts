@@ -147,6 +147,9 @@ export const waitingColumns = repairedColumns.filter(
 
 /** Times that stay as they are. */
 export const keptColumns: Readonly<Record<string, string>> = {
+  'audit_baseline.at': 'an audit at an earlier time checks everything',
+  'audit_baseline.events_since': 'compared with rows that were there before',
+  'audit_baseline.notices_since': 'compared with rows that were there before',
   'clock_state.deletions_at': 'the time sentinel checks it',
   'clock_state.deletions_next_at': 'the time sentinel checks it',
   'clock_state.mark_at': 'the time sentinel lowers it',

@@ -1,4 +1,5 @@
 import type { AuditReport, CheckReport } from '../../audit/audit.ts';
+import type { AuditScope } from '../../audit/changes.ts';
 import type { Violation } from '../../audit/check.ts';
 import { formatPromiseTitle } from '../../audit/index.ts';
 import { formatCount } from '../../kernel/count.ts';
@@ -36,10 +37,11 @@ export function formatNotShown({ violations, sample }: CheckReport): string | un
 }
 
 /** The result in one sentence. */
-export function formatVerdict({ ok, checks, rowCounts }: AuditReport): string {
+export function formatVerdict({ ok, checks, rowCounts, scope }: AuditReport): string {
   const nodesClause = rowCounts.node === undefined ? '' : ', and the nodes are equal to it';
+  const subject = scope?.kind === 'changes' ? 'All that changed' : 'The database';
   if (ok)
-    return `The database is right${nodesClause}: all ${formatCount(checks.length, 'check')} hold.`;
+    return `${subject} is right${nodesClause}: all ${formatCount(checks.length, 'check')} hold.`;
   const broken = checks.filter(({ violations }) => violations > 0n);
   const total = broken.reduce((sum, { violations }) => sum + violations, 0n);
   const ofNodes = broken.every(({ id }) => id.startsWith('node-'));
@@ -48,11 +50,19 @@ export function formatVerdict({ ok, checks, rowCounts }: AuditReport): string {
 }
 
 /** The rows of the audit, the time of its snapshot, and its duration. */
-export function formatScope({ now, rowCounts, tookMs }: AuditReport): string {
+export function formatScope({ now, rowCounts, tookMs, scope }: AuditReport): string {
   const rowsText = Object.entries(rowCounts)
     .map(([table, count]) => formatCount(count, formatTableName(table), formatTablePlural(table)))
     .join(', ');
-  return `Checked ${rowsText} as of ${isoTime(now)} in ${(tookMs / 1_000).toFixed(1)} s.`;
+  const checked = `Checked ${rowsText} as of ${isoTime(now)} in ${(tookMs / 1_000).toFixed(1)} s.`;
+  return scope === undefined ? checked : `${checked} ${formatChanges(scope)}`;
+}
+
+/** What an audit of the changes left out, or why it left nothing out. */
+function formatChanges(scope: AuditScope): string {
+  if (scope.kind === 'everything') return `Everything was checked, because ${scope.because}.`;
+  const customers = `${formatCount(scope.customers, 'customer')} changed`;
+  return `${customers} since the last audit of everything at ${isoTime(scope.at)}. Others were not checked again.`;
 }
 
 /** One sentence for each node that is down. */

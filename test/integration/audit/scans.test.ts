@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { runAudit } from '../../../src/audit/audit.ts';
 import { auditChecks } from '../../../src/audit/index.ts';
@@ -38,6 +39,7 @@ test('the scans rule out every check that they know in a database without violat
   await using database = stage.database;
   const ids = new Set(auditChecks.map(({ id }) => id));
   await inTransaction(database.db, async (tx) => {
+    await sql`SET LOCAL search_path = perennial`.execute(tx);
     const now = await readClock(tx);
     for (const scan of auditScans) {
       const { suspected, ruledOut } = await runScan(tx, scan, now);

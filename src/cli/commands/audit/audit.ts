@@ -20,6 +20,7 @@ const formats = ['text', 'json', 'markdown', 'html'] as const;
 interface Options extends CommonOptions {
   readonly format: (typeof formats)[number];
   readonly nodes?: boolean;
+  readonly sinceLast?: boolean;
 }
 
 /** `perennial audit`: checks the promises. The exit code is 1 if a check finds a violation. */
@@ -30,11 +31,15 @@ export function buildAuditCommand(open: DatabaseOpener): Command {
         .choices(formats)
         .default('text'),
     )
+    .option(
+      '--since-last',
+      'check only what changed since the last clean audit of everything [everything]',
+    )
     .option('--nodes', 'compare also each node with the database [the database only]')
     .addHelpText('after', '\nExit code 1 if a check finds a violation. Checks: docs/audit.md')
     .action(async (options: Options) => {
       const report = await withDatabase(open, options, ({ url }, signal) =>
-        auditDatabase(url, options.nodes ?? false, signal),
+        auditDatabase(url, options, signal),
       );
       const format = options.json ? 'json' : options.format;
       process.stdout.write(`${formatReport(report, format)}\n`);
@@ -45,7 +50,7 @@ export function buildAuditCommand(open: DatabaseOpener): Command {
 /** Uses one connection, and a second one that cancels the running statement. */
 async function auditDatabase(
   url: string,
-  withNodes: boolean,
+  { nodes = false, sinceLast = false }: Options,
   signal: AbortSignal,
 ): Promise<AuditReport> {
   const db = openDatabase(openPool(url, { limits: longLimits, connectionsMax: 2 }));
@@ -53,9 +58,11 @@ async function auditDatabase(
   try {
     const report = await runAudit(db, {
       signal,
+      checksChanges: sinceLast,
+      keepsBaseline: true,
       onCheck: ({ title }, at, of) => progress.show(() => `checking ${at + 1} of ${of}: ${title}`),
     });
-    if (!withNodes) return report;
+    if (!nodes) return report;
     const onUsers = (users: number) =>
       progress.show(() => `${formatCount(users, 'user')} of a node read`);
     return await auditNodes(report, { db, url, signal, onUsers });
