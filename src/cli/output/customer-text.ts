@@ -3,6 +3,7 @@ import type { JsonObject } from '../../db/schema.ts';
 import type { CustomerView } from '../../subscription/queries/customer-view.ts';
 import type { SubscriptionDetails } from '../../subscription/queries/subscription-details.ts';
 import { formatTable } from '../command.ts';
+import { formatMinute } from './time-text.ts';
 
 /** `customer show` for a person. Times are in UTC, to the minute. */
 export function formatCustomerView(view: CustomerView): string {
@@ -60,9 +61,6 @@ export function formatCustomerNodes(nodes: readonly CustomerNode[]): string[] {
 }
 
 const toText = (value: unknown): string => String(value ?? '-');
-/** `2026-11-24 09:00Z`: the Z names the zone, UTC. */
-export const formatMinute = (value: unknown): string =>
-  `${toText(value).slice(0, 16).replace('T', ' ')}Z`;
 
 const priceReasons = {
   discount: 'with the discount',

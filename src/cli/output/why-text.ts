@@ -1,7 +1,7 @@
 import type { CustomerExplanation, SubscriptionExplanation } from '../../explanation/customer.ts';
 import type { NoticeOverview } from '../../explanation/notices.ts';
 import { formatTable } from '../command.ts';
-import { formatMinute } from './customer-text.ts';
+import { formatMinute } from './time-text.ts';
 
 /** `why` for a person. Times are in UTC. */
 export function formatExplanation(explanation: CustomerExplanation): string {
