@@ -49,6 +49,14 @@ export function parseNoticeKind(text: string): NoticeKind {
   );
 }
 
+/** One of these workers. */
+export function createWorkerParser(names: readonly string[]): (text: string) => string {
+  return (text) => {
+    if (names.includes(text)) return text;
+    throw new InvalidArgumentError(`"${text}" is not a worker; available: ${names.join(', ')}`);
+  };
+}
+
 /** `on` or `off`. */
 export function parseOnOff(text: string): boolean {
   if (text === 'on' || text === 'off') return text === 'on';

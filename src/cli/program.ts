@@ -94,6 +94,20 @@ const entries: readonly CommandEntry[] = [
     load: async () => (await import('./commands/run/run.ts')).buildRunCommand(await loadOpener()),
   },
   {
+    usage: 'runs',
+    description: 'list runs of workers, show what a run did',
+    load: async () =>
+      (await import('./commands/runs/runs.ts')).buildRunsCommand(await loadOpener()),
+  },
+  {
+    usage: 'quarantine',
+    description: 'list, retry and dismiss items that failed because of their data',
+    load: async () =>
+      (await import('./commands/quarantine/quarantine.ts')).buildQuarantineCommand(
+        await loadOpener(),
+      ),
+  },
+  {
     usage: 'customer',
     description: 'show and change customers, their money and their subscriptions',
     load: async () =>

@@ -21,6 +21,7 @@ const statuses: Readonly<Record<string, number>> = {
   no_period: 404,
   no_notice: 404,
   no_item: 404,
+  no_run: 404,
   no_worker: 404,
   no_node: 404,
   not_found: 404,

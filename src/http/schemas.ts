@@ -47,15 +47,18 @@ const isoTimeSchema = z.iso.datetime({ offset: true });
 const isTime = (text: string): boolean =>
   isoTimeSchema.safeParse(text.replace(/^\+?\d{5,}-/, '2000-')).success;
 
-/** A condition: the end that the customer saw. */
-export const ifExpiresAtSchema = z
+/** A time that a request names. */
+export const givenTimeSchema = z
   .string()
   .meta({ format: 'date-time' })
   .refine(isTime, { error: 'is not a time; expected ISO 8601 with an offset', abort: true })
   .refine((text) => tryParseInstant(text) !== undefined, {
     error: 'is a time outside the years 0001 to 9999',
     params: { isSize: true },
-  })
+  });
+
+/** A condition: the end that the customer saw. */
+export const ifExpiresAtSchema = givenTimeSchema
   .describe('condition: if the end is different now, nothing changes (expires_at_changed)')
   .optional();
 
@@ -67,6 +70,7 @@ export const parseEndCondition = (value: string | null | undefined): EndConditio
 
 export const byTelegramId = z.object({ telegram_id: telegramIdTextSchema });
 export const bySubscription = z.object({ id: idTextSchema });
+export const byRun = z.object({ id: idTextSchema });
 
 export const parseTelegramIdParam = (params: { readonly telegram_id: string }): bigint =>
   BigInt(params.telegram_id);

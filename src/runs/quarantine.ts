@@ -1,13 +1,10 @@
 import { sql } from 'kysely';
-import { type Db, inTransaction, type Tx } from '../db/connect.ts';
-import { wakeWorker } from '../db/notify.ts';
-import { readWriteTime } from '../db/trusted-time.ts';
+import type { Db, Tx } from '../db/connect.ts';
 import { anyOf, unnest } from '../db/unnest.ts';
-import { type Fault, refused } from '../kernel/faults.ts';
+import type { Fault } from '../kernel/faults.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { raiseAlarms } from '../outbox/alarms.ts';
 import { graceMs } from '../subscription/rules/expiry.ts';
-import { recordEvents } from '../subscription/store/events.ts';
 import { type DueItemRow, toDueItem } from './keyset.ts';
 import type { DueItem, QuarantinedItem } from './worker.ts';
 
@@ -142,66 +139,4 @@ export async function releaseQuarantined(
   await sql`
     DELETE FROM perennial.quarantine
     WHERE worker = ${worker} AND item = ${anyOf('text', items)}`.execute(tx);
-}
-
-export interface QuarantineRow {
-  readonly worker: string;
-  readonly item: string;
-  readonly reason: string;
-  readonly attempts: number;
-  readonly retry_at: Instant;
-  readonly first_seen_at: Instant;
-}
-
-/** A page of the quarantine after this worker and item, in their order. */
-export async function listQuarantine(
-  db: Db,
-  after: { readonly worker: string; readonly item: string },
-  max: number,
-): Promise<QuarantineRow[]> {
-  const { rows } = await sql<QuarantineRow>`
-    SELECT worker, item, reason, attempts, retry_at, first_seen_at FROM perennial.quarantine
-    WHERE (worker, item) > (${after.worker}, ${after.item})
-    ORDER BY worker, item LIMIT ${max}`.execute(db);
-  return rows;
-}
-
-/** Makes an item due at once, and requests a run of its worker. @throws Fault `no_item` */
-export function retryItem(db: Db, worker: string, item: string, actor: string): Promise<void> {
-  return inTransaction(db, async (tx) => {
-    const now = await readWriteTime(tx);
-    const { numAffectedRows } = await sql`
-      UPDATE perennial.quarantine SET retry_at = ${isoTime(now)}
-      WHERE worker = ${worker} AND item = ${item}`.execute(tx);
-    if (numAffectedRows === 0n) throw toNoItemFault(worker, item);
-    await wakeWorker(tx, worker);
-    await recordEvent(tx, worker, item, 'quarantine_retried', actor, now);
-  });
-}
-
-/** Removes an item. If it fails again, it returns to quarantine. @throws Fault `no_item` */
-export function dismissItem(db: Db, worker: string, item: string, actor: string): Promise<void> {
-  return inTransaction(db, async (tx) => {
-    const now = await readWriteTime(tx);
-    const { numAffectedRows } = await sql`
-      DELETE FROM perennial.quarantine
-      WHERE worker = ${worker} AND item = ${item}`.execute(tx);
-    if (numAffectedRows === 0n) throw toNoItemFault(worker, item);
-    await recordEvent(tx, worker, item, 'quarantine_dismissed', actor, now);
-  });
-}
-
-const toNoItemFault = (worker: string, item: string) =>
-  refused('no_item', `nothing of ${worker} is in quarantine under the name "${item}"`);
-
-async function recordEvent(
-  tx: Tx,
-  worker: string,
-  item: string,
-  action: string,
-  actor: string,
-  now: Instant,
-): Promise<void> {
-  const event = { customerId: null, subject: `quarantine:${worker}:${item}`, action, detail: {} };
-  await recordEvents(tx, [event], actor, now);
 }

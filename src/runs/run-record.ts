@@ -37,6 +37,15 @@ export interface RunRow {
   readonly detail: JsonObject;
 }
 
+/** The record with times as text. */
+export function toRunJson(row: RunRow) {
+  return {
+    ...row,
+    started_at: isoTime(row.started_at),
+    finished_at: row.finished_at === null ? null : isoTime(row.finished_at),
+  };
+}
+
 export interface BatchCounts {
   readonly examined: number;
   readonly changed: number;

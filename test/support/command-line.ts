@@ -1,6 +1,9 @@
+import type { Command } from 'commander';
 import pg from 'pg';
 import { vi } from 'vitest';
+import type { DatabaseOpener } from '../../src/cli/command.ts';
 import { runProgram } from '../../src/cli/program.ts';
+import type { TestDatabase } from './database.ts';
 
 // Command lines in the process of the test, and the contents of a database to compare.
 
@@ -32,6 +35,35 @@ export async function runWords(words: readonly string[]): Promise<Outcome> {
     return { code, out: written.out, err: written.err.replaceAll(/^warning: .*\n/gm, '') };
   } finally {
     for (const spy of spies) spy.mockRestore();
+  }
+}
+
+/** Opens a database of a test for a command, which does not close it. */
+export const createOpener =
+  ({ db, url }: Pick<TestDatabase, 'db' | 'url'>): DatabaseOpener =>
+  async (config) => ({
+    ...{ config, db, url, installation: { id: '', test: true, madeBy: 'migrate' } },
+    close: async () => undefined,
+  });
+
+/** Runs words with one command of the program. @throws the fault of the command */
+export async function runBuilt(
+  command: Command,
+  words: readonly string[],
+): Promise<{ readonly out: string; readonly code: unknown }> {
+  let out = '';
+  const spy = vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+    out += String(text);
+    return true;
+  });
+  process.exitCode = undefined;
+  for (const each of command.commands) each.exitOverride();
+  try {
+    await command.exitOverride().parseAsync(words, { from: 'user' });
+    return { out, code: process.exitCode };
+  } finally {
+    process.exitCode = undefined;
+    spy.mockRestore();
   }
 }
 

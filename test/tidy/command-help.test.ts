@@ -8,9 +8,9 @@ import { findBannedWord, readBannedWords } from './words.ts';
 /** Base verbs that descriptions start with. A new verb is a line that a review sees. */
 const verbs = new Set(
   `accept adopt add allow audit back buy cancel change check choose compare confirm correct create
-  credit delete drain drop end exit explain export format generate give import keep leave list make mark migrate
-  move name preview print proceed put read record refund refuse reissue renew repeat replace resend
-  return reverse revoke run send set show start take turn undo update wait waive withdraw write`
+  credit delete drain drop end exit explain export format generate give import keep leave list make mark
+  migrate move name preview print proceed put read record refund refuse reissue remove renew repeat replace
+  resend retry return reverse revoke run send set show start take turn undo update wait waive withdraw write`
     .split(/\s+/)
     .filter((verb) => verb !== ''),
 );

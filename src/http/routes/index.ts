@@ -6,7 +6,9 @@ import { explanationRoutes } from './explanation.ts';
 import { moneyRoutes } from './money.ts';
 import { noticeRoutes } from './notices.ts';
 import { operationRoutes } from './operations.ts';
+import { quarantineRoutes } from './quarantine.ts';
 import { reversalRoutes } from './reversals.ts';
+import { runRoutes } from './runs.ts';
 import { subscriptionRoutes } from './subscriptions.ts';
 
 /** Every route of the API that needs a token. */
@@ -19,5 +21,7 @@ export const routes: readonly Route[] = [
   ...catalogRoutes,
   ...noticeRoutes,
   ...operationRoutes,
+  ...runRoutes,
+  ...quarantineRoutes,
   ...clockRoutes,
 ];

@@ -4,40 +4,13 @@ import { listNodes, toNodeJson } from '../../catalog/nodes.ts';
 import { inTransaction, longLimits, openDatabase, openPool } from '../../db/connect.ts';
 import { wakeWorker } from '../../db/notify.ts';
 import { refused } from '../../kernel/faults.ts';
-import { type Instant, isoTime } from '../../kernel/instant.ts';
-import { dismissItem, listQuarantine, retryItem } from '../../runs/quarantine.ts';
 import { readLastRuns } from '../../runs/run-record.ts';
 import { workers } from '../../workers/index.ts';
 import { defineRoute } from '../route.ts';
-import {
-  createPageSchema,
-  createTextSchema,
-  pageQuery,
-  parsePageQuery,
-  rowIdSchema,
-  telegramIdSchema,
-  timeSchema,
-} from '../schemas.ts';
+import { createTextSchema, telegramIdSchema, timeSchema } from '../schemas.ts';
+import { runShape, toRunAnswer } from './runs.ts';
 
 const tag = 'Operations';
-
-const toIsoOrNull = (at: Instant | null): string | null => (at === null ? null : isoTime(at));
-
-const outcome = z.enum(['running', 'success', 'partial', 'skipped', 'degraded', 'failed', 'lost']);
-
-const runShape = z
-  .object({
-    id: rowIdSchema,
-    replica: z.string(),
-    started_at: timeSchema,
-    finished_at: timeSchema.nullable(),
-    outcome,
-    examined: z.number().int(),
-    changed: z.number().int(),
-    failed: z.number().int(),
-    detail: z.record(z.string(), z.unknown()),
-  })
-  .meta({ title: 'Run' });
 
 const listWorkers = defineRoute({
   method: 'GET',
@@ -72,20 +45,6 @@ const listWorkers = defineRoute({
     };
   },
 });
-
-function toRunAnswer(run: Awaited<ReturnType<typeof readLastRuns>>[number]) {
-  return {
-    id: Number(run.id),
-    replica: run.replica,
-    started_at: isoTime(run.started_at),
-    finished_at: toIsoOrNull(run.finished_at),
-    outcome: run.outcome,
-    examined: Number(run.examined),
-    changed: Number(run.changed),
-    failed: Number(run.failed),
-    detail: run.detail,
-  };
-}
 
 const startRun = defineRoute({
   method: 'POST',
@@ -151,80 +110,6 @@ const nodes = defineRoute({
   },
 });
 
-const quarantineShape = z
-  .object({
-    worker: z.string(),
-    item: z.string(),
-    reason: z.string(),
-    attempts: z.number().int(),
-    retry_at: timeSchema,
-    first_seen_at: timeSchema,
-  })
-  .meta({ title: 'QuarantinedItem' });
-
-const quarantine = defineRoute({
-  method: 'GET',
-  path: '/v1/quarantine',
-  id: 'listQuarantine',
-  tag,
-  isList: true,
-  summary: 'List items in quarantine',
-  scope: 'read',
-  query: z.object({
-    limit: pageQuery.shape.limit,
-    cursor: createTextSchema(300).optional().describe('`next_cursor` of the page before'),
-  }),
-  answer: createPageSchema(quarantineShape),
-  async handle({ db }, { query }) {
-    const { max } = parsePageQuery({ limit: query.limit });
-    const [worker = '', ...item] = (query.cursor ?? '').split('/');
-    const rows = await listQuarantine(db, { worker, item: item.join('/') }, max + 1);
-    const items = rows.slice(0, max).map((row) => ({
-      ...row,
-      retry_at: isoTime(row.retry_at),
-      first_seen_at: isoTime(row.first_seen_at),
-    }));
-    const last = items.at(-1);
-    const more = rows.length > max && last !== undefined;
-    return { items, next_cursor: more ? `${last.worker}/${last.item}` : null };
-  },
-});
-
-const itemParams = z.object({ worker: createTextSchema(64), item: createTextSchema(200) });
-const itemAnswer = z.object({ worker: z.string(), item: z.string(), done: z.literal(true) });
-
-const retry = defineRoute({
-  method: 'POST',
-  path: '/v1/quarantine/{worker}/{item}/retry',
-  id: 'retryItem',
-  tag,
-  summary: 'Retry an item; a run of its worker is requested',
-  scope: 'admin',
-  params: itemParams,
-  answer: itemAnswer,
-  refusals: ['no_item'],
-  async handle({ db }, { params, caller }) {
-    await retryItem(db, params.worker, params.item, caller.actor);
-    return { ...params, done: true as const };
-  },
-});
-
-const dismiss = defineRoute({
-  method: 'POST',
-  path: '/v1/quarantine/{worker}/{item}/dismiss',
-  id: 'dismissItem',
-  tag,
-  summary: 'Remove an item from quarantine; it returns if it fails again',
-  scope: 'admin',
-  params: itemParams,
-  answer: itemAnswer,
-  refusals: ['no_item'],
-  async handle({ db }, { params, caller }) {
-    await dismissItem(db, params.worker, params.item, caller.actor);
-    return { ...params, done: true as const };
-  },
-});
-
 const toPlainId = (id: string | bigint): string | number =>
   typeof id === 'bigint' ? Number(id) : id;
 
@@ -238,9 +123,24 @@ const auditNow = defineRoute({
   tag,
   summary: 'Check every promise on the live database now; as long as "perennial audit"',
   scope: 'admin',
+  query: z.object({
+    since_last: z
+      .enum(['true', 'false'])
+      .optional()
+      .describe('true: only what changed since the last clean audit of everything'),
+  }),
   answer: z.object({
     ok: z.boolean(),
     now: timeSchema,
+    since: z
+      .object({
+        at: timeSchema.nullable().describe('the last audit of everything; null: all was checked'),
+        customers: z.number().int().nullable().describe('customers that changed since then'),
+        because: z.string().nullable().describe('why everything was checked'),
+      })
+      .meta({ title: 'AuditSince' })
+      .nullable()
+      .describe('null without since_last=true'),
     checks: z.array(
       z.object({
         id: z.string(),
@@ -259,16 +159,22 @@ const auditNow = defineRoute({
     took_ms: z.number().int(),
   }),
   refusals: ['audit_running'],
-  async handle({ url }, { signal }) {
+  async handle({ url }, { query, signal }) {
     if (isAuditing) throw refused('audit_running', 'an audit is running; retry when it ends');
     isAuditing = true;
     // Two separate connections: one runs the audit, the other one cancels it.
     const db = openDatabase(openPool(url, { limits: longLimits, connectionsMax: 2 }));
     try {
-      const { ok, now, checks, took_ms } = toAuditJson(await runAudit(db, { signal }));
+      const checksChanges = query.since_last === 'true';
+      const options = { signal, checksChanges, keepsBaseline: true };
+      const { ok, now, since, checks, took_ms } = toAuditJson(await runAudit(db, options));
       return {
         ok,
         now,
+        since:
+          since === null
+            ? null
+            : { ...since, customers: since.customers === null ? null : Number(since.customers) },
         took_ms,
         checks: checks.map(({ violations, sample, ...check }) => ({
           ...check,
@@ -289,4 +195,4 @@ const auditNow = defineRoute({
   },
 });
 
-export const operationRoutes = [listWorkers, startRun, nodes, quarantine, retry, dismiss, auditNow];
+export const operationRoutes = [listWorkers, startRun, nodes, auditNow];

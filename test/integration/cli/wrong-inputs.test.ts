@@ -41,6 +41,11 @@ const rightLines: Readonly<Record<string, Line>> = {
   restore: line(['backup']),
   'db url': line([]),
   run: line(['auto-renewal']),
+  'runs list': line([]),
+  'runs show': line(['1']),
+  'quarantine list': line([]),
+  'quarantine retry': line(['1']),
+  'quarantine dismiss': line(['1'], { '--reason': 'x' }),
   'customer create': line(['9']),
   'customer set': line(['7'], { '--vip': 'on' }),
   'customer show': line(['7']),
@@ -200,6 +205,21 @@ const kinds: Readonly<Record<string, Kind>> = {
     ...rowId,
     wrong: [...rowId.wrong, ['99', 1, /no notice 99; "perennial notice list"/]],
   },
+  'runs show ID': {
+    ...rowId,
+    wrong: [...rowId.wrong, ['99', 1, /no run 99; "perennial runs list"/]],
+  },
+  ITEM: {
+    ...anyText,
+    wrong: [['99', 1, /no item "99" is in quarantine; available: 1 \(auto-renewal\)/]],
+  },
+  '--worker': choice('auto-renewal', /not a worker; available: auto-renewal/),
+  '--since': instant,
+  '--outcome': choice('failed', /running, success, partial, skipped, degraded, failed, lost/),
+  'quarantine retry --reason': {
+    ...anyText,
+    wrong: [['gone', 1, /with the reason "gone"; available: 1 \(auto-renewal\)/]],
+  },
   'token revoke ID': { right: 'x', wrong: [], allowed: /./ },
   KIND: choice('receipt', /available: receipt, low_balance/),
   worker: {
@@ -237,6 +257,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   '--discount': whole(0, 100),
   '--rows': whole(1, 10_000),
   'customer show --rows': whole(0, 10_000),
+  'runs show --rows': whole(0, 10_000),
   '--key': anyText,
   '--provider': anyText,
   '--ref': anyText,
@@ -405,6 +426,9 @@ nodes:
   ]) {
     expect(await runLine(words)).toMatchObject({ err: '', code: 0 });
   }
+  await database.pool.query(`
+    INSERT INTO perennial.quarantine (worker, item, reason, retry_at, first_seen_at)
+    VALUES ('auto-renewal', '1', 'no_price: set a price', perennial.clock(), perennial.clock())`);
 }, 60_000);
 afterEach(() => {
   process.exitCode = 0;

@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
+import { readClock } from '../../../src/db/clock.ts';
+import { dayMs, isoTime, later } from '../../../src/kernel/instant.ts';
 import { startApi } from '../../support/api.ts';
-import { createSubscriber } from '../../support/shop.ts';
+import { createSubscriber, runAutoRenewal } from '../../support/shop.ts';
 
 // Routes for operators: audit, quarantine, notices, workers and nodes.
 
@@ -36,13 +38,19 @@ test('quarantined items are listed page by page, retried and dismissed', async (
   await client.query('LISTEN perennial_wake');
   const retried = await send('POST', '/v1/quarantine/auto-renewal/5/retry');
   expect(retried.json).toEqual({ worker: 'auto-renewal', item: '5', done: true });
-  const dismissed = await send(
-    'POST',
-    `/v1/quarantine/keep-node/${encodeURIComponent('nl-1/5')}/dismiss`,
-  );
+  const dismiss = `/v1/quarantine/keep-node/${encodeURIComponent('nl-1/5')}/dismiss`;
+  const unexplained = await send('POST', dismiss);
+  expect([unexplained.status, unexplained.json.type]).toEqual([
+    400,
+    'urn:perennial:problem:bad_input',
+  ]);
+  const dismissed = await send('POST', dismiss, { body: { reason: 'the node is new' } });
   expect(dismissed.status).toBe(200);
   const gone = await send('POST', '/v1/quarantine/auto-renewal/99/retry');
   expect([gone.status, gone.json.type]).toEqual([404, 'urn:perennial:problem:no_item']);
+  expect(gone.json.detail).toBe(
+    'no item "99" of auto-renewal is in quarantine; available: 5 (auto-renewal), 6 (auto-renewal)',
+  );
   const { rows } = await client.query(
     'SELECT item, retry_at <= perennial.clock() AS due FROM perennial.quarantine ORDER BY item',
   );
@@ -61,6 +69,93 @@ test('quarantined items are listed page by page, retried and dismissed', async (
   await client.query('SELECT');
   client.release(true);
   expect(wakeUps).toEqual(['auto-renewal', 'fast-expiry-cleanup']);
+});
+
+test('quarantined items have their customer, and are filtered, counted and retried by reason', async () => {
+  const { send, database } = await startApi();
+  const id = await createSubscriber(database, 7n, 0n);
+  await database.pool.query(`
+    INSERT INTO perennial.quarantine (worker, item, reason, retry_at, first_seen_at)
+    SELECT worker, item, reason, perennial.clock() + interval '1 hour', perennial.clock()
+    FROM (VALUES ('auto-renewal', '${id}', 'no_price: set a price'), ('keep-node', 'nl-1/${id}', 'kills_node: x'))
+      AS q (worker, item, reason)`);
+  const listed = await send('GET', '/v1/quarantine?reason=no_price');
+  expect(listed.json).toMatchObject({
+    items: [
+      {
+        item: `${id}`,
+        reason: 'no_price',
+        sentence: 'set a price',
+        telegram_id: 7,
+        subscription_id: Number(id),
+      },
+    ],
+    counts: [{ worker: 'auto-renewal', reason: 'no_price', items: 1 }],
+  });
+  expect((await send('GET', '/v1/quarantine?worker=nobody')).status).toBe(400);
+  expect((await send('POST', '/v1/quarantine/retry', { body: {} })).status).toBe(400);
+  const retried = await send('POST', '/v1/quarantine/retry', { body: { reason: 'kills_node' } });
+  expect(retried.json.items).toMatchObject([{ item: `nl-1/${id}`, telegram_id: 7 }]);
+  const timeline = await send('GET', '/v1/customers/7/timeline');
+  expect(timeline.json.items[0]).toMatchObject({
+    subject: `subscription:${id}`,
+    action: 'quarantine_retried',
+    detail: { worker: 'keep-node', failure: 'kills_node' },
+  });
+});
+
+test('runs are listed page by page by worker, outcome and start, and a run shows what it did', async () => {
+  const { send, database } = await startApi();
+  await createSubscriber(database, 7n, 149_00n);
+  await database.setClock(later(await readClock(database.db), 30 * dayMs));
+  const { id } = await runAutoRenewal(database);
+  await database.pool.query(`
+    INSERT INTO perennial.worker_run (worker, replica, replica_number, started_at, finished_at, outcome)
+    SELECT 'auto-renewal', 'r', 1, perennial.clock() - interval '2 days', perennial.clock() - interval '2 days', 'failed'`);
+  const first = await send('GET', '/v1/runs?limit=1');
+  expect(first.json).toMatchObject({
+    items: [{ outcome: 'failed' }],
+    next_cursor: expect.any(String),
+  });
+  const second = await send('GET', `/v1/runs?limit=1&cursor=${first.json.next_cursor}`);
+  expect(second.json).toMatchObject({
+    items: [{ id: Number(id), worker: 'auto-renewal', outcome: 'success', changed: 1, held: 0 }],
+    next_cursor: null,
+  });
+  const failed = await send('GET', '/v1/runs?worker=auto-renewal&outcome=failed');
+  expect(failed.json.items).toHaveLength(1);
+  const since = encodeURIComponent(isoTime(later(await readClock(database.db), -dayMs)));
+  expect((await send('GET', `/v1/runs?since=${since}`)).json.items).toHaveLength(1);
+  for (const query of ['worker=nobody', 'outcome=good', 'since=yesterday', 'kind=x']) {
+    expect((await send('GET', `/v1/runs?${query}`)).status, query).toBe(400);
+  }
+  const shown = await send('GET', `/v1/runs/${id}`);
+  expect(shown.json).toMatchObject({
+    overlapping: [],
+    actions: [{ action: 'renewed', events: 1 }],
+    charges: [{ currency: 'RUB', kind: 'renewal', entries: 1, amount: '-149.00' }],
+    notices: [{ kind: 'receipt', notices: 1 }],
+    quarantined: [],
+    events: [{ telegram_id: 7, action: 'renewed' }],
+  });
+  const unknown = await send('GET', '/v1/runs/999999');
+  expect([unknown.status, unknown.json.type]).toEqual([404, 'urn:perennial:problem:no_run']);
+});
+
+test('the audit route checks only what changed since the last clean audit', async () => {
+  const { send, database } = await startApi();
+  await createSubscriber(database, 7n, 10_00n);
+  await createSubscriber(database, 8n, 10_00n);
+  const first = await send('GET', '/v1/audit?since_last=true');
+  expect(first.json).toMatchObject({ ok: true, since: { at: null, customers: null } });
+  expect((await send('GET', '/v1/audit?since_last=true')).json.since).toMatchObject({
+    customers: 0,
+  });
+  await database.pool.query(
+    'UPDATE perennial.customer SET balance_minor = balance_minor + 1 WHERE telegram_id = 8',
+  );
+  const wrong = await send('GET', '/v1/audit?since_last=true');
+  expect(wrong.json).toMatchObject({ ok: false, since: { customers: 1, because: null } });
 });
 
 test('a notice is cancelled, and sent again', async () => {

@@ -2,14 +2,14 @@ import type { Command } from 'commander';
 import type { Config } from '../../../config/config.ts';
 import { toWorkerSettings } from '../../../config/settings.ts';
 import { UsageFault } from '../../../kernel/faults.ts';
-import { isoTime, secondMs } from '../../../kernel/instant.ts';
+import { secondMs } from '../../../kernel/instant.ts';
 import { stopwatch } from '../../../kernel/stopwatch.ts';
 import { startInterval } from '../../../kernel/timer.ts';
 import { openReplica, type Replica } from '../../../leases/replica.ts';
 import type { Log } from '../../../logging/log.ts';
 import type { MessageLog } from '../../../notifications/channels/log/log.ts';
 import { readRunProgress } from '../../../runs/progress.ts';
-import type { RunRow } from '../../../runs/run-record.ts';
+import { type RunRow, toRunJson } from '../../../runs/run-record.ts';
 import { workerNames } from '../../../runs/worker-names.ts';
 import { openDelivery } from '../../../workers/deliver-notifications/open.ts';
 import { createRunnableWorkers, type Worker } from '../../../workers/index.ts';
@@ -102,7 +102,7 @@ async function runOnce(
       confirmed: options.confirm ?? false,
     });
     stopProgress();
-    printResult(options, toRowJson(row), () => formatRow(row));
+    printResult(options, toRunJson(row), () => formatRow(row));
     // The command is only the run, so a run that failed or was not started is a failure.
     if (row.outcome === 'failed' || row.outcome === 'skipped') process.exitCode = 1;
   } finally {
@@ -140,17 +140,8 @@ function showProgress(database: CommandDatabase, worker: Worker, replica: Replic
   return () => clearInterval(timer);
 }
 
-/** The row of `worker_run` as JSON. */
-function toRowJson(row: RunRow) {
-  return {
-    ...row,
-    started_at: isoTime(row.started_at),
-    finished_at: row.finished_at === null ? null : isoTime(row.finished_at),
-  };
-}
-
 function formatRow(row: RunRow): string {
-  const { detail, ...columns } = toRowJson(row);
+  const { detail, ...columns } = toRunJson(row);
   const cells = Object.entries(columns).map(([name, value]) => [name, String(value ?? '')]);
   const details = Object.entries(detail).map(([name, value]) => [`  ${name}`, String(value)]);
   return formatTable([...cells, ...details]);
