@@ -111,9 +111,10 @@ export const repairedColumns: readonly RepairedColumn[] = [
   ...toPastColumns('price_review', 'ordered_at'),
   ...toPastColumns('idempotency', 'at'),
   ...toPastColumns('credential', 'issued_at', 'retired_at'),
-  ...toPastColumns('customer', 'created_at', 'trial_used_at'),
+  ...toPastColumns('customer', 'created_at', 'trial_used_at', 'blocked_at'),
   ...toPastColumns('token', 'created_at', 'revoked_at', 'last_used_at'),
   ...toPastColumns('plan', 'retired_at'),
+  ...toPastColumns('bulk_job', 'created_at', 'finished_at'),
   {
     table: 'plan_price',
     column: 'valid_from',

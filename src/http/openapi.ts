@@ -144,7 +144,10 @@ function toOperation(route: Route, components: SchemaComponents): Json {
     responses: {
       [String(route.status ?? 200)]: {
         description: 'Done',
-        content: toContent(route.answer, 'output', 'answer'),
+        content: {
+          ...toContent(route.answer, 'output', 'answer'),
+          ...(route.csvColumns && { 'text/csv': { schema: { type: 'string' } } }),
+        },
       },
       ...toProblemResponses(toProblemCodes(route), components),
     },

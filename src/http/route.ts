@@ -57,6 +57,8 @@ export interface TypedRoute<
   readonly keyed?: boolean;
   /** A GET that may read many rows: it uses the pool of lists. */
   readonly isList?: boolean;
+  /** The columns of the items as CSV, with `format=csv` or `Accept: text/csv`. */
+  readonly csvColumns?: readonly string[];
   readonly status?: 200 | 201 | 202;
   readonly params?: P;
   readonly query?: Q;

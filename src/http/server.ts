@@ -5,6 +5,7 @@ import { minuteMs, secondMs } from '../kernel/instant.ts';
 import { openTexts, type Texts } from '../notifications/texts.ts';
 import { createHighMarkUpdater } from '../runs/clock/repair.ts';
 import { computeAllowedMethods } from './allowed-methods.ts';
+import { type CsvPage, formatCsvPage, isCsvRequest } from './csv-page.ts';
 import { RequestEdge, sendProblem } from './edge.ts';
 import { closeConnections } from './graceful-close.ts';
 import { parseJsonBody } from './json-body.ts';
@@ -160,10 +161,15 @@ function addRoute(
         await noteTime();
       }
       const answer = await route.handle(routeContext, result.routeRequest);
+      const { holder } = result.routeRequest;
+      if (route.csvColumns !== undefined && isCsvRequest(request)) {
+        const { text, headers } = formatCsvPage(route.csvColumns, answer as CsvPage);
+        return reply.headers(headers).send(redactFor(holder, text));
+      }
       return reply
         .code(route.status ?? 200)
         .type('application/json')
-        .send(redactFor(result.routeRequest.holder, JSON.stringify(answer)));
+        .send(redactFor(holder, JSON.stringify(answer)));
     },
   });
 }

@@ -114,3 +114,14 @@ export function joinFields(fields: readonly string[]): string {
     .map((field) => (/[",\r\n]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field))
     .join(',');
 }
+
+export const formatCsvHeader = (columns: readonly string[]): string => `${joinFields(columns)}\n`;
+
+/** Rows as CSV without a header. Null is an empty field. */
+export const formatCsvRows = (columns: readonly string[], rows: readonly object[]): string =>
+  rows.map((row) => `${joinFields(columns.map((column) => formatField(row, column)))}\n`).join('');
+
+function formatField(row: object, column: string): string {
+  const value = (row as Readonly<Record<string, unknown>>)[column];
+  return value === null || value === undefined ? '' : String(value);
+}

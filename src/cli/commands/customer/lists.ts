@@ -1,0 +1,78 @@
+import type { Command } from 'commander';
+import {
+  customerColumns,
+  customerSorts,
+  listCustomers,
+  readListedCustomers,
+} from '../../../subscription/queries/customer-list.ts';
+import { countList } from '../../../subscription/queries/list-count.ts';
+import { findCustomers, noMatchFault } from '../../../subscription/queries/lookup.ts';
+import {
+  buildCommand,
+  type CommonOptions,
+  type DatabaseOpener,
+  formatTable,
+  printResult,
+  withDatabase,
+} from '../../command.ts';
+import { addListAction } from '../../list-options.ts';
+
+// `perennial customer list|find`.
+
+export function buildCustomerListCommand(open: DatabaseOpener): Command {
+  const build = buildCommand('list', 'list customers, one page at a time');
+  return addListAction(open, build, {
+    noun: 'customers',
+    sorts: customerSorts,
+    csvColumns: customerColumns,
+    header: ['ID', 'CUSTOMER', 'BALANCE', 'ACTIVE', 'ENDS', 'REMARKS'],
+    readPage: listCustomers,
+    count: (db, filter) => countList(db, 'customers', filter),
+    toCells: (row) => [
+      `c${row.id}`,
+      String(row.telegram_id),
+      `${row.balance} ${row.currency}`,
+      String(row.active),
+      row.expires_at ?? '',
+      [
+        ...(row.blocked_reason === null ? [] : [`blocked: ${row.blocked_reason}`]),
+        ...(row.reachable ? [] : ['unreachable']),
+        ...(Number(row.claim) > 0 ? [`claim ${row.claim}`] : []),
+      ].join(', '),
+    ],
+  });
+}
+
+export function buildFindCommand(open: DatabaseOpener): Command {
+  return buildCommand('find', 'list the customers that a value names')
+    .argument(
+      '<VALUE>',
+      'choose by a Telegram id, a customer id like c123, a UUID, a sub_token or a payment reference',
+    )
+    .action((value: string, options: CommonOptions) =>
+      withDatabase(open, options, async ({ db }) => {
+        const found = await findCustomers(db, value);
+        if (found.length === 0) throw noMatchFault(value);
+        const listed = await readListedCustomers(
+          db,
+          found.map(({ id }) => id),
+        );
+        const byId = new Map(listed.map((customer) => [customer.id, customer]));
+        const items = found.map(({ id, matchedBy }) => ({
+          ...byId.get(Number(id)),
+          matched_by: matchedBy,
+        }));
+        printResult(options, { items }, () =>
+          formatTable([
+            ['ID', 'CUSTOMER', 'MATCHED BY', 'NEXT STEP'],
+            ...found.map(({ id, telegramId, matchedBy }) => [
+              `c${id}`,
+              String(telegramId),
+              matchedBy,
+              `perennial customer show ${telegramId}`,
+            ]),
+          ]),
+        );
+      }),
+    );
+}

@@ -1,0 +1,47 @@
+import { createHash } from 'node:crypto';
+import { UsageFault } from '../../kernel/faults.ts';
+import type { SubscriptionFilter } from './subscription-filter.ts';
+
+// Cursors of lists: the position after the last row of a page.
+//
+// A cursor also names its list, its order and its filter. So a cursor of another list is refused,
+// instead of a page that starts at a wrong row.
+
+/** The key of a row: its id, after its end in a list by ends. */
+export interface ListPosition {
+  /** Null in a list by ids. */
+  readonly at: string | null;
+  readonly id: string;
+}
+
+export interface CursorScope {
+  readonly list: 'customers' | 'subscriptions';
+  readonly sort: string;
+  readonly filter: SubscriptionFilter;
+}
+
+const computeFilterHash = ({ texts }: SubscriptionFilter): string =>
+  createHash('sha256').update(JSON.stringify(texts)).digest('base64url').slice(0, 12);
+
+const toScopeKey = ({ list, sort, filter }: CursorScope): string =>
+  [list, sort, computeFilterHash(filter)].join(' ');
+
+export const formatCursor = (scope: CursorScope, { at, id }: ListPosition): string =>
+  Buffer.from(JSON.stringify([toScopeKey(scope), at, id])).toString('base64url');
+
+/** @throws UsageFault `bad_cursor`, `other_list` */
+export function parseCursor(scope: CursorScope, text: string): ListPosition {
+  const decoded = Buffer.from(text, 'base64url').toString();
+  const [, key, , at, id] =
+    /^\["([^"\\]*)",(null|"(\d{4}-[0-9T:.Z-]{1,24})"),"(\d{1,19})"\]$/.exec(decoded) ?? [];
+  if (key === undefined || id === undefined || BigInt(id) >= 2n ** 63n) {
+    throw new UsageFault('bad_cursor', `cursor: "${text.slice(0, 80)}" is not a cursor of a page`);
+  }
+  if (key !== toScopeKey(scope)) {
+    throw new UsageFault(
+      'other_list',
+      'cursor: it belongs to another list, order or filter; list the first page again',
+    );
+  }
+  return { at: at ?? null, id };
+}
