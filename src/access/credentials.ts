@@ -45,11 +45,20 @@ function buildMarkStatement(credentials: RawBuilder<unknown>, now: Instant, urge
   });
 }
 
-/** Gives each subscription a live credential: its last one if it is recent, else a new one. */
+/** The customer of this row is blocked, so no command opens access. */
+const isBlocked = (table: string) => sql`EXISTS (SELECT FROM perennial.customer blocked
+  WHERE blocked.id = ${sql.ref(`${table}.customer_id`)} AND blocked.blocked_at IS NOT NULL)`;
+
+/**
+ * Gives each subscription a live credential: its last one if it is recent, else a new one. A
+ * subscription of a blocked customer gets none.
+ * @param restoreMs the age of a retired credential up to which it is restored
+ */
 export async function openAccess(
   tx: Tx,
   subscriptions: readonly SubscriptionId[],
   now: Instant,
+  restoreMs = reviveCredentialMs,
 ): Promise<void> {
   if (subscriptions.length === 0) return;
   const ids = anyOf('bigint', subscriptions);
@@ -58,7 +67,8 @@ export async function openAccess(
     WHERE c.id IN (
       SELECT DISTINCT ON (last.subscription_id) last.id FROM perennial.credential last
       WHERE last.subscription_id = ${ids}
-        AND last.retired_at >= ${isoTime(later(now, -reviveCredentialMs))} AND NOT last.replaced
+        AND last.retired_at >= ${isoTime(later(now, -restoreMs))} AND NOT last.replaced
+        AND NOT ${isBlocked('last')}
         AND NOT EXISTS (SELECT FROM perennial.credential live
           WHERE live.subscription_id = last.subscription_id AND live.retired_at IS NULL)
       ORDER BY last.subscription_id, last.retired_at DESC, last.issued_at DESC)
@@ -66,7 +76,8 @@ export async function openAccess(
   const { rows: withoutCredential } = await sql<{ id: SubscriptionId }>`
     SELECT s.id FROM perennial.subscription s
     WHERE s.id = ${ids} AND NOT EXISTS (SELECT FROM perennial.credential live
-      WHERE live.subscription_id = s.id AND live.retired_at IS NULL)`.execute(tx);
+      WHERE live.subscription_id = s.id AND live.retired_at IS NULL)
+      AND NOT ${isBlocked('s')}`.execute(tx);
   const issued = await issueCredentials(
     tx,
     withoutCredential.map((row) => row.id),

@@ -10,12 +10,14 @@ const runningHasACredential = defineCheck<{ customer_id: bigint; id: bigint; exp
   {
     id: 'running-has-a-credential',
     promise: 4,
-    title: 'a running subscription has a live credential',
+    title: 'a running subscription has a live credential, unless its customer is blocked',
     find: (now) => sql`
     SELECT s.customer_id, s.id, s.expires_at FROM subscription s
     WHERE s.state = 'active' AND s.expires_at > ${now}
       AND NOT EXISTS (SELECT FROM credential k
-        WHERE k.subscription_id = s.id AND k.retired_at IS NULL)`,
+        WHERE k.subscription_id = s.id AND k.retired_at IS NULL)
+      AND NOT EXISTS (SELECT FROM customer c
+        WHERE c.id = s.customer_id AND c.blocked_at IS NOT NULL)`,
     rows: ({ id }) => ({ subscription: [id] }),
     describe: ({ id, expires_at }) =>
       `subscription ${id} runs until ${isoTime(expires_at)}, and has no live credential`,
@@ -40,6 +42,20 @@ const endedHasNoCredential = defineCheck<{
     `subscription ${subscription_id} is ${state}, yet credential ${id} is live`,
 });
 
+const blockedHasNoCredential = defineCheck<{ customer_id: bigint; id: string }>({
+  id: 'blocked-has-no-credential',
+  promise: 5,
+  title: 'a blocked customer has no live credential',
+  find: () => sql`
+    SELECT c.id AS customer_id, k.id
+    FROM customer c
+    JOIN subscription s ON s.customer_id = c.id
+    JOIN credential k ON k.subscription_id = s.id
+    WHERE c.blocked_at IS NOT NULL AND k.retired_at IS NULL`,
+  rows: ({ id }) => ({ credential: [id] }),
+  describe: ({ id }) => `the customer is blocked, yet credential ${id} is live`,
+});
+
 /**
  * A guard or a quarantine may hold an end this long without a person (design, fast-expiry-cleanup).
  */
@@ -58,4 +74,9 @@ const pastItsEndIsEnded = defineCheck<{ customer_id: bigint; id: bigint; expires
 });
 
 export const keptAccessChecks = [runningHasACredential, additionIsConfirmed];
-export const freeAccessChecks = [endedHasNoCredential, pastItsEndIsEnded, removalIsConfirmed];
+export const freeAccessChecks = [
+  endedHasNoCredential,
+  blockedHasNoCredential,
+  pastItsEndIsEnded,
+  removalIsConfirmed,
+];

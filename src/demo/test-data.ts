@@ -122,6 +122,7 @@ function* generateCustomer(
     trial_used: trialUsed,
     // A few come from another panel with what they have; the others are given new ones.
     sub_token: index % 20 === 0 ? drawToken(random) : null,
+    blocked_reason: null,
   };
   for (const subscription of subscriptions) {
     const uuid = index % 20 === 0 && subscription.kind !== null ? drawUuid(random) : null;

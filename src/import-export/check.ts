@@ -16,6 +16,7 @@ const comparedAsText = [
   'discount_percent',
   'trial_used',
   'sub_token',
+  'blocked_reason',
 ] as const;
 
 const moneyColumns = ['balance', 'claim'] as const;

@@ -2,6 +2,7 @@ import type { SubscriptionKind } from '../db/schema.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { isLocale } from '../kernel/locale.ts';
 import { isCurrency, majorUnits } from '../kernel/money.ts';
+import { isReason } from '../subscription/commands/block.ts';
 import type { PriceList } from '../subscription/store/prices.ts';
 import {
   type CellResult,
@@ -36,6 +37,8 @@ export interface FileLine {
   readonly trial_used: boolean;
   /** Null: one is generated. */
   readonly sub_token: string | null;
+  /** Null: the customer is not blocked. */
+  readonly blocked_reason: string | null;
   readonly kind: SubscriptionKind | null;
   readonly plan: string | null;
   readonly period_days: number | null;
@@ -175,6 +178,18 @@ export const columns: { readonly [N in ColumnName]: Column<N> } = {
     },
     write: String,
   },
+  blocked_reason: {
+    owner: 'customer',
+    allows: 'why the customer is blocked, one line of at most 500 characters',
+    empty: 'the customer is not blocked',
+    read: (text) => {
+      if (text === '') return { value: null };
+      return isReason(text)
+        ? { value: text }
+        : rejectCell('is not one line of at most 500 characters');
+    },
+    write: String,
+  },
   kind: {
     owner: 'subscription',
     allows: '`paid` or `trial`',
@@ -266,8 +281,12 @@ export function checkPrice(
 
 export const columnNames = Object.keys(columns) as readonly ColumnName[];
 
-/** The columns of an export without claims. */
-export const defaultColumns = columnNames.filter((name) => name !== 'claim');
+/** The columns that an export writes only if a customer has a value. */
+export const optionalColumns = ['claim', 'blocked_reason'] as const;
+
+export const defaultColumns = columnNames.filter(
+  (name) => !optionalColumns.some((optional) => optional === name),
+);
 
 export function isColumnName(name: string): name is ColumnName {
   return Object.hasOwn(columns, name);

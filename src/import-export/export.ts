@@ -3,15 +3,15 @@ import { readClock } from '../db/clock.ts';
 import type { Tx } from '../db/connect.ts';
 import { openSingleConnection } from '../db/single-connection.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
-import { columnNames, defaultColumns, type FileLine } from './columns.ts';
+import { type ColumnName, columnNames, defaultColumns, type FileLine } from './columns.ts';
 import { formatHeader, formatLine } from './format.ts';
 import type { FileFormat } from './records.ts';
 
 // Writes customers as a file that `import` reads, from one snapshot. It reads by a cursor, so that
 // memory does not grow with the database.
 //
-// 1. The column `claim` is written only if a customer has a claim, so that other programs can read
-//    the file.
+// 1. The columns `claim` and `blocked_reason` are written only if a customer has one, so that other
+//    programs can read the file.
 // 2. The file contains running and ended subscriptions. A revoked one has ended when its credential
 //    was retired, and has no auto-renewal, so that it never runs again after an import.
 
@@ -22,7 +22,7 @@ const fetchMax = 5_000;
 const declareCursor = (now: Instant) => sql`
   DECLARE book NO SCROLL CURSOR FOR
   SELECT c.telegram_id, c.locale, c.time_zone, c.currency, c.balance_minor AS balance, c.claim_minor AS claim, c.vip,
-    c.discount_percent, c.trial_used_at IS NOT NULL AS trial_used, c.sub_token, s.kind, s.plan,
+    c.discount_percent, c.trial_used_at IS NOT NULL AS trial_used, c.sub_token, c.blocked_reason, s.kind, s.plan,
     s.period_days, s.auto_renew AND s.state <> 'revoked' AS auto_renew,
     coalesce(live.id, last.id)::text AS uuid,
     CASE s.state
@@ -59,7 +59,8 @@ export async function* exportCustomers(request: ExportRequest): AsyncGenerator<s
   // A plan that starts at once: it reads by the keys and sorts nothing.
   await sql`SET LOCAL cursor_tuple_fraction = 0.0001`.execute(tx);
   await declareCursor(now).execute(tx);
-  const names = (await hasClaims(tx)) ? columnNames : defaultColumns;
+  const used = await readUsedColumns(tx);
+  const names = columnNames.filter((name) => defaultColumns.includes(name) || used[name]);
   yield formatHeader(request.format, names);
   for (let done = 0; ; ) {
     const rows = await fetchLines(tx);
@@ -71,10 +72,13 @@ export async function* exportCustomers(request: ExportRequest): AsyncGenerator<s
   await tx.commit().execute();
 }
 
-async function hasClaims(tx: Tx): Promise<boolean> {
-  const { rows } = await sql<{ claims: boolean }>`
-    SELECT EXISTS (SELECT FROM perennial.customer WHERE claim_minor > 0) AS claims`.execute(tx);
-  return rows[0]?.claims === true;
+async function readUsedColumns(tx: Tx): Promise<{ readonly [N in ColumnName]?: boolean }> {
+  const { rows } = await sql<{ claim: boolean; blocked_reason: boolean }>`
+    SELECT EXISTS (SELECT FROM perennial.customer WHERE claim_minor > 0) AS claim,
+      EXISTS (SELECT FROM perennial.customer WHERE blocked_at IS NOT NULL) AS blocked_reason`.execute(
+    tx,
+  );
+  return rows[0] ?? {};
 }
 
 async function fetchLines(tx: Tx): Promise<readonly FileLine[]> {

@@ -56,6 +56,9 @@ function toCopyText(value: unknown): string {
   }
 }
 
+/** A backslash begins an escape of COPY. */
+const escapeCopyText = (text: string): string => text.replaceAll('\\', '\\\\');
+
 /** A row of the staging table (subscription/batch/import-rows.ts), in the order of its columns. */
 export function formatStagedRow({ line, values }: ParsedLine): string {
   let row = String(line);
@@ -64,6 +67,7 @@ export function formatStagedRow({ line, values }: ParsedLine): string {
     if (name === 'expires_at' && values.expires_at != null) value = isoTime(values.expires_at);
     // An empty text is a value that lines are compared by. NULL means that parsing failed.
     if (name === 'sub_token' && value === null) value = '';
+    if (name === 'blocked_reason') value = escapeCopyText(values.blocked_reason ?? '');
     row += `\t${toCopyText(value)}`;
   }
   return `${row}\n`;

@@ -14,6 +14,7 @@ export function formatCustomerView(view: CustomerView): string {
     Number(customer.discount_percent) > 0 ? `${customer.discount_percent}% discount` : undefined,
     customer.reachable === false ? 'not reachable' : undefined,
     customer.trial_used_at === null ? undefined : 'trial used',
+    customer.blocked_reason === null ? undefined : `blocked: ${customer.blocked_reason}`,
   ].filter((trait) => trait !== undefined);
   return [
     `customer ${customer.telegram_id}  ${customer.locale}, ${customer.time_zone}${traits.map((t) => `, ${t}`).join('')}`,

@@ -110,6 +110,7 @@ const quote = defineRoute({
   refusals: [
     'clock_suspect',
     'no_customer',
+    'blocked',
     'no_plan',
     'no_price',
     'no_subscription',

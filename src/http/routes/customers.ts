@@ -91,6 +91,8 @@ const show = defineRoute({
     balance: moneySchema,
     claim: moneySchema.describe('claim of chargebacks; top-ups pay it first'),
     trial_used_at: timeSchema.nullable(),
+    blocked_at: timeSchema.nullable(),
+    blocked_reason: z.string().nullable().describe('why an operator blocked the customer'),
     created_at: timeSchema,
     next_charge: nextChargeShape.describe('the earliest charge of the subscriptions'),
     subscriptions: z

@@ -78,10 +78,7 @@ const topUps = defineRoute({
   keyed: true,
   status: 201,
   params: byTelegramId,
-  body: z.strictObject({
-    amount: moneySchema,
-    ...paymentFields,
-  }),
+  body: z.strictObject({ amount: moneySchema, ...paymentFields }),
   answer: balanceShape.extend({
     claim_paid: moneySchema.describe('the part that paid the claim'),
     claim: moneySchema.describe('remaining claim of chargebacks'),
@@ -170,6 +167,7 @@ const purchases = defineRoute({
   }),
   refusals: [
     'no_customer',
+    'blocked',
     'no_plan',
     'no_price',
     'price_changed',
@@ -227,7 +225,15 @@ const trial = defineRoute({
     ends_at: timeSchema,
     ...accessShape,
   }),
-  refusals: ['no_customer', 'no_trial', 'trial_used', 'has_paid', 'no_plan', 'end_too_late'],
+  refusals: [
+    'no_customer',
+    'blocked',
+    'no_trial',
+    'trial_used',
+    'has_paid',
+    'no_plan',
+    'end_too_late',
+  ],
   async handle(_, { params, caller }) {
     const answer = await startTrial(addAccess(caller), {
       telegramId: parseTelegramIdParam(params),

@@ -103,6 +103,7 @@ const change = defineRoute({
     'bad_amount',
     'expires_at_changed',
     'clock_suspect',
+    'blocked',
   ],
   async handle(context, { params, body, caller }) {
     const target = {
@@ -180,6 +181,7 @@ const changePlanNow = defineRoute({
     'expires_at_changed',
     'end_too_late',
     'balance_too_large',
+    'blocked',
   ],
   async handle(context, { params, body, caller }) {
     const target = {
@@ -210,7 +212,7 @@ const grants = defineRoute({
   params: bySubscription,
   body: z.strictObject({ days: periodDaysSchema, if_expires_at: ifExpiresAtSchema }),
   answer: rightsShape,
-  refusals: ['no_subscription', 'revoked', 'expires_at_changed', 'end_too_late'],
+  refusals: ['no_subscription', 'revoked', 'expires_at_changed', 'end_too_late', 'blocked'],
   async handle(context, { params, body, caller }) {
     const target = {
       ...(await readPathSubscription(context, params)),
@@ -256,7 +258,7 @@ const reissues = defineRoute({
   keyed: true,
   params: bySubscription,
   answer: rightsShape.extend(accessShape),
-  refusals: ['no_subscription', 'not_running'],
+  refusals: ['no_subscription', 'not_running', 'blocked'],
   async handle(context, { params, caller }) {
     const answer = await reissue(addAccess(caller), await readPathSubscription(context, params));
     return { ...answer, ...toGrantedAccess(answer) };

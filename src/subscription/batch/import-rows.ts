@@ -22,8 +22,9 @@ import type { Actor } from '../store/events.ts';
 // 5. An ended one is `expired`, without a notification. Its credential is retired at its end.
 //    `next_try_at` is infinite, so auto-renewal does not revive it. A payment within the days of
 //    revival does.
-// 6. Reminders count that are due after the import.
-// 7. The price at the import is the first amount that a renewal may take.
+// 6. A blocked customer has no live credential and no mark, until the customer is unblocked.
+// 7. Reminders count that are due after the import.
+// 8. The price at the import is the first amount that a renewal may take.
 
 /**
  * The columns of `opening_line` in the order of COPY. NULL is a value that cannot be read, except
@@ -41,6 +42,7 @@ export const openingLineColumns = [
   ['discount_percent', 'int'],
   ['trial_used', 'boolean'],
   ['sub_token', 'text'], // empty: to be generated
+  ['blocked_reason', 'text'], // empty: not blocked
   ['kind', 'text'], // NULL: a customer without a subscription
   ['plan', 'text'],
   ['period_days', 'int'],
@@ -101,10 +103,11 @@ async function writeCustomers(tx: Tx, { first, last }: LineRange, actor: Actor, 
   await sql`
     WITH made AS (
       INSERT INTO perennial.customer (telegram_id, locale, time_zone, currency, balance_minor, claim_minor,
-        vip, discount_percent, trial_used_at, sub_token, created_at)
+        vip, discount_percent, trial_used_at, sub_token, created_at, blocked_at, blocked_reason)
       SELECT l.telegram_id, l.locale, l.time_zone, l.currency, l.balance_minor, l.claim_minor,
         l.vip, l.discount_percent, CASE WHEN l.trial_used THEN ${at} END,
-        CASE l.sub_token WHEN '' THEN ${generateSubToken} ELSE l.sub_token END, ${at}
+        CASE l.sub_token WHEN '' THEN ${generateSubToken} ELSE l.sub_token END, ${at},
+        CASE WHEN l.blocked_reason <> '' THEN ${at} END, nullif(l.blocked_reason, '')
       FROM opening_line l
       WHERE l.line BETWEEN ${first} AND ${last}
         AND NOT EXISTS (SELECT FROM opening_later later WHERE later.line = l.line)
@@ -161,6 +164,7 @@ async function writeSubscriptions(
       SELECT nextval('perennial.subscription_id_seq') AS id, ordered.* FROM (
         SELECT c.id AS customer_id, l.kind, l.plan, l.period_days, l.expires_at, l.auto_renew,
           l.uuid, l.currency, l.vip, l.discount_percent, l.expires_at > ${at} AS runs,
+          c.blocked_at IS NOT NULL AS blocked,
           least(${at}, l.expires_at - l.period_days * ${`${dayMs} ms`}::interval) AS started_at
         FROM opening_line l JOIN perennial.customer c ON c.telegram_id = l.telegram_id
         WHERE l.line BETWEEN ${first} AND ${last} AND l.kind IS NOT NULL
@@ -196,7 +200,7 @@ async function writeSubscriptions(
     issued AS (
       INSERT INTO perennial.credential (id, subscription_id, customer_id, issued_at, retired_at)
       SELECT coalesce(uuid, gen_random_uuid()), id, customer_id, started_at,
-        CASE WHEN NOT runs THEN expires_at END
+        CASE WHEN NOT runs THEN expires_at WHEN blocked THEN ${at} END
       FROM line WHERE runs OR uuid IS NOT NULL
       RETURNING id, retired_at)
     SELECT id FROM issued

@@ -1,6 +1,7 @@
 import { refused } from '../../kernel/faults.ts';
 import type { SubscriptionId } from '../../kernel/ids.ts';
 import type { Caller } from '../store/command-context.ts';
+import { requireNotBlocked } from '../store/locked-customer.ts';
 import { stateNextCharge } from '../store/next-charge.ts';
 import { recordActivity } from '../store/reachability.ts';
 import { checkRemindersNow, retryRenewalsNow } from '../store/retry-now.ts';
@@ -30,10 +31,14 @@ export type SwitchAnswer = SubscriptionResult & {
   readonly renewal_amount: string | null;
 };
 
-/** Switches auto-renewal. Workers never switch it off. @throws Fault `is_trial`, `revoked` */
+/**
+ * Switches auto-renewal. Workers never switch it off.
+ * @throws Fault `is_trial`, `revoked`, `blocked`
+ */
 export function setAutoRenew(caller: Caller, request: AutoRenewSwitch): Promise<SwitchAnswer> {
   return withLockedCustomer(caller, 'auto-renew', request.telegramId, request, async (context) => {
     await recordActivity(context);
+    if (request.on) requireNotBlocked(context.customer);
     const all = await readCustomerSubscriptions(context.tx, context.customer.id);
     const subscription = chooseSubscription(all, request.subscriptionId);
     requireExpectedEnd(subscription, request);

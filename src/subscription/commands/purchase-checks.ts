@@ -4,15 +4,17 @@ import type { Instant } from '../../kernel/instant.ts';
 import { moneyText } from '../../kernel/money.ts';
 import { type ComputedPrice, computePrice } from '../rules/price.ts';
 import type { CommandContext } from '../store/command-context.ts';
+import { requireNotBlocked } from '../store/locked-customer.ts';
 import type { PriceList } from '../store/prices.ts';
 
-/** The price for the customer. @throws Fault `no_plan`, `no_price` */
+/** The price for the customer. @throws Fault `blocked`, `no_plan`, `no_price` */
 export async function requirePrice(
   context: CommandContext,
   prices: PriceList,
   wanted: { readonly plan: string; readonly periodDays: number },
 ): Promise<ComputedPrice> {
   const { currency } = context.customer;
+  requireNotBlocked(context.customer);
   await requirePlanOnSale(context, wanted.plan);
   const listMinor = prices.getMinor(wanted.plan, wanted.periodDays, currency);
   if (listMinor !== null) {

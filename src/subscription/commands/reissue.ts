@@ -4,6 +4,7 @@ import type { SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
 import type { Caller } from '../store/command-context.ts';
 import { recordEvents, toSubscriptionSubject } from '../store/events.ts';
+import { requireNotBlocked } from '../store/locked-customer.ts';
 import { recordActivity } from '../store/reachability.ts';
 import {
   chooseSubscription,
@@ -23,10 +24,11 @@ export interface Reissue {
   readonly subscriptionId?: SubscriptionId;
 }
 
-/** @throws Fault `not_running`, and the faults of `chooseSubscription` */
+/** @throws Fault `blocked`, `not_running`, and the faults of `chooseSubscription` */
 export function reissue(caller: Caller, request: Reissue): Promise<SubscriptionResult> {
   return withLockedCustomer(caller, 'reissue', request.telegramId, request, async (context) => {
     await recordActivity(context);
+    requireNotBlocked(context.customer);
     const all = await readCustomerSubscriptions(context.tx, context.customer.id);
     const { id, ...subscription } = chooseSubscription(all, request.subscriptionId);
     requireRunning(id, subscription, context.now);

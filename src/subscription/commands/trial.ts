@@ -4,6 +4,7 @@ import { refused } from '../../kernel/faults.ts';
 import { isoTime } from '../../kernel/instant.ts';
 import type { Caller, CommandContext } from '../store/command-context.ts';
 import { recordEvents, toSubscriptionSubject } from '../store/events.ts';
+import { requireNotBlocked } from '../store/locked-customer.ts';
 import { addPeriods, computePeriodEnd } from '../store/periods.ts';
 import { recordActivity } from '../store/reachability.ts';
 import { createSubscription, readCustomerSubscriptions } from '../store/subscriptions.ts';
@@ -28,10 +29,11 @@ export type TrialResult = {
   readonly ends_at: string;
 };
 
-/** @throws Fault `no_trial`, `trial_used`, `has_paid`, `no_plan` */
+/** @throws Fault `blocked`, `no_trial`, `trial_used`, `has_paid`, `no_plan` */
 export function startTrial(caller: Caller, request: TrialRequest): Promise<TrialResult> {
   return withLockedCustomer(caller, 'trial', request.telegramId, request, async (context) => {
     await recordActivity(context);
+    requireNotBlocked(context.customer);
     const { plan, days } = await requireTrialOffer(context);
     const { tx, customer, now } = context;
     const expiresAt = computePeriodEnd(now, days);

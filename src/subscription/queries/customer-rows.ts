@@ -28,6 +28,8 @@ interface CustomerColumns {
   readonly vip: boolean;
   readonly discountPercent: number;
   readonly trialUsedAt: Instant | null;
+  readonly blockedAt: Instant | null;
+  readonly blockedReason: string | null;
   readonly reachable: boolean;
   readonly subToken: string;
   readonly createdAt: Instant;
@@ -134,14 +136,15 @@ const buildStatement = (chooseShown: (param: Param) => RawBuilder<unknown>) =>
     (param) => sql<CustomerRow>`
     WITH c AS MATERIALIZED (
       SELECT id, telegram_id, locale, time_zone, currency, balance_minor, claim_minor, vip,
-        discount_percent, trial_used_at, reachable, sub_token, created_at
+        discount_percent, trial_used_at, blocked_at, blocked_reason, reachable, sub_token, created_at
       FROM perennial.customer WHERE telegram_id = ${param('telegramId')}
     ), shown AS MATERIALIZED (
       SELECT own.id FROM perennial.subscription own, c WHERE own.customer_id = c.id AND ${chooseShown(param)}
     ), r AS MATERIALIZED (${contextSql})
     SELECT ${selectForecastColumns(values)}, c.telegram_id AS "telegramId", c.locale,
       c.time_zone AS "timeZone", c.currency, c.claim_minor AS "claimMinor",
-      c.trial_used_at AS "trialUsedAt", c.reachable, c.sub_token AS "subToken",
+      c.trial_used_at AS "trialUsedAt", c.blocked_at AS "blockedAt",
+      c.blocked_reason AS "blockedReason", c.reachable, c.sub_token AS "subToken",
       c.created_at AS "createdAt", r.now, r.vip_percent AS "vipPercent", r.window_ms AS "windowMs",
       r.notice_ms AS "noticeMs", r.revive_ms AS "reviveMs", r.suspect_reason AS "suspectReason",
       (SELECT count(*) FROM perennial.subscription own WHERE own.customer_id = c.id) AS total,

@@ -39,6 +39,8 @@ export interface CustomerDetails extends CustomerResult {
   /** The debt after chargebacks. */
   readonly claim: string;
   readonly trial_used_at: string | null;
+  readonly blocked_at: string | null;
+  readonly blocked_reason: string | null;
   readonly created_at: string;
 }
 
@@ -147,6 +149,8 @@ const toCustomerDetails = (row: CustomerRow): CustomerDetails => ({
   balance: majorUnits(row.balanceMinor, row.currency),
   claim: majorUnits(row.claimMinor, row.currency),
   trial_used_at: row.trialUsedAt === null ? null : isoTime(row.trialUsedAt),
+  blocked_at: row.blockedAt === null ? null : isoTime(row.blockedAt),
+  blocked_reason: row.blockedReason,
   created_at: isoTime(row.createdAt),
 });
 

@@ -7,7 +7,7 @@ import type { Settings } from './settings.ts';
 // 1. An active subscription ends at `expires_at`. If the balance covers a renewal, it is renewed
 //    instead, in the same transaction. So neither our downtime nor a late run cuts off a customer
 //    who can pay (promise 4).
-// 2. A trial ends, and so does a subscription without auto-renewal.
+// 2. A trial ends, and so does a subscription without auto-renewal, or of a blocked customer.
 // 3. If the renewal is in quarantine, the fault is ours. The subscription stays active for 24 h,
 //    with an alarm, and auto-renewal tries again. Then rule 1 decides. If that renewal cannot be
 //    written either, the transaction fails and the subscription stays active until the fault is
@@ -48,7 +48,7 @@ export function decideExpiry(facts: ExpiryFacts, now: Instant, settings: Setting
   if (facts.state !== 'active') return { do: 'nothing' };
   if (facts.expiresAt > now)
     return { do: isTermsChangeDue(facts, now) ? 'change-terms' : 'nothing' };
-  if (facts.kind !== 'paid' || !facts.autoRenew) return { do: 'end' };
+  if (facts.kind !== 'paid' || !facts.autoRenew || facts.isBlocked) return { do: 'end' };
   const until = later(facts.expiresAt, graceMs);
   if (facts.isQuarantined && now < until) return { do: 'hold', until };
   const decision = decideDueRenewal(facts, now, settings);
@@ -58,6 +58,7 @@ export function decideExpiry(facts: ExpiryFacts, now: Instant, settings: Setting
     case 'quarantine':
       return now < until ? { do: 'hold', until } : { do: 'end' };
     case 'wait-for-money':
+    case 'wait-for-unblock':
     case 'give-up':
     case 'nothing':
       return { do: 'end' };

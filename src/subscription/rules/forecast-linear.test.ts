@@ -133,6 +133,7 @@ const anyCustomer = fc
           ...sub,
           followingListMinor: sub.listMinor,
           prices: noKnownPrices,
+          isBlocked: false,
           kind: kind as ForecastFacts['kind'],
           autoRenew: kind === 'paid' && (autoRenew || isOver),
           subscriptionId: BigInt(at) as SubscriptionId,
@@ -166,6 +167,7 @@ function createReseller(count: number, balanceMinor: bigint, periodDays: number)
       subscriptionId: BigInt(at) as SubscriptionId,
       customerId: 1n as CustomerId,
       kind: 'paid',
+      isBlocked: false,
       state: 'active',
       autoRenew: true,
       get expiresAt() {

@@ -27,7 +27,7 @@ import type { Settings } from './settings.ts';
 //    them already, because they may be charged before.
 // 4. So a customer who tops up that much or more, at any time until the end, is renewed.
 // 5. Without a price the kind is `no_price`. A trial ends, and so does a subscription without
-//    auto-renewal.
+//    auto-renewal, or of a blocked customer.
 //
 // Reminders, the relevance of stored notifications, and the views of a customer use forecasts.
 
@@ -45,13 +45,14 @@ export type Forecast =
     }
   /** Auto-renewal finds no price. The operator gets an alarm. */
   | { readonly kind: 'no_price' }
-  /** A trial, or auto-renewal is off. */
+  /** A trial, or auto-renewal is off, or the customer is blocked. */
   | { readonly kind: 'ends' };
 
 export interface ForecastFacts extends Discount {
   readonly subscriptionId: SubscriptionId;
   readonly customerId: CustomerId;
   readonly kind: SubscriptionKind;
+  readonly isBlocked: boolean;
   readonly state: SubscriptionState;
   readonly autoRenew: boolean;
   readonly expiresAt: Instant;
@@ -171,7 +172,8 @@ function toRenewable(
   now: Instant,
   rules: ForecastRules,
 ): RenewableSubscription | undefined {
-  if (facts.kind !== 'paid' || !facts.autoRenew || facts.listMinor === null) return undefined;
+  if (facts.kind !== 'paid' || !facts.autoRenew || facts.isBlocked) return undefined;
+  if (facts.listMinor === null) return undefined;
   const { subscriptionId: id, state, expiresAt: at, periodDays, prices } = facts;
   const { windowMs, noticeMs, vipPercent } = rules;
   const schedule = { expiresAt: at, periodDays, windowMs, noticeMs };
@@ -200,8 +202,8 @@ function toRenewable(
   return { id, at, nextAt, everyMs, priceMinor: chargeMinor, terms, facts };
 }
 
-const forecastWithoutCharge = ({ kind, autoRenew }: ForecastFacts): Forecast => ({
-  kind: kind === 'paid' && autoRenew ? 'no_price' : 'ends',
+const forecastWithoutCharge = ({ kind, autoRenew, isBlocked }: ForecastFacts): Forecast => ({
+  kind: kind === 'paid' && autoRenew && !isBlocked ? 'no_price' : 'ends',
 });
 
 /**

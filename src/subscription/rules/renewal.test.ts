@@ -9,6 +9,7 @@ import {
   minuteMs,
   never,
 } from '../../kernel/instant.ts';
+import { decideExpiry } from './expiry.ts';
 import { noKnownPrices } from './price-cap.ts';
 import { decideDueRenewal, decideRenewal, isRenewalDue, type RenewalFacts } from './renewal.ts';
 import { defaultSettings as settings } from './settings.ts';
@@ -19,6 +20,7 @@ const at = (ms: number): Instant => later(now, ms);
 /** Due, and the balance covers the price exactly. */
 const payable: RenewalFacts = {
   kind: 'paid',
+  isBlocked: false,
   state: 'active',
   autoRenew: true,
   expiresAt: at(hourMs),
@@ -187,6 +189,7 @@ test('expiry uses the same rule and ignores the next attempt', () => {
 
 const anyFacts: fc.Arbitrary<RenewalFacts> = fc.record({
   kind: fc.constantFrom('trial', 'paid'),
+  isBlocked: fc.boolean(),
   state: fc.constantFrom('active', 'expired', 'revoked'),
   autoRenew: fc.boolean(),
   expiresAt: fc.integer({ min: -40 * dayMs, max: 40 * dayMs }).map(at),
@@ -278,4 +281,18 @@ describe('for all facts', () => {
       { numRuns: 2_000 },
     );
   });
+});
+
+test.each([
+  ['active', { expiresAt: at(hourMs) }],
+  ['past its end', { expiresAt: at(-hourMs) }],
+  ['expired and paid for', { state: 'expired', expiresAt: at(-hourMs) }],
+  ['without a price', { listMinor: null }],
+] as const)('a blocked customer is never charged: %s', (_, change) => {
+  const facts: RenewalFacts = { ...payable, ...change, isBlocked: true };
+  expect(decideRenewal(facts, now, settings)).toEqual({ do: 'wait-for-unblock' });
+  expect(decideDueRenewal(facts, now, settings)).toEqual({ do: 'wait-for-unblock' });
+  const expiry = { ...facts, isQuarantined: false, changesAt: null };
+  const isOver = facts.state === 'active' && facts.expiresAt <= now;
+  expect(decideExpiry(expiry, now, settings).do).toBe(isOver ? 'end' : 'nothing');
 });

@@ -18,11 +18,13 @@ import type { Settings } from './settings.ts';
 //    starts now. The time of the payment counts, also if the run is later. A run after the 7 days
 //    counts only the money that came within them. With `renewal.revive: 0` nothing is revived.
 // 6. A renewal takes no more than an amount that the customer knows (`price-cap.ts`).
-// 7. A missing price is never guessed. The subscription goes to quarantine, with an alarm.
+// 7. A blocked customer is never charged. Unblocking makes the subscription due again.
+// 8. A missing price is never guessed. The subscription goes to quarantine, with an alarm.
 
 /** The input of the rule. A missing field does not compile (matrix R8). */
 export interface RenewalFacts extends Discount {
   readonly kind: SubscriptionKind;
+  readonly isBlocked: boolean;
   readonly state: SubscriptionState;
   readonly autoRenew: boolean;
   readonly expiresAt: Instant;
@@ -64,6 +66,8 @@ export type RenewalDecision =
       readonly nextTryAt: Instant;
     }
   | { readonly do: 'quarantine'; readonly reason: 'no_price' }
+  /** The customer is blocked. Unblocking makes the subscription due again. */
+  | { readonly do: 'wait-for-unblock' }
   /** The days of revival are over. The next payment makes the subscription due again. */
   | { readonly do: 'give-up' }
   | { readonly do: 'nothing' };
@@ -114,6 +118,7 @@ export function decideDueRenewal(
   now: Instant,
   settings: Settings,
 ): RenewalDecision {
+  if (facts.isBlocked) return { do: 'wait-for-unblock' };
   const isExpired = facts.state === 'expired';
   if (isExpired && isTooLate(facts, now, settings)) return { do: 'give-up' };
   if (facts.listMinor === null) return { do: 'quarantine', reason: 'no_price' };

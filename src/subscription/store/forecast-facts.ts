@@ -59,7 +59,8 @@ export function selectForecastColumns({ now, window }: ForecastSql): RawBuilder<
   const dueAt = sql`(s.expires_at - ${window})`;
   return sql`s.id AS "subscriptionId", c.id AS "customerId", s.kind, s.state,
     s.auto_renew AS "autoRenew", s.expires_at AS "expiresAt", c.balance_minor AS "balanceMinor",
-    c.vip, c.discount_percent AS "discountPercent", ${listPrice(now, dueAt)} AS "listMinor",
+    c.vip, c.discount_percent AS "discountPercent", c.blocked_at IS NOT NULL AS "isBlocked",
+    ${listPrice(now, dueAt)} AS "listMinor",
     ${listPrice(now, sql`${dueAt} + ${days} * interval '1 day'`)} AS "followingListMinor",
     s.state = 'expired' AND s.next_try_at IS NOT NULL AS "waitsForTopUp",
     ${days} AS "periodDays", ${selectKnownPrices(plan, days)}`;

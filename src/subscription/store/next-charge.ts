@@ -37,7 +37,8 @@ export async function readNextCharges(
 ): Promise<Map<SubscriptionId, NextCharge>> {
   const rows = await readForecastRows(tx, [customer.id], now, settings, ids);
   const renewing = rows.filter(
-    ({ state, kind, autoRenew }) => state === 'active' && kind === 'paid' && autoRenew,
+    ({ state, kind, autoRenew, isBlocked }) =>
+      state === 'active' && kind === 'paid' && autoRenew && !isBlocked,
   );
   const { currency } = customer;
   return new Map(
@@ -56,7 +57,7 @@ export async function stateNextCharge(
   plan: string,
 ): Promise<NextCharge | null> {
   const [row] = await readForecastRows(tx, [customer.id], now, settings, [subscriptionId]);
-  if (row?.kind !== 'paid' || !row.autoRenew) return null;
+  if (row?.kind !== 'paid' || !row.autoRenew || row.isBlocked) return null;
   const { listMinor, periodDays, prices } = row;
   if (listMinor === null || isNotified(prices)) {
     return computeNextRenewal(row, now, settings, customer.currency);

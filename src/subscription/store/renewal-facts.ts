@@ -47,7 +47,7 @@ export async function readRenewalFacts(
   const { rows } = await sql<RenewalFactsRow>`
     SELECT s.id AS "subscriptionId", s.customer_id AS "customerId",
       c.telegram_id AS "telegramId", c.currency, c.balance_minor AS "balanceMinor", c.vip,
-      c.discount_percent AS "discountPercent", s.kind, s.state, s.auto_renew AS "autoRenew",
+      c.discount_percent AS "discountPercent", c.blocked_at IS NOT NULL AS "isBlocked", s.kind, s.state, s.auto_renew AS "autoRenew",
       s.expires_at AS "expiresAt", s.next_try_at AS "nextTryAt", s.woken_at AS "wokenAt", s.plan AS "currentPlan",
       s.changes_at AS "changesAt",
       coalesce(s.next_plan, s.plan) AS plan,

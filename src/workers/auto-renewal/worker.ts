@@ -57,6 +57,7 @@ export const autoRenewal: SubscriptionWorker<SubscriptionRenewalFacts, Outcome> 
       missingMinor: bigint;
     }[] = [];
     const givenUp: SubscriptionRenewalFacts[] = [];
+    let blocked = 0;
     const quarantined: QuarantinedItem[] = [];
     for (const { facts, decision, balanceMinor } of outcomes) {
       switch (decision.do) {
@@ -68,6 +69,10 @@ export const autoRenewal: SubscriptionWorker<SubscriptionRenewalFacts, Outcome> 
           break;
         case 'give-up':
           givenUp.push(facts);
+          break;
+        case 'wait-for-unblock':
+          givenUp.push(facts);
+          blocked += 1;
           break;
         case 'quarantine':
           quarantined.push(toQuarantinedItem(facts));
@@ -113,6 +118,7 @@ export const autoRenewal: SubscriptionWorker<SubscriptionRenewalFacts, Outcome> 
         short: short.length,
         low_balance_notices: Number(noticeCount),
         ...(held > 0 ? { held } : {}),
+        ...(blocked > 0 ? { blocked } : {}),
         ...(late > 0 ? { [batch.confirmed ? 'confirmed' : lateChargesKey]: late } : {}),
       },
       // A subscription that was renewed days late may be due again.
@@ -195,6 +201,12 @@ function describe(
         ...base,
         amountMinor: 0n,
         sentence: `${label} would stay expired: it ended at ${isoTime(facts.expiresAt)}, too long ago to be revived`,
+      };
+    case 'wait-for-unblock':
+      return {
+        ...base,
+        amountMinor: 0n,
+        sentence: `${label} would not be renewed: the customer is blocked`,
       };
     case 'nothing':
       return { ...base, amountMinor: 0n, sentence: `${label} is not due` };

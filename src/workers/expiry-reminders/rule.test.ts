@@ -12,6 +12,7 @@ const before = (hours: number): Instant => later(end, -hours * hourMs);
 const paid = (more: Partial<EndFacts> = {}): EndFacts => ({
   kind: 'paid',
   state: 'active',
+  isBlocked: false,
   expiresAt: end,
   remindAt: before(72),
   timeZone: 'UTC',
@@ -178,4 +179,9 @@ test.each<[string, Partial<EndFacts>, number, string]>([
   ['that is a trial', { kind: 'trial' }, 24, 'nothing'],
 ])('a subscription %s', (_, facts, hoursBefore, expected) => {
   expect(describeAt(paid(facts), hoursBefore)).toBe(expected);
+});
+
+test('a blocked customer is not reminded, and the next check stays', () => {
+  expect(describeAt(paid({ isBlocked: true }), 72)).toBe('wait 24');
+  expect(describeAt(paid(), 72)).toBe('ends_3d, then 24');
 });

@@ -28,11 +28,13 @@ import { computePriceChange, type PriceChange } from '../../subscription/rules/p
 //    first renewal of imported or granted time has one from 3 days ahead, also for short periods. A
 //    new price replaces it.
 // 5. A late notification is still sent. Of several overdue reminders only the latest is sent.
-// 6. From 23 to 9 o'clock all of them wait for the morning, unless the morning is past the end.
+// 6. A blocked customer gets none of them.
+// 7. From 23 to 9 o'clock all of them wait for the morning, unless the morning is past the end.
 
 export interface EndFacts {
   readonly kind: SubscriptionKind;
   readonly state: SubscriptionState;
+  readonly isBlocked: boolean;
   readonly expiresAt: Instant;
   readonly remindAt: Instant | null;
   readonly timeZone: string;
@@ -73,6 +75,7 @@ export function decideEndReminder(facts: EndFacts, now: Instant): EndDecision {
   if (remindAt === null || remindAt > now) return { do: 'nothing' };
   const due = decideAtAnyHour(facts, now);
   if (due.do === 'wait') return due;
+  if (facts.isBlocked) return { do: 'wait', nextAt: due.nextAt };
   const sendAt = earliestSendAt(now, facts.timeZone, expiresAt);
   return sendAt > now ? { do: 'wait', nextAt: sendAt } : due;
 }

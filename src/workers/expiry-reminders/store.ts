@@ -14,6 +14,7 @@ export interface PaidRow {
   readonly timeZone: string;
   readonly kind: SubscriptionKind;
   readonly state: SubscriptionState;
+  readonly isBlocked: boolean;
   readonly expiresAt: Instant;
   readonly remindAt: Instant | null;
   readonly runningPlan: string;
@@ -34,7 +35,8 @@ export async function readPaidRows(
   const ids = items.map((item) => item.subscriptionId);
   const { rows } = await sql<PaidRow>`
     SELECT s.id AS "subscriptionId", c.id AS "customerId", c.telegram_id AS "telegramId",
-      c.currency, c.time_zone AS "timeZone", s.kind, s.state,
+      c.currency, c.time_zone AS "timeZone",
+      c.blocked_at IS NOT NULL AS "isBlocked", s.kind, s.state,
       s.expires_at AS "expiresAt", s.remind_at AS "remindAt",
       s.plan AS "runningPlan", s.period_days AS "runningDays",
       coalesce(s.next_plan, s.plan) AS plan,

@@ -15,6 +15,7 @@ const trial = (more: Partial<TrialFacts> = {}): TrialFacts => ({
   remindAt: hour(6),
   timeZone: 'UTC',
   hasPaid: false,
+  isBlocked: false,
   ...more,
 });
 
@@ -32,6 +33,7 @@ test.each<[string, Partial<TrialFacts>, number, string]>([
   ['before it is due', {}, 6 - msInHours, 'nothing'],
   ['at 6 hours', {}, 6, 'trial_6h, then 48'],
   ['hours late', {}, 12, 'trial_6h, then 48'],
+  ['of a blocked customer', { isBlocked: true }, 12, 'wait 48'],
   ['looked at too early', { remindAt: hour(1) }, 2, 'wait 6'],
   ['at 48 hours', { remindAt: hour(48) }, 48, 'trial_48h, then 66'],
   [

@@ -14,7 +14,7 @@ import {
 // 1. A trial has three reminders: 6 hours and 48 hours after its start, and 6 hours before its end.
 // 2. A late reminder is still sent. Of several overdue reminders only the latest is sent.
 // 3. From 23 to 9 o'clock a reminder waits for the morning, unless the trial is over by then.
-// 4. A running paid subscription suppresses the reminders.
+// 4. A running paid subscription suppresses the reminders, and so does a block of the customer.
 // 5. After the end there is no reminder. The command or worker that ends the trial notifies of the
 //    end.
 
@@ -27,6 +27,7 @@ export interface TrialFacts {
   readonly timeZone: string;
   /** The customer has a running paid subscription. */
   readonly hasPaid: boolean;
+  readonly isBlocked: boolean;
 }
 
 export type TrialDecision =
@@ -47,7 +48,7 @@ export function decideTrialReminder(facts: TrialFacts, now: Instant): TrialDecis
   const reminders = computeTrialReminders(startedAt, expiresAt);
   const nextAt = computeNextReminderAt(reminders, now);
   const reminder = selectDueReminder(reminders, now);
-  if (reminder === undefined || facts.hasPaid) return { do: 'wait', nextAt };
+  if (reminder === undefined || facts.hasPaid || facts.isBlocked) return { do: 'wait', nextAt };
   const sendAt = earliestSendAt(now, facts.timeZone, expiresAt);
   if (sendAt > now) return { do: 'wait', nextAt: sendAt };
   return { do: 'remind', reminder, nextAt };

@@ -26,7 +26,8 @@ export async function readTrialFacts(
   const ids = items.map((item) => item.subscriptionId);
   const { rows } = await sql<TrialReminderFacts>`
     SELECT s.id AS "subscriptionId", s.customer_id AS "customerId",
-      c.telegram_id AS "telegramId", c.currency, c.time_zone AS "timeZone", s.kind, s.state, s.plan,
+      c.telegram_id AS "telegramId", c.currency, c.time_zone AS "timeZone",
+      c.blocked_at IS NOT NULL AS "isBlocked", s.kind, s.state, s.plan,
       s.started_at AS "startedAt", s.expires_at AS "expiresAt", s.remind_at AS "remindAt",
       EXISTS (SELECT FROM perennial.subscription paid
         WHERE paid.customer_id = s.customer_id AND paid.kind = 'paid' AND paid.state = 'active'

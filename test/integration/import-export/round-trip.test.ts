@@ -116,6 +116,7 @@ const customer = fc.record({
   discount_percent: fc.integer({ min: 0, max: 100 }),
   trial_used: fc.boolean(),
   sub_token: fc.stringMatching(/^[A-Za-z0-9_.~-]{16,40}$/),
+  blocked_reason: fc.option(fc.stringMatching(/^[!-~]([ -~]{0,20}[!-~])?$/)),
   held: fc.array(subscription, { minLength: 1, maxLength: 3 }),
 });
 

@@ -34,6 +34,7 @@ const createFacts = (overrides: Partial<ForecastFacts>): ForecastFacts => ({
   state: 'active',
   autoRenew: true,
   expiresAt: later(now, hourMs),
+  isBlocked: false,
   waitsForTopUp: false,
   periodDays: 30,
   balanceMinor: 149_00n,
@@ -65,6 +66,7 @@ test.each<[string, Partial<ForecastFacts>[], string[]]>([
   ['a balance that is a kopeck too low is short', [shortBalance], ['short 0.01']],
   ['without auto-renewal it ends', [{ autoRenew: false }], ['ends']],
   ['a trial ends', [{ kind: 'trial', autoRenew: false }], ['ends']],
+  ['a blocked customer is not charged', [{ isBlocked: true }], ['ends']],
   ['without a price there is no charge', [{ listMinor: null }], ['no_price']],
   ['the balance covers the price of a VIP', [{ ...shortBalance, vip: true }], ['renewed']],
   [
