@@ -1,11 +1,13 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { benchmark as api } from './api.ts';
 import { benchmark as audit } from './audit.ts';
+import { benchmark as bulk } from './bulk.ts';
 import type { ServerKind } from './databases.ts';
 import { benchmark as delivery } from './delivery.ts';
 import { benchmark as expiry } from './expiry.ts';
 import { benchmark as idle } from './idle.ts';
 import { benchmark as transfer } from './import.ts';
+import { benchmark as lists } from './lists.ts';
 import { benchmark as nodesIdle } from './nodes-idle.ts';
 import { benchmark as overlap } from './overlap.ts';
 import { benchmark as reconcile } from './reconcile.ts';
@@ -37,6 +39,8 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   'xray-adds': xrayAdds,
   'nodes-idle': nodesIdle,
   'start-up': startUp,
+  lists,
+  bulk,
 };
 
 function parseCount(text: string): number {

@@ -86,4 +86,28 @@ const quarantineHasItsItem = defineCheck<WithoutCustomer & { worker: string; ite
     `${worker} has subscription ${item} in quarantine, which does not exist`,
 });
 
-export const installationChecks = [windowFits, clockIsWatched, reviewEnds, quarantineHasItsItem];
+const bulkJobCountsItsItems = defineCheck<WithoutCustomer & { id: bigint; state: string }>({
+  id: 'bulk-job-counts-its-items',
+  promise: 9,
+  title: 'a bulk job counts its customers by outcome, and is done with all of them',
+  find: () => sql`
+    SELECT NULL::bigint AS customer_id, j.id, j.state FROM perennial.bulk_job j
+    LEFT JOIN (SELECT job_id, count(*) AS total, count(outcome) AS over,
+        count(*) FILTER (WHERE outcome = 'done') AS done,
+        count(*) FILTER (WHERE outcome = 'skipped') AS skipped,
+        count(*) FILTER (WHERE outcome = 'failed') AS failed
+      FROM perennial.bulk_item GROUP BY job_id) i ON i.job_id = j.id
+    WHERE (j.total, j.done, j.skipped, j.failed) <> (coalesce(i.total, 0), coalesce(i.done, 0),
+        coalesce(i.skipped, 0), coalesce(i.failed, 0))
+      OR j.state = 'done' AND i.over < i.total`,
+  rows: ({ id }) => ({ bulk_job: [id] }),
+  describe: ({ id, state }) => `the counts of bulk job ${id} (${state}) differ from its items`,
+});
+
+export const installationChecks = [
+  windowFits,
+  clockIsWatched,
+  reviewEnds,
+  quarantineHasItsItem,
+  bulkJobCountsItsItems,
+];

@@ -54,6 +54,8 @@ const optionRules: Readonly<Record<string, Rules>> = {
     ],
     excludes: [['--new', '--subscription']],
   },
+  'customer list': { excludes: [['--csv', '--json']] },
+  'subscription list': { excludes: [['--csv', '--json']] },
   'customer move-payment': { excludes: [['--adjustment', '--claim']] },
   'customer grant': { excludes: [['--plan', '--subscription']] },
   'customer show': { excludes: [['--qr', '--json']] },

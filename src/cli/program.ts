@@ -119,8 +119,34 @@ const entries: readonly CommandEntry[] = [
     load: async () => (await import('./commands/why/why.ts')).buildWhyCommand(await loadOpener()),
   },
   {
+    usage: 'subscription',
+    description: 'list subscriptions of all customers',
+    load: async () =>
+      (await import('./commands/subscription/subscription.ts')).buildSubscriptionCommand(
+        await loadOpener(),
+      ),
+  },
+  {
+    usage: 'grant',
+    description: 'give free days to all customers that meet conditions',
+    load: async () =>
+      (await import('./commands/bulk/bulk.ts')).buildBulkGrantCommand(await loadOpener()),
+  },
+  {
+    usage: 'auto-renew <on|off>',
+    description: 'set auto-renewal of all customers that meet conditions',
+    load: async () =>
+      (await import('./commands/bulk/bulk.ts')).buildBulkAutoRenewCommand(await loadOpener()),
+  },
+  {
+    usage: 'bulk',
+    description: 'list, show, resume and cancel bulk jobs',
+    load: async () =>
+      (await import('./commands/bulk/bulk.ts')).buildBulkJobsCommand(await loadOpener()),
+  },
+  {
     usage: 'notice',
-    description: 'preview, list, resend and cancel notifications',
+    description: 'preview, list, send, resend and cancel notifications',
     load: async () =>
       (await import('./commands/notice/notice.ts')).buildNoticeCommand(await loadOpener()),
   },

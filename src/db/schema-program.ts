@@ -1,8 +1,19 @@
-import type { ColumnType } from 'kysely';
+import type { ColumnType, Generated } from 'kysely';
 import type { Instant } from '../kernel/instant.ts';
+import type { MaybeTime } from './columns.ts';
 
 // Tables about the program itself: the progress of workers, idempotency keys, what retention
 // deleted, and the state at the last audit of everything.
+
+export interface InstallationTable {
+  only_row: Generated<boolean>;
+  id: Generated<string>;
+  made_by: Generated<'migrate' | 'demo'>;
+  test: Generated<boolean>;
+  clock_at: MaybeTime;
+  clock_high_at: MaybeTime;
+  name: Generated<string>;
+}
 
 export interface WorkerStateTable {
   worker: string;

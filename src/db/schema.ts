@@ -9,6 +9,7 @@ import type {
 } from '../kernel/ids.ts';
 import type { ClockStateTable, ClockWitnessTable } from './clock-schema.ts';
 import type { Json, MaybeTime, Time } from './columns.ts';
+import type { BulkItemTable, BulkJobTable } from './schema-bulk.ts';
 import type { ledgerKinds, PaymentLinks } from './schema-ledger.ts';
 import type { PeriodTerms } from './schema-period.ts';
 import type { KnownPriceTable, PlanPriceTable, PriceReviewTable } from './schema-prices.ts';
@@ -16,6 +17,7 @@ import type {
   AuditBaselineTable,
   AuditDigestTable,
   IdempotencyTable,
+  InstallationTable,
   MigrationTable,
   PrunedTable,
   WorkerStateTable,
@@ -40,16 +42,6 @@ export type NoticeState = 'pending' | 'sending' | 'sent' | 'uncertain' | 'suppre
 /** A JSON object that was read from the database. */
 export type JsonObject = Record<string, unknown>;
 
-export interface InstallationTable {
-  only_row: Generated<boolean>;
-  id: Generated<string>;
-  made_by: Generated<'migrate' | 'demo'>;
-  test: Generated<boolean>;
-  clock_at: MaybeTime;
-  clock_high_at: MaybeTime;
-  name: Generated<string>;
-}
-
 export interface CustomerTable {
   id: GeneratedAlways<CustomerId>;
   telegram_id: bigint;
@@ -64,6 +56,8 @@ export interface CustomerTable {
   reachable: Generated<boolean>;
   sub_token: string;
   created_at: Time;
+  blocked_at: MaybeTime;
+  blocked_reason: string | null;
 }
 
 export interface PlanTable {
@@ -293,4 +287,6 @@ export interface Database {
   'perennial.known_price': KnownPriceTable;
   'perennial.price_review': PriceReviewTable;
   'perennial.migration': MigrationTable;
+  'perennial.bulk_job': BulkJobTable;
+  'perennial.bulk_item': BulkItemTable;
 }

@@ -17,6 +17,7 @@ export interface NoticeFacts {
   /** The recipient; null for an alarm. */
   readonly customer: {
     readonly reachable: boolean;
+    readonly isBlocked: boolean;
     /** When a message to an unreachable customer last failed. */
     readonly failedAt: Instant | null;
     readonly timeZone: string;
@@ -41,7 +42,10 @@ export interface NoticeFacts {
     readonly choices?: readonly PlanChoice[];
   } | null;
   readonly endNotifications: EndNotifications;
-  /** An alarm: it was cleared. `alarm_over`: its alarm was never sent. */
+  /**
+   * An alarm: it was cleared. `alarm_over`: its alarm was never sent. `announcement`: its bulk job
+   * is cancelled.
+   */
   readonly resolved: boolean;
 }
 
@@ -57,3 +61,28 @@ export interface EndNotifications {
    */
   readonly lowBalance: 'none' | 'current' | 'past';
 }
+
+/** Why a notification is not sent. */
+export type SuppressReason =
+  | 'no_customer'
+  | 'end_moved'
+  | 'ended'
+  | 'not_ended'
+  | 'revoked'
+  | 'restored'
+  | 'converted'
+  | 'pays_already'
+  | 'will_be_renewed'
+  | 'not_renewed'
+  | 'no_price'
+  | 'price_moved'
+  | 'price_is_back'
+  | 'later_reminder'
+  | 'low_balance'
+  | 'just_told'
+  | 'too_late'
+  | 'over'
+  | 'alarm_never_said'
+  | 'unreachable'
+  | 'blocked'
+  | 'cancelled';

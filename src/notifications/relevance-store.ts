@@ -42,6 +42,7 @@ interface Row {
   readonly locale: string;
   readonly timeZone: string;
   readonly reachable: boolean;
+  readonly isBlocked: boolean;
   readonly pays: boolean;
   readonly currency: string;
   readonly failedAt: Instant | null;
@@ -69,6 +70,7 @@ const kindsWithoutForecast: ReadonlySet<string> = new Set([
   'revoke',
   'expired',
   'trial_ended',
+  'announcement',
 ]);
 
 /** The present facts of these notifications by id. The caller has locked the customers. */
@@ -133,11 +135,22 @@ function toNotificationContext(
   { windowMs }: Pick<Settings, 'windowMs'>,
 ): NotificationContext {
   const { customerId, subscriptionId, telegramId, locale, timeZone, currency } = row;
-  const { reachable, failedAt, pays, kind, state, expiresAt, plan, periodDays, resolved } = row;
+  const {
+    reachable,
+    isBlocked,
+    failedAt,
+    pays,
+    kind,
+    state,
+    expiresAt,
+    plan,
+    periodDays,
+    resolved,
+  } = row;
   const { hasLaterReminder, lastSentAt, lowBalance } = row;
   const isRenewalDue = expiresAt !== null && later(expiresAt, -windowMs) <= now;
   const forecast = subscriptionId === null ? undefined : forecasts.get(subscriptionId);
-  const customer = { reachable, failedAt, timeZone, pays };
+  const customer = { reachable, isBlocked, failedAt, timeZone, pays };
   return {
     facts: {
       customer: customerId === null ? null : customer,
@@ -161,7 +174,7 @@ function toNotificationContext(
 async function readRows(tx: Tx, ids: readonly bigint[], now: Instant): Promise<Row[]> {
   const { rows } = await sql<Row>`
     SELECT n.id, n.kind AS "noticeKind", c.id AS "customerId", c.telegram_id AS "telegramId", c.locale,
-      c.time_zone AS "timeZone", c.reachable, c.currency, s.id AS "subscriptionId", s.kind, s.state,
+      c.time_zone AS "timeZone", c.reachable, c.blocked_at IS NOT NULL AS "isBlocked", c.currency, s.id AS "subscriptionId", s.kind, s.state,
       s.auto_renew AS "autoRenew", s.expires_at AS "expiresAt", p.title AS "planTitle",
       coalesce(s.next_plan, s.plan) AS plan,
       coalesce(s.next_period_days, s.period_days) AS "periodDays",
@@ -175,6 +188,8 @@ async function readRows(tx: Tx, ids: readonly bigint[], now: Instant): Promise<R
       CASE WHEN same_end.short_current THEN 'current' WHEN same_end.short_known THEN 'past' ELSE 'none' END
         AS "lowBalance",
       CASE
+        WHEN n.kind = 'announcement' THEN EXISTS (SELECT FROM perennial.bulk_job j
+          WHERE j.id = (n.params->>'job')::bigint AND j.state = 'cancelled')
         WHEN n.customer_id IS NOT NULL THEN false
         WHEN n.kind = 'alarm_over' THEN NOT ${wasAlarmSent('n')}
         ELSE ${isAlarmCleared('n')}

@@ -258,14 +258,13 @@ describe('one notification at a time about one end', () => {
   });
 });
 
-test.each(noticeKinds.filter((kind) => !endKinds.some((one) => one === kind)))(
-  '%s is sent for 30 days, and not after that',
-  (kind) => {
-    const createdAt = later(now, -30 * dayMs);
-    expect(toOutcome(relevanceOf(kind, { createdAt: later(createdAt, 1) }))).toBe('send');
-    expect(toOutcome(relevanceOf(kind, { createdAt }))).toBe('too_late');
-  },
-);
+test.each(
+  noticeKinds.filter((kind) => kind !== 'announcement' && !endKinds.some((one) => one === kind)),
+)('%s is sent for 30 days, and not after that', (kind) => {
+  const createdAt = later(now, -30 * dayMs);
+  expect(toOutcome(relevanceOf(kind, { createdAt: later(createdAt, 1) }))).toBe('send');
+  expect(toOutcome(relevanceOf(kind, { createdAt }))).toBe('too_late');
+});
 
 describe('a customer who blocked the bot', () => {
   const unreachableSince = (failedAt: Instant | null): RelevanceOptions => ({

@@ -1,13 +1,19 @@
 import { unreachable } from '../kernel/faults.ts';
 import { dayMs, type Instant, later, tryParseInstant } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
-import { type NoticeParams, noticeSpecs, unreachableRetryMs } from '../outbox/kinds.ts';
+import {
+  type NoticeKind,
+  type NoticeParams,
+  noticeSpecs,
+  unreachableRetryMs,
+} from '../outbox/kinds.ts';
 import { earliestSendAt, isQuiet } from '../outbox/quiet-hours.ts';
 import { endRemindersMs, trialRemindersMs } from '../outbox/reminder-schedule.ts';
 import type { Forecast } from '../subscription/rules/forecast.ts';
 import { withCurrentValues } from './current-values.ts';
+
 import { checkPrecedence, type PrecedenceWait } from './precedence.ts';
-import type { NoticeFacts, StoredNotice } from './relevance-facts.ts';
+import type { NoticeFacts, StoredNotice, SuppressReason } from './relevance-facts.ts';
 
 // The relevance of a notification at the moment of its send (promise 7).
 //
@@ -17,35 +23,14 @@ import type { NoticeFacts, StoredNotice } from './relevance-facts.ts';
 // 1. Is it outdated? A notification about moved money (receipt, refund) is never outdated. A
 //    notification about an end is outdated once a renewal, purchase or refund moves this end. A
 //    reminder is outdated if the subscription will be renewed, and a reminder of a trial if the
-//    customer pays.
+//    customer pays. An announcement is outdated if its bulk job is cancelled. A blocked customer
+//    gets no notification about access.
 // 2. Is it too late? A notification is relevant for 30 days, and a reminder until the next one.
 // 3. Does another notification about the same end have precedence (`precedence.ts`)?
 // 4. Is the customer reachable? An unreachable customer gets at most one attempt a week.
 //    `at_least_once` kinds wait for it, reminders are suppressed.
 // 5. Are there quiet hours? A reminder waits until 9 in the customer's time zone, unless that is
 //    too late. Other kinds are sent at once. At night every message is silent.
-
-export type SuppressReason =
-  | 'no_customer'
-  | 'end_moved'
-  | 'ended'
-  | 'not_ended'
-  | 'revoked'
-  | 'restored'
-  | 'converted'
-  | 'pays_already'
-  | 'will_be_renewed'
-  | 'not_renewed'
-  | 'no_price'
-  | 'price_moved'
-  | 'price_is_back'
-  | 'later_reminder'
-  | 'low_balance'
-  | 'just_told'
-  | 'too_late'
-  | 'over'
-  | 'alarm_never_said'
-  | 'unreachable';
 
 /** `customer`: the next attempt to an unreachable customer. `morning`: the end of quiet hours. */
 export type NoticeWait = PrecedenceWait | 'customer' | 'morning';
@@ -58,6 +43,8 @@ export type SendDecision =
 
 /** After this time nothing is sent. */
 const relevantMaxMs = 30 * dayMs;
+/** The text of an operator is about the present, such as an outage. */
+const announcementMs = 3 * dayMs;
 
 /** Total: every notification of every kind has one decision at every moment. */
 export function checkRelevance(
@@ -94,6 +81,7 @@ function outdatedReason(
   now: Instant,
 ): SuppressReason | undefined {
   const { subscription } = facts;
+  if (facts.customer?.isBlocked && !kindsWithoutAccess.has(kind)) return 'blocked';
   switch (kind) {
     // The money was moved. Later changes have their own notifications.
     case 'receipt':
@@ -128,6 +116,8 @@ function outdatedReason(
       return checkEnding(params, facts, now) ?? checkWithdrawn(params, facts);
     case 'renewal_ahead':
       return checkEnding(params, facts, now) ?? checkRenewal(params, facts);
+    case 'announcement':
+      return facts.resolved ? 'cancelled' : undefined;
     case 'alarm_worker':
     case 'alarm_overdue':
     case 'alarm_lock':
@@ -146,6 +136,11 @@ function outdatedReason(
       return unreachable(kind);
   }
 }
+
+/** A blocked customer has no access, so all other notifications to customers are false. */
+const kindsWithoutAccess: ReadonlySet<NoticeKind> = new Set<NoticeKind>([
+  ...(['receipt', 'refund', 'revoke', 'grant_taken_back', 'announcement'] as const),
+]);
 
 /**
  * A time of the params. An unreadable time counts as long past, so nothing is sent because of it.
@@ -262,6 +257,8 @@ function relevantUntil({ kind, params, createdAt }: StoredNotice): Instant {
     case 'price_withdrawn':
     case 'renewal_ahead':
       return end;
+    case 'announcement':
+      return later(createdAt, announcementMs);
     case 'receipt':
     case 'refund':
     case 'grant':

@@ -23,7 +23,8 @@ export const unreachablePrefix = 'unreachable: ';
  * - `time`: ISO 8601.
  * - `plan`: the key, displayed as the title.
  * - `count`: a whole number.
- * - `text`: displayed as it is.
+ * - `text`: displayed as it is, on one line.
+ * - `body`: displayed as it is, with its lines.
  * - `choices`: plans and lengths on sale as JSON (`plan-choice.ts`), or null.
  * - `late`: the time of the event if the send is an hour or more after it, else null. It is set at
  *   the send.
@@ -39,7 +40,8 @@ export type ParamType =
   | 'plan'
   | 'count'
   | 'choices'
-  | 'text';
+  | 'text'
+  | 'body';
 
 export interface NoticeSpec {
   readonly to: 'customer' | 'admins';
@@ -184,6 +186,8 @@ export const noticeSpecs = {
     },
     currentParams: ['price'],
   },
+  /** The text of an operator in the language of the customer. `job`: its bulk job. */
+  announcement: { ...reminder, params: { text: 'body', job: 'text' }, currentParams: [] },
   /**
    * `since`, of each alarm: the time of its first notification. Kind, subject and `since` name an
    * alarm.

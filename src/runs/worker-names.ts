@@ -6,6 +6,7 @@ export const scheduledWorkers = [
   'expiry-reminders',
   'reconcile-xray-state',
   'raise-alarms',
+  'bulk-jobs',
 ] as const;
 
 /** The workers that `perennial run` accepts. Couriers deliver as long as a service runs. */

@@ -5,6 +5,7 @@ import { runWorker } from '../runs/runner.ts';
 import type { Preview, SubscriptionWorker } from '../runs/worker.ts';
 import { connectNode } from '../xray/grpc/client.ts';
 import { autoRenewal } from './auto-renewal/worker.ts';
+import { bulkJobs } from './bulk-jobs/worker.ts';
 import type { Delivery } from './deliver-notifications/claim.ts';
 import { deliverNotifications } from './deliver-notifications/worker.ts';
 import { expiryReminders } from './expiry-reminders/worker.ts';
@@ -47,6 +48,7 @@ export const workers: readonly Worker[] = [
   toWorker(expiryReminders),
   reconcileXrayState(connectNode),
   raiseAlarmsWorker,
+  bulkJobs,
 ];
 
 /** The workers that a person may run. This adds the worker that a service runs all the time. */

@@ -288,7 +288,7 @@ describe('a wrong request', () => {
     ['run auto-renewl', 2, /"auto-renewl" is not a worker; available: auto-renewal/],
     ['run auto-renewal --now yesterday', 2, /--now: "yesterday" is not a time; expected ISO 8601/],
     ['start --role boss', 2, /--role: "boss" is not a role; available: all, worker, api/],
-    ['customer show abc', 2, /"abc" is not a Telegram id/],
+    ['customer show abc', 1, /"abc" names no customer; expected a Telegram id/],
     ['customer show 8', 1, /there is no customer 8/],
     ['customer auto-renew 7 perhaps', 2, /"perhaps" is not a switch; expected on or off/],
     [

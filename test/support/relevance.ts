@@ -83,7 +83,14 @@ export function relevanceOf(kind: NoticeKind, options: RelevanceOptions = {}): S
   const facts: NoticeFacts = {
     customer: alarm
       ? null
-      : { reachable: true, failedAt: null, timeZone: 'UTC', pays: false, ...options.customer },
+      : {
+          reachable: true,
+          isBlocked: false,
+          failedAt: null,
+          timeZone: 'UTC',
+          pays: false,
+          ...options.customer,
+        },
     subscription:
       alarm || options.sub === null
         ? null

@@ -41,6 +41,7 @@ function packageOnlyIn(name: RegExp, places: Places): Rule['find'] {
 
 /** Files that may catch a failure, with the reason (design, faults). */
 const catching: Places = {
+  'bulk/job-run.ts': 'a failed batch is repeated, one customer at a time',
   'config/config.ts': 'edge: a file is missing',
   'db/connect.ts': 'a failure inside an open transaction is rolled back and thrown again',
   'db/embedded.ts': 'edge: folders and processes',

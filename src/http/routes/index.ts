@@ -1,8 +1,13 @@
 import type { Route } from '../route.ts';
+import { blockRoutes } from './blocks.ts';
+import { bulkJobRoutes } from './bulk-jobs.ts';
 import { catalogRoutes } from './catalog.ts';
 import { clockRoutes } from './clock.ts';
 import { customerRoutes } from './customers.ts';
+
 import { explanationRoutes } from './explanation.ts';
+import { listRoutes } from './lists.ts';
+
 import { moneyRoutes } from './money.ts';
 import { noticeRoutes } from './notices.ts';
 import { operationRoutes } from './operations.ts';
@@ -15,6 +20,8 @@ import { subscriptionRoutes } from './subscriptions.ts';
 export const routes: readonly Route[] = [
   ...customerRoutes,
   ...explanationRoutes,
+  ...blockRoutes,
+  ...listRoutes,
   ...moneyRoutes,
   ...reversalRoutes,
   ...subscriptionRoutes,
@@ -24,4 +31,5 @@ export const routes: readonly Route[] = [
   ...runRoutes,
   ...quarantineRoutes,
   ...clockRoutes,
+  ...bulkJobRoutes,
 ];

@@ -161,6 +161,10 @@ renewal_ahead =
     You don't need to do anything. If you don't want it to renew, turn off auto-renewal before then.
     .subject = { $plan } will renew for { $price }
 
+announcement =
+    { $text }
+    .subject = A message about your subscription
+
 alarm_worker =
     ⚠️ <b>{ $failures ->
         [0] { $worker } is not running.

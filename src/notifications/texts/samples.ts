@@ -11,6 +11,8 @@ import {
 const counts = [30, 1, 2, 5, 21] as const;
 
 const texts: Readonly<Record<string, string>> = {
+  text: 'Tonight from 2 to 3 the node nl-1 is replaced.\nYour settings stay the same.',
+  job: '7',
   worker: 'auto-renewal',
   subject: 'auto-renewal',
   error: 'connect ECONNREFUSED 10.0.0.5:5432',
@@ -120,6 +122,8 @@ function toLongValue(
     case 'plan':
     case 'text':
       return longText;
+    case 'body':
+      return longText.repeat(3);
     case 'currency':
     case 'count':
       return value;
@@ -151,6 +155,7 @@ function toSampleValue(
     case 'choices':
       return isEmpty ? null : sampleChoices;
     case 'text':
+    case 'body':
       return texts[name] ?? 'text';
   }
 }

@@ -127,6 +127,16 @@ function toShownText(text: string): string {
     : `${shown.slice(0, textMax).replace(/[\uD800-\uDBFF]$/, '')}…`;
 }
 
+/** The longest text of an operator. `bulk/job.ts` refuses longer ones. */
+const bodyMax = 3_000;
+
+const toBodyText = (text: string): string =>
+  text
+    .toWellFormed()
+    .replaceAll(/[^\P{C}\n]+/gu, ' ')
+    .slice(0, bodyMax)
+    .toWellFormed();
+
 /** Further choices are left out. A message has a limit, and the shop displays them all. */
 const choicesMax = 8;
 const choiceTitleMax = 60;
@@ -208,6 +218,8 @@ function toParamValues(
     case 'currency':
     case 'text':
       return { [name]: toShownText(text) };
+    case 'body':
+      return { [name]: toBodyText(text) };
   }
 }
 

@@ -57,6 +57,8 @@ const timeless: ReadonlySet<string> = new Set([
   'reissue',
   'move-payment',
   'waive-claim',
+  'block',
+  'unblock',
 ]);
 
 type TimeUse = 'period' | 'record' | 'quote' | 'list';
@@ -134,7 +136,7 @@ const anyOwner = '?';
 const toKeyOwner = (caller: Caller): string => caller.keyOwner ?? '';
 
 /** Runs `work` once for a key of an owner. Later calls return the stored answer. */
-export async function withIdempotencyKey<A extends CommandResult>(
+export async function withIdempotencyKey<A extends object>(
   tx: Tx,
   scope: string,
   caller: Caller,
@@ -164,12 +166,11 @@ export async function withIdempotencyKey<A extends CommandResult>(
   return result;
 }
 
-async function extendResult<A extends CommandResult>(
-  tx: Tx,
-  caller: Caller,
-  result: A,
-): Promise<A> {
-  return caller.extend === undefined ? result : { ...result, ...(await caller.extend(tx, result)) };
+async function extendResult<A extends object>(tx: Tx, caller: Caller, result: A): Promise<A> {
+  const { extend } = caller;
+  return extend === undefined
+    ? result
+    : { ...result, ...(await extend(tx, result as CommandResult)) };
 }
 
 async function findStoredResult<A>(

@@ -144,7 +144,8 @@ function toDetails(
   { now, rules }: ChargeContext,
 ): SubscriptionDetails {
   const { currency } = row;
-  const isRenewing = row.state === 'active' && row.kind === 'paid' && row.autoRenew;
+  const isRenewing =
+    row.state === 'active' && row.kind === 'paid' && row.autoRenew && !row.isBlocked;
   return {
     id: Number(row.subscriptionId),
     kind: row.kind,

@@ -24,6 +24,8 @@ export function describeChargeCause(cause: ChargeCause, currency: string): Reaso
       const endsAt = isoTime(cause.endsAt);
       return state(kind, { ends_at: endsAt }, `auto-renewal is off; the end is ${endsAt}`);
     }
+    case 'blocked':
+      return state(kind, {}, 'the customer is blocked, so nothing is charged');
     case 'revival_over': {
       const endedAt = isoTime(cause.endedAt);
       const sentence = `the subscription ended at ${endedAt}, and the days of revival are over`;

@@ -23,6 +23,7 @@ const covered: ChargeFacts = {
   subscriptionId: 1n as SubscriptionId,
   customerId: 1n as CustomerId,
   kind: 'paid',
+  isBlocked: false,
   state: 'active',
   autoRenew: true,
   plan: 'basic',

@@ -11,7 +11,8 @@ import type { Settings } from './settings.ts';
 //
 // The causes are those of the rules of renewal and expiry, in their order:
 //
-// 1. A revoked subscription, a trial, and auto-renewal that is off have no charge.
+// 1. A revoked subscription, a trial, auto-renewal that is off, and a blocked customer have no
+//    charge.
 // 2. An ended subscription is charged only after a payment within the days of revival.
 // 3. A charge that is due does not take place while the time is suspect.
 // 4. Without a price, and in quarantine, the charge waits for the next attempt.
@@ -45,6 +46,7 @@ export type ChargeCause =
   | { readonly kind: 'revoked' }
   | { readonly kind: 'trial'; readonly endsAt: Instant }
   | { readonly kind: 'auto_renew_off'; readonly endsAt: Instant }
+  | { readonly kind: 'blocked' }
   /** Ended, and the days of revival are over. */
   | { readonly kind: 'revival_over'; readonly endedAt: Instant }
   /** Ended. A payment until then revives it. */
@@ -110,6 +112,7 @@ export function predictCharges(
     if (state === 'revoked') return noCharge(facts, { kind: 'revoked' });
     if (kind === 'trial') return noCharge(facts, { kind: 'trial', endsAt });
     if (!autoRenew) return noCharge(facts, { kind: 'auto_renew_off', endsAt });
+    if (facts.isBlocked) return noCharge(facts, { kind: 'blocked' });
     const forecast = forecasts.get(subscriptionId);
     if (state === 'active') return predictRenewal(facts, forecast, context);
     const predicted = predictRevival(facts, revivalsMinor, context);

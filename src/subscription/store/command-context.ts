@@ -31,5 +31,8 @@ export interface CommandContext {
   readonly key: string | undefined;
 }
 
+/** What set-based writes of many customers need, whose rows the transaction holds. */
+export type WriteContext = Pick<CommandContext, 'tx' | 'now' | 'settings' | 'actor'>;
+
 /** An answer as it is stored and printed: plain JSON, with money as text in major units. */
 export type CommandResult = Readonly<Record<string, string | number | boolean | null>>;

@@ -92,22 +92,30 @@ export async function writeChosenPrice(
       ${isoTime(now)})`.execute(tx);
 }
 
-/** Stores the first terms of a subscription, unless an amount is known already. */
-export async function writeFirstPrice(
+/** Stores the first terms of subscriptions, unless an amount is known already. */
+export async function writeFirstPrices(
   tx: Tx,
-  { customerId, subscriptionId, plan, periodDays }: PricedSubscription,
-  amountMinor: bigint,
+  priced: readonly (PricedSubscription & { readonly amountMinor: bigint })[],
   now: Instant,
 ): Promise<void> {
+  if (priced.length === 0) return;
   await sql`
     INSERT INTO perennial.known_price (customer_id, subscription_id, plan, period_days,
       amount_minor, source, known_at)
-    SELECT ${customerId}::bigint, s.id, ${plan}, ${periodDays}::int, ${amountMinor}::bigint,
-      'terms', ${isoTime(now)}::timestamptz
-    FROM perennial.subscription s
-    WHERE s.id = ${subscriptionId} AND NOT EXISTS (SELECT FROM perennial.known_price k
-        WHERE k.subscription_id = s.id AND k.plan = ${plan} AND k.period_days = ${periodDays})
-      AND ${unnotified(sql`${plan}`, sql`${periodDays}::int`)}`.execute(tx);
+    SELECT priced.customer_id, s.id, priced.plan, priced.period_days, priced.amount_minor, 'terms',
+      ${isoTime(now)}::timestamptz
+    FROM ${unnest('priced', priced, {
+      customer_id: ['bigint', (row) => row.customerId],
+      subscription_id: ['bigint', (row) => row.subscriptionId],
+      plan: ['text', (row) => row.plan],
+      period_days: ['int', (row) => row.periodDays],
+      amount_minor: ['bigint', (row) => row.amountMinor],
+    })}
+    JOIN perennial.subscription s ON s.id = priced.subscription_id
+    WHERE NOT EXISTS (SELECT FROM perennial.known_price k
+        WHERE k.subscription_id = s.id AND k.plan = priced.plan
+          AND k.period_days = priced.period_days)
+      AND ${unnotified(sql`priced.plan`, sql`priced.period_days`)}`.execute(tx);
 }
 
 /** The customer was notified of no amount for this plan and length of `s`, and paid none. */

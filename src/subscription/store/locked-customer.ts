@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { Tx } from '../../db/connect.ts';
+import { anyOf } from '../../db/unnest.ts';
 import { type Fault, refused } from '../../kernel/faults.ts';
 import type { CustomerId } from '../../kernel/ids.ts';
 import type { Instant } from '../../kernel/instant.ts';
@@ -17,6 +18,7 @@ export interface Customer {
   readonly discountPercent: number;
   readonly trialUsedAt: Instant | null;
   readonly reachable: boolean;
+  readonly isBlocked: boolean;
   /** `changeBalance` keeps it up to date. */
   balanceMinor: bigint;
   /** The debt after chargebacks. `changeBalance` keeps it up to date. */
@@ -25,6 +27,16 @@ export interface Customer {
 
 export const noCustomerFault = (telegramId: bigint): Fault =>
   refused('no_customer', `there is no customer ${telegramId}`);
+
+/** @throws Fault `blocked`: a blocked customer gets no access, and pays for nothing */
+export function requireNotBlocked({ isBlocked, telegramId }: Customer): void {
+  if (!isBlocked) return;
+  throw refused(
+    'blocked',
+    `customer ${telegramId} is blocked`,
+    '"perennial customer unblock" restores the access',
+  );
+}
 
 /** Locks only the row. A separate statement reads the facts (rule 2). */
 export async function lockCustomer(tx: Tx, telegramId: bigint): Promise<CustomerId> {
@@ -52,9 +64,18 @@ export async function readCustomerAndSettings(
 ): Promise<{ readonly customer: Customer; readonly settings: Settings }> {
   const { rows } = await sql<Customer & { readonly stored: StoredSettings | null }>`
     SELECT id, telegram_id AS "telegramId", currency, vip, discount_percent AS "discountPercent",
-      trial_used_at AS "trialUsedAt", reachable, balance_minor AS "balanceMinor",
-      claim_minor AS "claimMinor", ${selectStoredSettings} AS stored
+      trial_used_at AS "trialUsedAt", reachable, blocked_at IS NOT NULL AS "isBlocked",
+      balance_minor AS "balanceMinor", claim_minor AS "claimMinor", ${selectStoredSettings} AS stored
     FROM perennial.customer WHERE id = ${id}`.execute(tx);
   const { stored, ...customer } = rows[0] as (typeof rows)[0];
   return { customer, settings: toSettings(stored) };
+}
+
+export async function readCustomersById(tx: Tx, ids: readonly CustomerId[]): Promise<Customer[]> {
+  const { rows } = await sql<Customer>`
+    SELECT id, telegram_id AS "telegramId", currency, vip, discount_percent AS "discountPercent",
+      trial_used_at AS "trialUsedAt", reachable, blocked_at IS NOT NULL AS "isBlocked", balance_minor AS "balanceMinor",
+      claim_minor AS "claimMinor"
+    FROM perennial.customer WHERE id = ${anyOf('bigint', ids)} ORDER BY id`.execute(tx);
+  return rows;
 }

@@ -86,6 +86,18 @@ export async function readPeriods(tx: Tx, id: SubscriptionId): Promise<Period[]>
   return rows;
 }
 
+/** The same of many subscriptions. */
+export async function readPeriodsById(
+  tx: Tx,
+  ids: readonly SubscriptionId[],
+): Promise<Map<SubscriptionId, Period[]>> {
+  if (ids.length === 0) return new Map();
+  const { rows } = await sql<Period>`
+    ${selectPeriods} WHERE p.subscription_id = ${anyOf('bigint', ids)} AND p.refunded_at IS NULL
+    ORDER BY p.subscription_id, p.starts_at DESC`.execute(tx);
+  return Map.groupBy(rows, ({ subscriptionId }) => subscriptionId);
+}
+
 /**
  * Of a served part: the amount that was kept, which is the charge without its refund. Of a paid
  * grant: the length of the last refunded charge before it (terms, rule 6).

@@ -6,6 +6,7 @@ import { anyOf } from '../../db/unnest.ts';
 import type { CustomerId, SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime, later } from '../../kernel/instant.ts';
 import { computeReminderLeadMs } from '../../outbox/reminder-schedule.ts';
+import { lockFreeCustomers } from './customer-locks.ts';
 import { readSettings } from './settings.ts';
 
 // Price reviews: after a change of prices, discounts or settings, reminders are due at once.
@@ -83,7 +84,7 @@ async function reviewChunk(tx: Tx): Promise<number | undefined> {
   const chunk = await readChunk(tx, job, later(now, computeReminderLeadMs(renewalAhead)));
   const isWalking = chunk.last !== undefined;
   const wanted = isWalking ? chunk.customers : job.missed.slice(0, missedMax);
-  const locked = await lockCustomers(tx, wanted);
+  const locked = await lockFreeCustomers(tx, wanted);
   const due = await writeRemindAt(tx, job, locked, now);
   const lockedIds = new Set(locked);
   const left = wanted.filter((id) => !lockedIds.has(id));
@@ -121,26 +122,6 @@ async function readChunk(tx: Tx, job: PriceReviewJob, until: Instant): Promise<P
     ORDER BY page.expires_at, page.id`.execute(tx);
   const customers = rows.flatMap((row) => row.customerId ?? []);
   return { customers: [...new Set(customers)], last: rows.at(-1) };
-}
-
-/**
- * Locks only the rows (rule 1).
- * @returns the customers whose row and subscriptions no other transaction holds
- */
-async function lockCustomers(tx: Tx, ids: readonly CustomerId[]): Promise<CustomerId[]> {
-  if (ids.length === 0) return [];
-  const { rows } = await sql<{ id: CustomerId }>`
-    SELECT id FROM perennial.customer WHERE id = ${anyOf('bigint', ids)}
-    FOR NO KEY UPDATE SKIP LOCKED`.execute(tx);
-  const customers = rows.map((row) => row.id);
-  const active = sql`customer_id = ${anyOf('bigint', customers)} AND state = 'active'`;
-  const { rows: busy } = await sql<{ id: CustomerId }>`
-    WITH free AS MATERIALIZED (SELECT id FROM perennial.subscription WHERE ${active}
-      FOR NO KEY UPDATE SKIP LOCKED)
-    SELECT customer_id AS id FROM perennial.subscription
-    WHERE ${active} AND id NOT IN (SELECT id FROM free)`.execute(tx);
-  const waiting = new Set(busy.map((row) => row.id));
-  return customers.filter((id) => !waiting.has(id));
 }
 
 async function writeRemindAt(

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { Tx } from '../../db/connect.ts';
 import { wakeWorker } from '../../db/notify.ts';
+import { anyOf } from '../../db/unnest.ts';
 import type { CustomerId } from '../../kernel/ids.ts';
 import { type Instant, isoTime, later } from '../../kernel/instant.ts';
 import { endRemindersMs } from '../../outbox/reminder-schedule.ts';
@@ -27,7 +28,7 @@ export async function retryRenewalsNow(
         OR ${settings.reviveMs > 0} AND state = 'expired'
           AND expires_at >= ${revivesFrom})`.execute(tx);
   await releaseQuarantine(tx, customerId);
-  await remindUnnotified(tx, customerId, now);
+  await remindUnnotified(tx, [customerId], now);
   await wakeWorker(tx, 'auto-renewal');
 }
 
@@ -57,11 +58,15 @@ export async function delayRenewals(
  * Call this after every change of the money, price or terms of a customer. The next run retries
  * subscriptions that failed before the change. A new failure puts them into quarantine again.
  */
-export async function releaseQuarantine(tx: Tx, customerId: CustomerId): Promise<void> {
+export async function releaseQuarantine(
+  tx: Tx,
+  ...customerIds: readonly CustomerId[]
+): Promise<void> {
   await sql`
     DELETE FROM perennial.quarantine
     WHERE worker IN ('auto-renewal', 'fast-expiry-cleanup') AND item IN (
-      SELECT id::text FROM perennial.subscription WHERE customer_id = ${customerId})`.execute(tx);
+      SELECT id::text FROM perennial.subscription
+      WHERE customer_id = ${anyOf('bigint', customerIds)})`.execute(tx);
 }
 
 const matchesPlan = (plan: string) => sql`q.worker = 'auto-renewal'
@@ -111,11 +116,15 @@ export async function checkRemindersNow(
  * Call this after a change that may let the first renewal of imported or granted time succeed. If
  * the end is near and the customer was notified of no amount, reminders are due at once.
  */
-export async function remindUnnotified(tx: Tx, customerId: CustomerId, now: Instant) {
+export async function remindUnnotified(
+  tx: Tx,
+  customerIds: readonly CustomerId[],
+  now: Instant,
+): Promise<void> {
   const { numAffectedRows } = await sql`
     UPDATE perennial.subscription s SET remind_at = ${isoTime(now)}
-    WHERE s.customer_id = ${customerId} AND s.kind = 'paid' AND s.auto_renew AND s.state = 'active'
-      AND s.expires_at <= ${isoTime(later(now, endRemindersMs.ends_3d))}
+    WHERE s.customer_id = ${anyOf('bigint', customerIds)} AND s.kind = 'paid' AND s.auto_renew
+      AND s.state = 'active' AND s.expires_at <= ${isoTime(later(now, endRemindersMs.ends_3d))}
       AND EXISTS (SELECT FROM perennial.known_price k
         WHERE k.subscription_id = s.id AND k.source = 'terms')`.execute(tx);
   if ((numAffectedRows ?? 0n) > 0n) await wakeWorker(tx, 'expiry-reminders');

@@ -365,6 +365,14 @@ const accessCorruptions: readonly Corruption[] = [
     }),
   },
   {
+    check: 'blocked-has-no-credential',
+    what: 'a blocked customer whose credential is live',
+    statements: ({ victim }) => `
+      UPDATE customer SET blocked_at = clock(), blocked_reason = 'x'
+      WHERE id = ${victim.customer}`,
+    rows: ({ victim }) => ({ credential: [victim.credential] }),
+  },
+  {
     check: 'past-its-end-is-ended',
     what: 'a subscription that is active a day after its end',
     also: ['receipt-is-of-its-charge', 'wait-has-its-horizon'],

@@ -53,6 +53,13 @@ export const workerCorruptions: readonly WorkCorruption[] = [
       VALUES (NULL, 'x', 'x', 'fast-expiry-cleanup', clock())`,
   },
   {
+    check: 'bulk-job-counts-its-items',
+    names: 'bulk_job 1',
+    statements: `
+      INSERT INTO bulk_job (action, params, filter, actor, total, created_at)
+      VALUES ('grant', '{"days": 2}', '{"state": "active"}', 'x', 1, clock())`,
+  },
+  {
     check: 'fences-were-issued',
     names: 'courier 1000000',
     statements: "INSERT INTO courier (id, epoch) VALUES ('log', 1000000)",

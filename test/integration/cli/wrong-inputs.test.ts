@@ -63,6 +63,18 @@ const rightLines: Readonly<Record<string, Line>> = {
   'customer revoke': line(['7']),
   'customer reissue': line(['7']),
   why: line(['7']),
+  'customer list': line([]),
+  'customer find': line(['7']),
+  'customer block': line(['7'], { '--reason': 'x' }),
+  'customer unblock': line(['7'], { '--reason': 'x' }),
+  'subscription list': line([]),
+  grant: line([], { '--days': '2', '--where': 'state=active' }),
+  'auto-renew': line(['on'], { '--where': 'state=active' }),
+  'bulk list': line([]),
+  'bulk show': line(['1']),
+  'bulk resume': line(['1']),
+  'bulk cancel': line(['1']),
+  'notice send': line([], { '--text': 'en=Hello', '--where': 'state=active' }),
   'notice preview': line(['receipt']),
   'notice list': line(['7']),
   'notice resend': line(['1']),
@@ -169,6 +181,25 @@ const timeZone: Kind = {
   wrong: ['Mars/Olympus', '+25:00', '3'],
   allowed: /is not a time zone; expected a name like Europe\/Moscow/,
 };
+const where: Kind = {
+  right: 'state=active',
+  wrong: [
+    ['x', 2, /^perennial: --where: "x" is not a condition; expected a pair like state=active/],
+    ['colour=red', 2, /^perennial: --where: "colour" is not a filter; available: state, kind,/],
+    [
+      'state=gone',
+      2,
+      /^perennial: --where: state: "gone" is .* expected active, expired or revoked/,
+    ],
+    ['plan=gold', 1, /plan: "gold" is not a plan; available: basic/],
+    ['node_group=gold', 1, /node_group: "gold" is not a group of a plan; available: all/],
+  ],
+  allowed: /./,
+};
+const job: Kind = {
+  ...rowId,
+  wrong: [...rowId.wrong, ['99', 1, /no bulk job 99; list them with "perennial bulk list"/]],
+};
 const choice = (right: string, allowed: RegExp): Kind => ({
   right,
   wrong: ['gone', right.toUpperCase(), '1'],
@@ -179,6 +210,15 @@ const choice = (right: string, allowed: RegExp): Kind => ({
 const kinds: Readonly<Record<string, Kind>> = {
   TG: telegramId,
   'customer create TG': { ...telegramId, wrong: [...noNumbers, '0', '07'] },
+  'customer show TG': {
+    right: '7',
+    wrong: [
+      ['x', 1, /"x" names no customer; expected a Telegram id, a customer id like c123/],
+      ['8', 1, /there is no customer 8/],
+    ],
+    allowed: /./,
+  },
+  VALUE: { right: '7', wrong: [['x', 1, /"x" names no customer/]], allowed: /./ },
   AMOUNT: amount,
   PLAN: plan,
   'apply FILE': file(unreadable, ['.', 2, /: can't be read/]),
@@ -221,6 +261,32 @@ const kinds: Readonly<Record<string, Kind>> = {
     wrong: [['gone', 1, /with the reason "gone"; available: 1 \(auto-renewal\)/]],
   },
   'token revoke ID': { right: 'x', wrong: [], allowed: /./ },
+  'bulk show ID': job,
+  'bulk resume ID': job,
+  'bulk cancel ID': job,
+  '--where': where,
+  '--sort': choice('id', /available: id, -id/),
+  '--page': {
+    right: 'x',
+    wrong: [['x', 2, /cursor: "x" is not a cursor of a page/]],
+    allowed: /./,
+  },
+  '--text': {
+    right: 'en=Hello',
+    wrong: [
+      ['x', 2, /--text: "x" is not a pair; expected a language/],
+      ['ru=Привет', 2, /texts: "en" is missing/],
+    ],
+    allowed: /./,
+  },
+  'notice send --file': {
+    right: 'en=x',
+    wrong: [
+      ['x', 2, /--file: "x" is not a pair/],
+      ['ru=/nowhere/x', 2, /--file: \/nowhere\/x cannot be read/],
+    ],
+    allowed: /./,
+  },
   KIND: choice('receipt', /available: receipt, low_balance/),
   worker: {
     ...anyText,
@@ -256,6 +322,8 @@ const kinds: Readonly<Record<string, Kind>> = {
   '--reachable': onOff,
   '--discount': whole(0, 100),
   '--rows': whole(1, 10_000),
+  'customer list --rows': whole(1, 1_000_000),
+  'subscription list --rows': whole(1, 1_000_000),
   'customer show --rows': whole(0, 10_000),
   'runs show --rows': whole(0, 10_000),
   '--key': anyText,
@@ -297,7 +365,8 @@ const kindOf = (path: string, place: string): Kind | undefined =>
   kinds[`${path} ${place}`] ?? kinds[place];
 const placeOf = ({ long, flags }: Option): string => long ?? flags;
 const valued = (command: Command): Option[] => command.options.filter(({ required }) => required);
-const isList = ({ long }: Option): boolean => long === '--moved' || long === '--keep';
+const isList = ({ long }: Option): boolean =>
+  ['--moved', '--keep', '--text', '--file'].includes(long ?? '');
 
 interface Case {
   readonly words: readonly string[];

@@ -5,6 +5,7 @@ import { adjustBalance } from '../../../subscription/commands/adjust.ts';
 import { createCustomer, setCustomer } from '../../../subscription/commands/customer.ts';
 import { topUp } from '../../../subscription/commands/top-up.ts';
 import { readCurrency, readCustomerView } from '../../../subscription/queries/customer-view.ts';
+import { requireOneCustomer } from '../../../subscription/queries/lookup.ts';
 import {
   createWholeParser,
   currencyCode,
@@ -23,8 +24,10 @@ import {
 } from '../../command.ts';
 import { formatCustomerNodes, formatCustomerView } from '../../output/customer-text.ts';
 import { addPaymentOptions, type PaymentOptions, readPayment } from '../../payment-options.ts';
+import { buildBlockCommand, buildUnblockCommand } from './block.ts';
 import { buildChangeCommand, createCaller, type KeyOption, requireTelegramId } from './call.ts';
 import { formatLinks } from './links.ts';
+import { buildCustomerListCommand, buildFindCommand } from './lists.ts';
 import {
   buildChargebackCommand,
   buildMovePaymentCommand,
@@ -47,6 +50,8 @@ import {
 export function buildCustomerCommand(open: DatabaseOpener): Command {
   return new Command('customer')
     .description('show and change customers, their money and their subscriptions')
+    .addCommand(buildCustomerListCommand(open))
+    .addCommand(buildFindCommand(open))
     .addCommand(buildCreateCommand(open))
     .addCommand(buildSetCommand(open))
     .addCommand(buildShowCommand(open))
@@ -62,7 +67,9 @@ export function buildCustomerCommand(open: DatabaseOpener): Command {
     .addCommand(buildAdjustCommand(open))
     .addCommand(buildGrantCommand(open))
     .addCommand(buildRevokeCommand(open))
-    .addCommand(buildReissueCommand(open));
+    .addCommand(buildReissueCommand(open))
+    .addCommand(buildBlockCommand(open))
+    .addCommand(buildUnblockCommand(open));
 }
 
 interface ProfileOptions extends KeyOption {
@@ -162,7 +169,8 @@ interface ShowOptions extends CommonOptions {
 }
 
 function buildShowCommand(open: DatabaseOpener): Command {
-  return buildCommand('show <TG>', 'show all data of a customer')
+  return buildCommand('show', 'show all data of a customer')
+    .argument('<TG>', 'choose by Telegram id, or by any value that "customer find" accepts')
     .option(
       '--rows <N>',
       'show this number of ledger entries, notifications and events',
@@ -172,8 +180,9 @@ function buildShowCommand(open: DatabaseOpener): Command {
     .option('--qr', 'print each link also as a QR code [text]')
     .action((id: string, options: ShowOptions) =>
       withDatabase(open, options, async ({ db }) => {
-        const view = await readCustomerView(db, requireTelegramId(id), options.rows);
-        const links = await readCustomerLinks(db, requireTelegramId(id));
+        const telegramId = await requireOneCustomer(db, id);
+        const view = await readCustomerView(db, telegramId, options.rows);
+        const links = await readCustomerLinks(db, telegramId);
         const shown = view.subscriptions.map((subscription) => subscription.id);
         const nodes = await readSubscriptionNodes(db, shown);
         const formatView = () =>

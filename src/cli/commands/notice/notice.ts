@@ -25,13 +25,15 @@ import {
 } from '../../command.ts';
 import { buildNoticeCouriersCommand } from './couriers.ts';
 import { buildNoticePreviewCommand } from './preview.ts';
+import { buildNoticeSendCommand } from './send.ts';
 
 /** `perennial notice …`: notifications, their texts and their couriers. */
 export function buildNoticeCommand(open: DatabaseOpener): Command {
   return new Command('notice')
-    .description('preview, list, resend and cancel notifications')
+    .description('preview, list, send, resend and cancel notifications')
     .addCommand(buildNoticePreviewCommand(open))
     .addCommand(buildListCommand(open))
+    .addCommand(buildNoticeSendCommand(open))
     .addCommand(
       buildActionCommand(
         open,
