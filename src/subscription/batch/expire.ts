@@ -16,6 +16,8 @@ export interface ExpiringSubscription {
   readonly kind: SubscriptionKind;
   readonly plan: string;
   readonly expiresAt: Instant;
+  /** Auto-renewal is on, and the balance did not cover the charge. */
+  readonly isShort: boolean;
 }
 
 /**
@@ -66,5 +68,5 @@ const toEvent = (row: ExpiringSubscription): NewEvent => ({
   customerId: row.customerId,
   subject: toSubscriptionSubject(row.subscriptionId),
   action: 'expired',
-  detail: eventDetail(row),
+  detail: row.isShort ? { ...eventDetail(row), short: true } : eventDetail(row),
 });

@@ -79,7 +79,7 @@ export const fastExpiryCleanup: SubscriptionWorker<EndedFacts, Outcome> = {
           renewals.push(toRenewal(facts, decision, balanceMinor, batch.now));
           break;
         case 'end':
-          endings.push(facts);
+          endings.push({ ...facts, isShort: isShortEnd(facts) });
           break;
         case 'hold':
           held.inQuarantine += 1;
@@ -128,6 +128,10 @@ export const fastExpiryCleanup: SubscriptionWorker<EndedFacts, Outcome> = {
 
   describe: ({ facts, decision, balanceMinor }) => describe(facts, decision, balanceMinor),
 };
+
+/** A renewal with a price that ends all the same lacked the balance (expiry, rule 1). */
+const isShortEnd = ({ kind, autoRenew, listMinor }: EndedFacts): boolean =>
+  kind === 'paid' && autoRenew && listMinor !== null;
 
 function describe(
   facts: EndedFacts,
