@@ -3,6 +3,7 @@ import { chargeAndExtensionChecks } from './charge-and-extension.ts';
 import type { AuditCheck } from './check.ts';
 import { conservationChecks } from './conservation.ts';
 import { discounts } from './discounts.ts';
+import { balanceSumChecks, chargeSumChecks } from './figures.ts';
 import { impossibleAccessChecks } from './impossible-access.ts';
 import { impossibleSubscriptionChecks } from './impossible-subscriptions.ts';
 import { installationChecks } from './installation.ts';
@@ -20,6 +21,7 @@ import { isolationChecks, replicaChecks } from './workers.ts';
 /** All checks, in the order of their report. A new check is a line in the file of its promise. */
 export const auditChecks: readonly AuditCheck[] = [
   ...conservationChecks,
+  ...balanceSumChecks,
   ...paymentChecks,
   ...oneChargeChecks,
   ...chargeTimeChecks,
@@ -27,6 +29,7 @@ export const auditChecks: readonly AuditCheck[] = [
   ...soldTermChecks,
   ...discounts,
   ...refundChecks,
+  ...chargeSumChecks,
   ...servedPartChecks,
   ...keptAccessChecks,
   ...freeAccessChecks,

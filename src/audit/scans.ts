@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import { chargeKinds, isFreeAndCharged } from './charge-and-extension.ts';
 import { selectRetainedSince } from './check.ts';
 import { isOtherDiscount, withDiscount } from './discounts.ts';
+import { amountByKind } from './figures.ts';
 import { endsBeforeItsStart } from './impossible-subscriptions.ts';
 import {
   hasNoReminder,
@@ -28,16 +29,18 @@ import { selectWrongTables, stepBackMax } from './times.ts';
  */
 const ledgers: AuditScan = {
   from: () => sql`customer c FULL JOIN (
-    SELECT customer_id, sum(amount_minor) AS amount, sum(claim_minor) AS claim,
+    SELECT customer_id, sum(amount_minor) AS amount, sum(${amountByKind}) AS lines,
+      sum(claim_minor) AS claim,
       min(balance_after_minor) AS lowest, bool_or(broken) AS broken
     FROM (
-      SELECT customer_id, amount_minor, claim_minor, balance_after_minor,
+      SELECT customer_id, kind, amount_minor, claim_minor, balance_after_minor,
         balance_after_minor <> amount_minor + coalesce(
           lag(balance_after_minor) OVER (PARTITION BY customer_id ORDER BY id), 0) AS broken
       FROM ledger_entry) entry
     GROUP BY customer_id) l ON l.customer_id = c.id`,
   suspects: () => ({
     'balance-is-its-ledger': anyRow(sql`c.balance_minor <> coalesce(l.amount, 0)`),
+    'balance-adds-up': anyRow(sql`c.balance_minor <> coalesce(l.lines, 0)`),
     'balance-not-negative': anyRow(sql`c.balance_minor < 0 OR l.lowest < 0`),
     'ledger-runs-on': anyRow(sql`l.broken`),
     'ledger-id-once': sql`(SELECT count(*) <> count(DISTINCT id) FROM ledger_entry)`,

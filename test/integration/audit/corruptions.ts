@@ -33,6 +33,15 @@ const moneyCorruptions: readonly Corruption[] = [
     statements: ({ victim }) =>
       `UPDATE customer SET balance_minor = balance_minor + 1 WHERE id = ${victim.customer}`,
     rows: ({ victim }) => ({ customer: [victim.customer] }),
+    also: ['balance-adds-up'],
+  },
+  {
+    check: 'balance-adds-up',
+    what: 'a payout that raised the balance',
+    statements: ({ victim, newEntry }) => `
+      ALTER TABLE ledger_entry DROP CONSTRAINT IF EXISTS sign_fits_kind;
+      ${entrySql(victim, newEntry, 'payout', 100)}`,
+    rows: ({ victim }) => ({ customer: [victim.customer] }),
   },
   {
     check: 'balance-not-negative',
@@ -141,6 +150,7 @@ const chargeCorruptions: readonly Corruption[] = [
   {
     check: 'charge-pays-one-period',
     what: 'a charge without a period',
+    also: ['charges-are-accounted'],
     statements: ({ victim, newEntry }) => `
       ${entrySql(victim, newEntry, 'renewal', -149_00)}
       INSERT INTO notification (customer_id, channel, kind, dedupe_key, params, next_attempt_at,
@@ -151,7 +161,7 @@ const chargeCorruptions: readonly Corruption[] = [
   {
     check: 'charge-pays-one-period',
     what: 'a charge for two periods',
-    also: ['receipt-is-of-its-charge'],
+    also: ['receipt-is-of-its-charge', 'charges-are-accounted'],
     statements: ({ victim }) => `
       ALTER TABLE period DROP CONSTRAINT IF EXISTS period_ledger_entry_id_key;
       ${followingPeriodSql(victim, { source: "'purchase'", amount_minor: 149_00, ledger_entry_id: victim.charge })}`,
@@ -181,6 +191,7 @@ const chargeCorruptions: readonly Corruption[] = [
   {
     check: 'charge-is-the-amount',
     what: 'a period that cost another amount',
+    also: ['charges-are-accounted'],
     statements: ({ victim }) =>
       `UPDATE period SET amount_minor = amount_minor - 1, list_minor = NULL,
         discount_percent = NULL WHERE id = ${victim.period}`,
@@ -221,6 +232,7 @@ const refundCorruptions: readonly Corruption[] = [
   {
     check: 'refund-has-its-period',
     what: 'money that went back for nothing',
+    also: ['charges-are-accounted'],
     statements: ({ victim, newEntry }) => entrySql(victim, newEntry, 'refund', 100),
     rows: ({ newEntry }) => ({ ledger_entry: [newEntry] }),
   },
@@ -233,6 +245,7 @@ const refundCorruptions: readonly Corruption[] = [
   {
     check: 'refunded-has-its-refund',
     what: 'a refund of a period that is still live',
+    also: ['charges-are-accounted'],
     statements: ({ victim, newEntry }) => `
       ALTER TABLE period DROP CONSTRAINT IF EXISTS refund_has_its_time;
       ${entrySql(victim, newEntry, 'refund', 100)}
@@ -242,7 +255,7 @@ const refundCorruptions: readonly Corruption[] = [
   {
     check: 'refund-within-charge',
     what: 'a refund of what cost nothing',
-    also: ['cause-has-its-notification'],
+    also: ['cause-has-its-notification', 'charges-are-accounted'],
     statements: ({ victim, newEntry }) =>
       entrySql(victim, newEntry, 'refund', 1) + refundedPeriodSql(victim, newEntry),
   },
@@ -252,7 +265,7 @@ const subscriptionCorruptions: readonly Corruption[] = [
   {
     check: 'active-has-a-period',
     what: 'the only period refunded, access left',
-    also: ['refund-is-its-part', 'wait-has-its-horizon'],
+    also: ['refund-is-its-part', 'wait-has-its-horizon', 'charges-are-accounted'],
     statements: ({ victim }) => `
       UPDATE period SET refunded_at = clock() WHERE id = ${victim.period};
       UPDATE subscription SET expires_at = started_at WHERE id = ${victim.subscription}`,

@@ -30,6 +30,21 @@ const receiptSql = ({ customer }: CustomerIds, id: bigint) => `
     clock(), clock()
   FROM period p WHERE p.ledger_entry_id = ${id};`;
 
+/** A month after the existing one, which was bought and refunded whole, without its refund. */
+const refundedSaleSql = (victim: CustomerIds, charge: bigint, refund: bigint) => `
+  ${entrySql(victim, charge, 'purchase', -149_00)}
+  INSERT INTO period (subscription_id, customer_id, source, plan, starts_at, ends_at, amount_minor,
+    currency, ledger_entry_id, period_days, list_minor, discount_percent, refunded_at,
+    refund_entry_id)
+  SELECT id, customer_id, 'purchase', plan, expires_at, expires_at + interval '30 days', 14900,
+    'RUB', ${charge}, 30, 14900, 0, clock(), ${refund}
+  FROM subscription WHERE id = ${victim.subscription};
+  ${receiptSql(victim, charge)}
+  INSERT INTO notification (customer_id, channel, kind, dedupe_key, params, next_attempt_at,
+    created_at)
+  SELECT customer_id, 'telegram', 'refund', 'refund:' || id, '{}', clock(), clock()
+  FROM period WHERE ledger_entry_id = ${charge};`;
+
 const dearerSaleSql = (victim: CustomerIds, more: string) => `
   UPDATE ledger_entry SET amount_minor = amount_minor - 14900,
     balance_after_minor = balance_after_minor - 14900 WHERE id = ${victim.charge};
@@ -212,11 +227,22 @@ export const saleCorruptions: readonly Corruption[] = [
       UPDATE ledger_entry SET balance_after_minor = 0 WHERE id = ${victim.charge};
       UPDATE ledger_entry SET amount_minor = 0 WHERE id = ${victim.charge};
       UPDATE customer SET balance_minor = 0 WHERE id = ${victim.customer}`,
-    also: ['charge-is-the-amount', 'receipt-is-of-its-charge'],
+    also: ['charge-is-the-amount', 'receipt-is-of-its-charge', 'charges-are-accounted'],
+  },
+  {
+    check: 'charges-are-accounted',
+    what: 'two periods that one refund gave back',
+    statements: ({ victim, newEntry }) => `
+      ALTER TABLE period DROP CONSTRAINT IF EXISTS period_refund_entry_id_key;
+      ${refundedSaleSql(victim, newEntry, newEntry + 50_000n)}
+      ${refundedSaleSql(victim, newEntry + 10_000n, newEntry + 50_000n)}
+      ${entrySql(victim, newEntry + 50_000n, 'refund', 149_00)}`,
+    rows: ({ victim }) => ({ customer: [victim.customer] }),
   },
   {
     check: 'refund-is-its-part',
     what: 'a refund without money',
+    also: ['charges-are-accounted'],
     statements: ({ victim }) => `
       UPDATE period SET refunded_at = clock() WHERE id = ${victim.period};
       UPDATE subscription SET expires_at = started_at, state = 'expired'
@@ -227,6 +253,7 @@ export const saleCorruptions: readonly Corruption[] = [
   {
     check: 'refund-is-its-part',
     what: 'a refund of a kopeck',
+    also: ['charges-are-accounted'],
     statements: ({ victim, newEntry }) => `
       ${entrySql(victim, newEntry, 'refund', 1)}
       UPDATE period SET refunded_at = clock(), refund_entry_id = ${newEntry}
