@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import { exportCustomers } from '../../../import-export/export.ts';
-import { writeTarget } from '../../../import-export/files.ts';
 import { detectFormat } from '../../../import-export/records.ts';
 import { formatCount } from '../../../kernel/count.ts';
 import {
@@ -10,8 +9,7 @@ import {
   printResult,
   withDatabase,
 } from '../../command.ts';
-import { ProgressLine } from '../../output/progress.ts';
-import { InterruptedFault } from '../../shutdown.ts';
+import { writeLines } from '../../output/written-file.ts';
 
 interface Options extends CommonOptions {
   readonly format?: string;
@@ -28,22 +26,9 @@ export function buildExportCommand(open: DatabaseOpener): Command {
     .action(async (file: string, options: Options) => {
       const toStdout = file === '-';
       const format = detectFormat(file, options.format ?? (toStdout ? 'csv' : undefined));
-      const lines = await withDatabase(open, options, async ({ url }, signal) => {
-        const progress = new ProgressLine();
-        let written = 0;
-        const onRows = (rows: number) => {
-          written = rows;
-          progress.show(() => `writing: ${formatCount(rows, 'line')}`);
-        };
-        await writeTarget(file, exportCustomers({ url, format, onRows }), signal)
-          .catch((error: unknown) => {
-            if (!signal.aborted) throw error;
-            const state = toStdout ? 'the output is incomplete' : `${file} was not written`;
-            throw new InterruptedFault(signal, `${state}, and the database was not changed`, error);
-          })
-          .finally(() => progress.end());
-        return written;
-      });
+      const lines = await withDatabase(open, options, ({ url }, signal) =>
+        writeLines(file, (onRows) => exportCustomers({ url, format, onRows }), signal),
+      );
       if (toStdout) return;
       printResult(options, { file, lines }, () => `wrote ${formatCount(lines, 'line')} to ${file}`);
     });
