@@ -6,6 +6,7 @@ import { isLocale } from '../kernel/locale.ts';
 import { isCurrency, tryParseMinor } from '../kernel/money.ts';
 import { isTimeZone } from '../kernel/time-zone.ts';
 import { isNoticeKind, type NoticeKind, noticeKinds } from '../outbox/kinds.ts';
+import { isMonthLabel } from '../reports/month.ts';
 
 // Parsers of values on the command line. They refuse every unclear value and guess nothing.
 
@@ -90,6 +91,12 @@ export function time(text: string): Instant {
   throw new InvalidArgumentError(
     `"${text}" is not a time; expected ISO 8601 with an offset, like 2026-11-24T09:00:00Z`,
   );
+}
+
+/** A month like `2026-11`. */
+export function monthLabel(text: string): string {
+  if (isMonthLabel(text)) return text;
+  throw new InvalidArgumentError(`"${text}" is not a month; expected one like 2026-11`);
 }
 
 /** Collects the values of an option that can be given several times. */

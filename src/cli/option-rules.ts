@@ -61,6 +61,11 @@ const optionRules: Readonly<Record<string, Rules>> = {
   'customer show': { excludes: [['--qr', '--json']] },
   restore: { unused: ['--now'] },
   'db url': { unused: ['--now'] },
+  report: {
+    requires: [
+      { option: '--out', needs: '--csv', because: 'the figures are printed on standard output' },
+    ],
+  },
   audit: { excludes: [['--format', '--json', 'json']] },
 };
 

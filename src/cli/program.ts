@@ -157,6 +157,12 @@ const entries: readonly CommandEntry[] = [
       (await import('./commands/clock/clock.ts')).buildClockCommand(await loadOpener()),
   },
   {
+    usage: 'report',
+    description: 'print the figures of a month, or its ledger or periods as CSV',
+    load: async () =>
+      (await import('./commands/report/report.ts')).buildReportCommand(await loadOpener()),
+  },
+  {
     usage: 'audit',
     description: 'check every promise on the live database; change nothing',
     load: async () =>

@@ -29,6 +29,7 @@ const statuses: Readonly<Record<string, number>> = {
   no_price: 422,
   which_subscription: 422,
   bad_amount: 422,
+  future_month: 422,
   other_currency: 422,
   top_up_too_large: 422,
   no_group: 422,

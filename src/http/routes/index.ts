@@ -12,6 +12,7 @@ import { moneyRoutes } from './money.ts';
 import { noticeRoutes } from './notices.ts';
 import { operationRoutes } from './operations.ts';
 import { quarantineRoutes } from './quarantine.ts';
+import { reportRoutes } from './report.ts';
 import { reversalRoutes } from './reversals.ts';
 import { runRoutes } from './runs.ts';
 import { subscriptionRoutes } from './subscriptions.ts';
@@ -30,6 +31,7 @@ export const routes: readonly Route[] = [
   ...operationRoutes,
   ...runRoutes,
   ...quarantineRoutes,
+  ...reportRoutes,
   ...clockRoutes,
   ...bulkJobRoutes,
 ];

@@ -84,6 +84,7 @@ const rightLines: Readonly<Record<string, Line>> = {
   'clock accept': line([]),
   'clock report': line([]),
   'clock undo': line([]),
+  report: line([], { '--csv': 'ledger' }),
   audit: line([]),
   'token create': line(['bot'], { '--scope': 'read' }),
   'token list': line([]),
@@ -346,6 +347,13 @@ const kinds: Readonly<Record<string, Kind>> = {
   '--forget': { right: 'log', wrong: [['gone', 1, /"gone" is not a courier/]], allowed: /./ },
   '--scope': choice('read', /read, sell, admin, metrics/),
   '--expires': duration,
+  '--month': {
+    right: '2026-10',
+    wrong: ['2026', '2026-13', '2026-1', '11-2026', 'last', '0000-01', `${long}-01`],
+    allowed: /not a month; expected one like 2026-11/,
+  },
+  '--csv': choice('ledger', /available: ledger, periods/),
+  '--out': file(unwritable),
 };
 
 interface Leaf {
