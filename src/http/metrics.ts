@@ -1,20 +1,29 @@
 import { Gauge, Registry } from 'prom-client';
 import type { Db } from '../db/connect.ts';
+import { hourMs, minuteMs } from '../kernel/instant.ts';
+import { readMrrMetrics, readRecentMetrics } from '../reports/current-figures.ts';
 import { readMetrics } from '../runs/metrics.ts';
+import { FigureCache } from './figure-cache.ts';
 import { RequestMetrics } from './request-metrics.ts';
 
 // Metrics for Prometheus. Those of the database are read at each request, and are equal on all
-// replicas. Those of requests belong to this replica. No metric names a customer, the address of a
-// node or a token.
+// replicas. Figures of the business are read at most once a minute, and MRR once an hour. Those of
+// requests belong to this replica. No metric names a customer, the address of a node or a token.
 
 export class Metrics {
   readonly #db: Db;
   readonly #registry = new Registry();
-  readonly #gauges = new Map<string, Gauge<string>>();
+  /** The gauges of the last scrape. A metric that is absent now does not keep its last value. */
+  #names: readonly string[] = [];
+  readonly #recent: FigureCache;
+  readonly #mrr: FigureCache;
   readonly requests = new RequestMetrics(this.#registry);
 
-  constructor(db: Db) {
+  /** @param logFailure logs why figures of the business are absent */
+  constructor(db: Db, logFailure: (error: unknown) => void) {
     this.#db = db;
+    this.#recent = new FigureCache(() => readRecentMetrics(db), minuteMs, logFailure);
+    this.#mrr = new FigureCache(() => readMrrMetrics(db), hourMs, logFailure);
   }
 
   get contentType(): string {
@@ -22,24 +31,18 @@ export class Metrics {
   }
 
   async text(): Promise<string> {
-    for (const { name, help, labels, values } of await readMetrics(this.#db)) {
-      const gauge = this.#getGauge(name, help, labels);
-      gauge.reset();
+    const metrics = [
+      ...(await readMetrics(this.#db)),
+      ...(await this.#recent.read()),
+      ...(await this.#mrr.read()),
+    ];
+    for (const name of this.#names) this.#registry.removeSingleMetric(name);
+    this.#names = metrics.map(({ name }) => name);
+    for (const { name, help, labels, values } of metrics) {
+      const registers = [this.#registry];
+      const gauge = new Gauge({ name, help, labelNames: [...labels], registers });
       for (const { of, value } of values) gauge.set(of, value);
     }
     return this.#registry.metrics();
-  }
-
-  #getGauge(name: string, help: string, labelNames: readonly string[]): Gauge<string> {
-    const existing = this.#gauges.get(name);
-    if (existing !== undefined) return existing;
-    const gauge = new Gauge({
-      name,
-      help,
-      labelNames: [...labelNames],
-      registers: [this.#registry],
-    });
-    this.#gauges.set(name, gauge);
-    return gauge;
   }
 }

@@ -2,6 +2,7 @@ import helmet from '@fastify/helmet';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { readWriteTime } from '../db/trusted-time.ts';
 import { minuteMs, secondMs } from '../kernel/instant.ts';
+import { throttledLogger } from '../logging/throttled-log.ts';
 import { openTexts, type Texts } from '../notifications/texts.ts';
 import { createHighMarkUpdater } from '../runs/clock/repair.ts';
 import { computeAllowedMethods } from './allowed-methods.ts';
@@ -53,7 +54,8 @@ export async function openServer(options: ServerOptions): Promise<FastifyInstanc
     log: options.log,
     currency: options.currency,
   };
-  const metrics = new Metrics(context.lists);
+  const logThrottled = throttledLogger(context.log);
+  const metrics = new Metrics(context.lists, (error) => logThrottled(error, 'metrics'));
   const edge = new RequestEdge(
     context,
     new RequestLimits({ ...defaultLimits, ...options.limits }),
