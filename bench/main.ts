@@ -13,6 +13,7 @@ import { benchmark as overlap } from './overlap.ts';
 import { benchmark as reconcile } from './reconcile.ts';
 import { benchmark as reminders } from './reminders.ts';
 import { benchmark as renewal } from './renewal.ts';
+import { benchmark as report } from './report.ts';
 import { benchmark as reseed } from './reseed.ts';
 import { benchmark as startUp } from './start-up.ts';
 import { type Benchmark, formatTable, withRatios } from './table.ts';
@@ -35,6 +36,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   reminders,
   import: transfer,
   audit,
+  report,
   api,
   'xray-adds': xrayAdds,
   'nodes-idle': nodesIdle,
