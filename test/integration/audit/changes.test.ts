@@ -155,6 +155,7 @@ test('a row of a transaction that was open during the audit of everything is che
   const report = await auditChanges(database);
   expect(listFindings(report).map(({ id }) => id)).toEqual([
     'balance-is-its-ledger',
+    'balance-adds-up',
     'charge-has-its-receipt',
   ]);
   expect(report.scope).toMatchObject({ kind: 'changes', customers: 1n });
