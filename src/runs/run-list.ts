@@ -78,14 +78,16 @@ export interface RunEffects {
   }[];
   /** Notifications that the same batches stored for the customers of the events. */
   readonly notices: readonly { readonly kind: string; readonly notices: bigint }[];
-  /** Items that went to quarantine for the first time, and are still there. */
+  /** The number of items that went to quarantine for the first time, and are still there. */
+  readonly quarantined_total: bigint;
+  /** The first of these items. */
   readonly quarantined: readonly { readonly item: string; readonly reason: string }[];
   /** The first events. */
   readonly events: readonly RunEvent[];
 }
 
-/** @param eventsMax of the listed events; the counts are of all events @throws Fault `no_run` */
-export async function readRunEffects(db: Db, id: bigint, eventsMax: number): Promise<RunEffects> {
+/** @param max of listed events and items; the counts are of all @throws Fault `no_run` */
+export async function readRunEffects(db: Db, id: bigint, max: number): Promise<RunEffects> {
   const { rows } = await sql<RunRow>`
     SELECT ${columns} FROM perennial.worker_run WHERE id = ${id}`.execute(db);
   const [run] = rows;
@@ -98,8 +100,8 @@ export async function readRunEffects(db: Db, id: bigint, eventsMax: number): Pro
     actions: await readActions(db, run),
     charges: await readCharges(db, run),
     notices: await readNotices(db, run),
-    quarantined: await readQuarantined(db, run),
-    events: await readRunEvents(db, run, eventsMax),
+    ...(await readQuarantined(db, run, max)),
+    events: await readRunEvents(db, run, max),
   };
 }
 
@@ -154,13 +156,19 @@ async function readNotices(db: Db, run: RunRow): Promise<RunEffects['notices']> 
   return rows;
 }
 
-async function readQuarantined(db: Db, run: RunRow): Promise<RunEffects['quarantined']> {
+async function readQuarantined(
+  db: Db,
+  run: RunRow,
+  max: number,
+): Promise<Pick<RunEffects, 'quarantined' | 'quarantined_total'>> {
+  const isFirstSeen = sql`q.worker = ${run.worker} AND q.first_seen_at
+    BETWEEN ${isoTime(run.started_at)}::timestamptz AND ${endedBy(run)}`;
   const { rows } = await sql<{ item: string; reason: string }>`
-    SELECT q.item, q.reason FROM perennial.quarantine q
-    WHERE q.worker = ${run.worker} AND q.first_seen_at
-      BETWEEN ${isoTime(run.started_at)}::timestamptz AND ${endedBy(run)}
-    ORDER BY q.item`.execute(db);
-  return rows;
+    SELECT q.item, q.reason FROM perennial.quarantine q WHERE ${isFirstSeen}
+    ORDER BY q.item LIMIT ${max}`.execute(db);
+  const { rows: counts } = await sql<{ total: bigint }>`
+    SELECT count(*) AS total FROM perennial.quarantine q WHERE ${isFirstSeen}`.execute(db);
+  return { quarantined: rows, quarantined_total: counts[0]?.total ?? 0n };
 }
 
 async function readRunEvents(db: Db, run: RunRow, max: number): Promise<RunEvent[]> {

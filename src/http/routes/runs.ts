@@ -110,9 +110,10 @@ const show = defineRoute({
       notices: z
         .array(z.object({ kind: z.string(), notices: countSchema }))
         .describe('stored with the events, for the same customers'),
+      quarantined_total: countSchema,
       quarantined: z
         .array(z.object({ item: z.string(), reason: z.string() }))
-        .describe('items that the run put into quarantine first, and that are still there'),
+        .describe('the first 100 items that the run put into quarantine, and that are still there'),
       events: z
         .array(
           z.object({
@@ -135,6 +136,7 @@ const show = defineRoute({
       actions: effects.actions.map((row) => ({ ...row, events: Number(row.events) })),
       charges: effects.charges.map((row) => ({ ...row, entries: Number(row.entries) })),
       notices: effects.notices.map((row) => ({ ...row, notices: Number(row.notices) })),
+      quarantined_total: Number(effects.quarantined_total),
       quarantined: [...effects.quarantined],
       events: effects.events.map((row) => ({
         ...row,

@@ -99,7 +99,7 @@ const formatDuration = ({ started_at, finished_at }: RunRow): string =>
 function buildShowCommand(open: DatabaseOpener): Command {
   return buildCommand('show', 'print the record of a run, and what the run did')
     .argument('<ID>', 'show the run with this id, as "runs list" prints it', parseRowId)
-    .option('--rows <N>', 'print at most N changes', createWholeParser(0, 10_000), 20)
+    .option('--rows <N>', 'print at most N changes and items', createWholeParser(0, 10_000), 20)
     .action((id: bigint, options: CommonOptions & { readonly rows: number }) =>
       withDatabase(open, options, async ({ db }) => {
         const effects = await readRunEffects(db, id, options.rows);
@@ -153,7 +153,7 @@ function formatEffects({ run, ...effects }: RunEffects): string {
       effects.notices.map(({ kind, notices }) => [kind, notices.toLocaleString('en')]),
     ),
     ...formatBlock(
-      'new in quarantine',
+      `new in quarantine: ${formatCount(effects.quarantined_total, 'item')}`,
       effects.quarantined.map(({ item, reason }) => [item, reason]),
     ),
     ...formatBlock('first changes', effects.events.map(formatEvent)),
