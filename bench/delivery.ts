@@ -100,6 +100,6 @@ async function delivery({ rounds, small, server, log }: Options): Promise<Row[]>
 }
 
 export const benchmark: Benchmark = {
-  description: 'how much of the allowed pace a courier of messages keeps',
+  description: 'the share of the allowed pace that a courier reaches',
   run: delivery,
 };

@@ -47,7 +47,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
 
 function parseCount(text: string): number {
   if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('a whole number above 0 is needed');
+  throw new InvalidArgumentError('is not a number; expected a whole number above 0');
 }
 
 const list = Object.entries(benchmarks).map(
@@ -55,18 +55,18 @@ const list = Object.entries(benchmarks).map(
 );
 
 const program = new Command('bench')
-  .description('Measures Perennial on a durable PostgreSQL of its own in a temporary folder.')
-  .argument('[name]', 'the benchmark')
-  .option('--json', 'rows as JSON on standard output; progress goes to standard error')
-  .option('--subscriptions <n>', 'size of the database [1000000]', parseCount)
-  .option('--due <n>', 'how many of them are due [100000]', parseCount)
-  .option('--rounds <n>', 'how often each variant is measured; medians count [3]', parseCount)
+  .description('measure Perennial on a separate durable PostgreSQL in a temporary folder')
+  .argument('[name]', 'run this benchmark')
+  .option('--json', 'print rows as JSON on standard output, progress on standard error')
+  .option('--subscriptions <n>', 'create N subscriptions [1000000]', parseCount)
+  .option('--due <n>', 'make N of them due [100000]', parseCount)
+  .option('--rounds <n>', 'measure each variant N times, report medians [3]', parseCount)
   .addOption(
-    new Option('--server <kind>', 'the PostgreSQL: tuned, stock (Debian, default settings), both')
+    new Option('--server <kind>', 'use this PostgreSQL: tuned, stock (Debian, default settings), both')
       .choices(['tuned', 'stock', 'both'])
       .default('tuned'),
   )
-  .option('--small', 'run at the smallest size: shows that it works, the figures mean nothing')
+  .option('--small', 'run at the smallest size, as a test; the figures mean nothing')
   .option('--list', 'print the names of all benchmarks')
   .addHelpText('after', `\nBenchmarks:\n${list.join('\n')}`)
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));

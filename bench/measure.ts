@@ -95,7 +95,7 @@ export async function measureVariants<Name extends string>(
       firstFingerprint ??= JSON.stringify(made);
       if (firstFingerprint !== JSON.stringify(made)) {
         throw new Error(
-          `${name} made other rows: ${JSON.stringify(made)} and not ${firstFingerprint}`,
+          `${name} wrote other rows: ${JSON.stringify(made)} instead of ${firstFingerprint}`,
         );
       }
     }

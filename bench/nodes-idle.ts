@@ -106,6 +106,6 @@ async function nodesIdle({ rounds, small, server, log }: Options): Promise<Row[]
 }
 
 export const benchmark: Benchmark = {
-  description: 'what a second of a node with nothing to do costs, with 1 node and with 200',
+  description: 'the cost per second of a node without work, with 1 node and with 200',
   run: nodesIdle,
 };

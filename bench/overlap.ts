@@ -38,6 +38,6 @@ async function overlap(options: Options): Promise<Row[]> {
 
 export const benchmark: Benchmark = {
   description:
-    'what the guard against overlapping periods costs a renewal, against an exclusion constraint',
+    'the cost of the overlap guard per renewal, against an exclusion constraint',
   run: overlap,
 };

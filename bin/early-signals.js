@@ -1,5 +1,6 @@
-// A signal before the code of a command is loaded. `heedSignals` of the program replaces these
-// listeners, by their name. bin/perennial.js passes signals on to the Node that it starts.
+// Handles a signal before the code of a command is loaded. `watchSignals` in src/cli/shutdown.ts
+// replaces these listeners by their name. bin/perennial.js forwards signals to the Node that it
+// starts.
 const exitCodes = { SIGINT: 130, SIGTERM: 143 };
 
 for (const [name, exitCode] of Object.entries(exitCodes)) {

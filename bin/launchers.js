@@ -1,12 +1,12 @@
-// Watches the processes that started this one on behalf of a person or of a supervisor, and would
-// leave it behind: npm and npx, and a shell that runs one command in the foreground.
+// Watches the launchers of this process: npm, npx, and a shell that runs one command in the
+// foreground.
 //
-// A SIGTERM to such a process ends it alone. Then this program is asked to end, as if the signal had
-// been for it. A program that was detached on purpose is left alone. These are not watched:
+// A SIGTERM to a launcher ends only the launcher. This program then ends as after its own SIGTERM.
+// A detached program continues. These processes are not watched:
 //
 // 1. a process of another session or process group: setsid, a job of an interactive shell, a daemon
 // 2. a shell whose text has nohup, setsid, disown or a single `&`
-// 3. any other program: a supervisor, a container's init, tmux
+// 3. any other program: a supervisor, the init of a container, tmux
 import { readFileSync } from 'node:fs';
 
 const everyMs = 500;
@@ -18,13 +18,13 @@ const readOr = (path, otherwise) => {
   try {
     return readFileSync(path, 'utf8');
   } catch {
-    return otherwise; // the process has ended, is another user's, or the system has no /proc
+    return otherwise; // the process has ended, belongs to another user, or there is no /proc
   }
 };
 
-/** What Linux tells of a process; undefined if there is none, or no /proc. */
+/** The process as Linux describes it; undefined without the process or without /proc. */
 function readProcess(pid) {
-  // The second field is the program's name in brackets, and may hold anything.
+  // The second field is the name of the program in brackets. It may contain any character.
   const [, rest] = /^\d+ \(.*\) (.*)$/s.exec(readOr(`/proc/${pid}/stat`, '').trim()) ?? [];
   if (rest === undefined) return undefined;
   const fields = rest.split(' ');
@@ -34,8 +34,8 @@ function readProcess(pid) {
   return { pid, parent: Number(parent), group, session, start: fields[19], words };
 }
 
-/** The text that a shell runs: of `-c`, or of its script; undefined for an interactive shell. */
-function shellText({ pid, words: [, ...words] }) {
+/** The text that a shell runs: of `-c` or of its script; undefined for an interactive shell. */
+function readShellText({ pid, words: [, ...words] }) {
   const at = words.findIndex((word) => /^-[a-z]*c[a-z]*$/.test(word));
   if (at >= 0) return words[at + 1];
   const script = words.find((word) => word !== '' && !word.startsWith('-') && !shells.test(word));
@@ -45,16 +45,16 @@ function shellText({ pid, words: [, ...words] }) {
   return text === undefined || text.length > scriptBytesMax ? undefined : text;
 }
 
-const detaches = (text) =>
+const isDetaching = (text) =>
   /\b(nohup|setsid|disown|daemonize|start-stop-daemon)\b/.test(text) ||
   /&/.test(text.replaceAll(/&&|[<>]&|&>/g, ''));
 
-function isLauncher(found) {
-  const [program = ''] = found.words;
-  if (packageManagers.test(found.words.slice(0, 2).join(' '))) return true;
+function isLauncher(candidate) {
+  const [program = ''] = candidate.words;
+  if (packageManagers.test(candidate.words.slice(0, 2).join(' '))) return true;
   if (!shells.test(program.split('/').at(-1))) return false;
-  const text = shellText(found);
-  return text !== undefined && !detaches(text);
+  const text = readShellText(candidate);
+  return text !== undefined && !isDetaching(text);
 }
 
 /** The launchers above this process, the nearest first. */
@@ -68,16 +68,16 @@ function findLaunchers() {
   return found;
 }
 
-/** Without /proc only the parent is known; npm sets the variable for what it runs. */
+/** Without /proc only the parent is known. npm sets the variable for its child processes. */
 function watchParent(onGone) {
   if (process.env.npm_command === undefined) return;
   const parent = process.ppid;
   watch(() => process.ppid === parent, onGone);
 }
 
-function watch(isThere, onGone) {
+function watch(isRunning, onGone) {
   const timer = setInterval(() => {
-    if (isThere()) return;
+    if (isRunning()) return;
     clearInterval(timer);
     onGone();
   }, everyMs);
@@ -92,6 +92,6 @@ export function watchLaunchers(onGone) {
   }
   const launchers = findLaunchers();
   if (launchers.length === 0) return;
-  const isThere = ({ pid, start }) => readProcess(pid)?.start === start;
-  watch(() => launchers.every(isThere), onGone);
+  const isRunning = ({ pid, start }) => readProcess(pid)?.start === start;
+  watch(() => launchers.every(isRunning), onGone);
 }

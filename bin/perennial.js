@@ -1,9 +1,9 @@
 #!/usr/bin/env node
-// The program's door, in plain JavaScript for any Node that may meet it.
+// Starts the program. This file is plain JavaScript, so that any version of Node can read it.
 //
-// A release brings dist/, compiled. A clone runs src/ as it is (also after a build, which may be
-// stale), and takes a Node that reads TypeScript: this one if it is new enough, else the one that
-// npm installed as a dev dependency.
+// 1. A release runs dist/.
+// 2. A clone runs src/, also if dist/ exists, because dist/ may be out of date.
+// 3. A clone needs a Node that reads TypeScript: this one, else that of the dev dependency `node`.
 import './early-signals.js';
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -22,13 +22,13 @@ const oldest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).engi
 const [oldestMajor = 0, oldestMinor = 0] = (oldest ?? '0.0').split('.').map(Number);
 
 /** Exit code 2: wrong usage or configuration. */
-function giveUp(sentence) {
+function exitWithError(sentence) {
   process.stderr.write(`perennial: ${sentence}\n`);
   process.exit(2);
 }
 
-/** Node 24, from the dev dependency `node`; undefined where its install script did not run. */
-function pinnedNode() {
+/** Node 24 of the dev dependency `node`; undefined if its install script did not run. */
+function findPinnedNode() {
   try {
     const manifest = createRequire(import.meta.url).resolve('node/package.json');
     const name = process.platform === 'win32' ? 'node.exe' : 'node';
@@ -39,27 +39,27 @@ function pinnedNode() {
   }
 }
 
-/** Runs the program in a Node of its own: same terminal, signals passed on, same end. */
+/** Runs the program in another Node: same terminal, forwarded signals, same exit code. */
 function runIn(node) {
   const tether = pathToFileURL(join(root, 'bin', 'tether.js')).href;
   const child = spawn(node, ['--import', tether, source, ...process.argv.slice(2)], {
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
   });
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
-  const passOn = (signal) => child.kill(signal);
-  for (const signal of signals) process.on(signal, passOn);
+  const forward = (signal) => child.kill(signal);
+  for (const signal of signals) process.on(signal, forward);
   watchLaunchers(() => child.kill('SIGTERM'));
-  child.on('error', (error) => giveUp(`${node} does not start (${error.message}); run npm ci`));
+  child.on('error', (error) => exitWithError(`${node} does not start (${error.message}); run npm ci`));
   child.on('exit', (code, signal) => {
-    for (const each of signals) process.off(each, passOn);
-    // 128 + n is how a shell tells of a signal; also where we can't die of it ourselves.
+    for (const each of signals) process.off(each, forward);
+    // 128 plus the number of the signal, like a shell, if this process cannot end by the signal.
     process.exitCode = code ?? 128 + (constants.signals[signal] ?? 0);
     if (signal !== null) process.kill(process.pid, signal);
   });
 }
 
-// What was read and compiled once is kept beside the program, where it may write: that is half of
-// the time that a command takes to begin.
+// Compiled code is cached beside the program if the folder is writable. The cache saves half of the
+// start-up time of a command.
 module.enableCompileCache?.(join(root, '.cache', 'compiled'));
 
 /** Runs the program in this process. */
@@ -71,12 +71,12 @@ async function runHere(file) {
 const cloned = existsSync(source);
 if (cloned && major >= 24 && process.features.typescript) {
   await runHere(source);
-} else if (cloned && pinnedNode() !== undefined) {
-  runIn(pinnedNode());
+} else if (cloned && findPinnedNode() !== undefined) {
+  runIn(findPinnedNode());
 } else if (!existsSync(compiled)) {
-  giveUp(`a clone needs Node 24, and this is ${process.versions.node}; npm ci brings it`);
+  exitWithError(`a clone needs Node 24, and this is ${process.versions.node}; run "npm ci" to install it`);
 } else if (major < oldestMajor || (major === oldestMajor && minor < oldestMinor)) {
-  giveUp(`needs Node ${oldest} or newer, and this is ${process.versions.node}; upgrade Node`);
+  exitWithError(`needs Node ${oldest} or newer, and this is ${process.versions.node}; upgrade Node`);
 } else {
   await runHere(compiled);
 }

@@ -64,7 +64,7 @@ export async function buildCredentials(
 
 /** An id without a credential. */
 const toUnknownId = (i: number): CredentialId => {
-  const hex = createHash('md5').update(`unheard of ${i}`).digest('hex');
+  const hex = createHash('md5').update(`unknown ${i}`).digest('hex');
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5') as CredentialId;
 };
 

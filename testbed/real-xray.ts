@@ -28,7 +28,7 @@ export function findXray(env = process.env): { path: string } | { missing: strin
   const missing = named
     ? `no real Xray: XRAY_BIN=${named} can't be run`
     : 'no real Xray: XRAY_BIN is not set, and no xray is on the PATH';
-  if (env.REQUIRE_XRAY === '1') throw new Error(`${missing}, and REQUIRE_XRAY=1 wants one`);
+  if (env.REQUIRE_XRAY === '1') throw new Error(`${missing}, and REQUIRE_XRAY=1 requires one`);
   return { missing };
 }
 

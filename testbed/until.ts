@@ -15,7 +15,7 @@ export async function until<T>(
     const answer = await read();
     if (answer !== undefined) return answer;
     if (performance.now() - startedMs > deadlineMs)
-      throw new Error(`not in ${deadlineMs} ms: ${what}`);
+      throw new Error(`${deadlineMs} ms passed without: ${what}`);
     await pause(5);
   }
 }

@@ -109,7 +109,7 @@ async function issueCredentials(
 }
 
 /**
- * Replaces the live credential of a subscription for good: a revival restores the new one. A
+ * Replaces the live credential of a subscription permanently: a revival restores the new one. A
  * separate statement retires the old one first, because a unique index allows one live credential.
  */
 export async function replaceCredential(

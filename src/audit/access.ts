@@ -39,7 +39,7 @@ const endedHasNoCredential = defineCheck<{
     WHERE k.retired_at IS NULL AND s.state <> 'active'`,
   rows: ({ id, subscription_id }) => ({ credential: [id], subscription: [subscription_id] }),
   describe: ({ id, subscription_id, state }) =>
-    `subscription ${subscription_id} is ${state}, yet credential ${id} is live`,
+    `subscription ${subscription_id} is ${state}, but credential ${id} is live`,
 });
 
 const blockedHasNoCredential = defineCheck<{ customer_id: bigint; id: string }>({
@@ -70,7 +70,7 @@ const pastItsEndIsEnded = defineCheck<{ customer_id: bigint; id: bigint; expires
     WHERE s.state = 'active' AND s.expires_at < ${now} - ${heldMax}`,
   rows: ({ id }) => ({ subscription: [id] }),
   describe: ({ id, expires_at }) =>
-    `subscription ${id} was over at ${isoTime(expires_at)}, and still gives access`,
+    `subscription ${id} ended at ${isoTime(expires_at)}, but still gives access`,
 });
 
 export const keptAccessChecks = [runningHasACredential, additionIsConfirmed];

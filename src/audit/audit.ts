@@ -165,7 +165,7 @@ function createCheckRunner(tx: Tx, now: Instant, scans: readonly AuditScan[]) {
 }
 
 export function createInterruptedFault(): Fault {
-  return new Fault('transient', 'interrupted', 'audit: interrupted before it had seen everything');
+  return new Fault('transient', 'interrupted', 'audit: interrupted before all checks ended');
 }
 
 /** The signal of the caller, with a fault as its reason that a person can read. */

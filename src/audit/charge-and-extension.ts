@@ -102,7 +102,7 @@ const freeCostsNothing = defineCheck<{
     ...(entry_id === null ? {} : { ledger_entry: [entry_id] }),
   }),
   describe: ({ id, source, amount, entry_id, currency }) =>
-    `period ${id} came by ${source}, yet ${entry_id === null ? 'costs' : `ledger entry ${entry_id} charged`} ${moneyText(amount, currency)}`,
+    `period ${id} has the source ${source}, but ${entry_id === null ? 'costs' : `ledger entry ${entry_id} charged`} ${moneyText(amount, currency)}`,
 });
 
 const endIsTheLastEnd = defineCheck<{

@@ -16,7 +16,7 @@ const balanceIsItsLedger = defineCheck<{ customer_id: bigint; balance: bigint; l
     WHERE c.balance_minor <> coalesce(l.sum, 0)`,
   rows: (row) => ({ customer: [row.customer_id] }),
   describe: ({ balance, ledger, currency }) =>
-    `the balance is ${moneyText(balance, currency)}, its ledger comes to ${moneyText(ledger, currency)}`,
+    `the balance is ${moneyText(balance, currency)}, the sum of its ledger is ${moneyText(ledger, currency)}`,
 });
 
 const balanceNotNegative = defineCheck<{
@@ -91,13 +91,13 @@ const claimIsItsLedger = defineCheck<{ customer_id: bigint; claim: bigint; ledge
     WHERE c.claim_minor <> coalesce(l.sum, 0)`,
   rows: (row) => ({ customer: [row.customer_id] }),
   describe: ({ claim, ledger, currency }) =>
-    `the claim is ${moneyText(claim, currency)}, the ledger comes to ${moneyText(ledger, currency)}`,
+    `the claim is ${moneyText(claim, currency)}, the sum of its changes is ${moneyText(ledger, currency)}`,
 });
 
 const claimNotNegative = defineCheck<{ customer_id: bigint; entry_id: bigint; claim: bigint }>({
   id: 'claim-not-negative',
   promise: 1,
-  title: 'no claim is paid beyond what was claimed',
+  title: 'no claim is paid beyond its amount',
   find: () => sql`
     SELECT customer_id, entry_id, claim FROM (
       SELECT customer_id, id AS entry_id,
@@ -115,7 +115,7 @@ const claimNotNegative = defineCheck<{ customer_id: bigint; entry_id: bigint; cl
 const paymentIsOne = defineCheck<{ customer_id: bigint; entry_id: bigint; payment_id: bigint }>({
   id: 'payment-is-one',
   promise: 1,
-  title: 'a payment that was moved or charged back left the customer who had it',
+  title: 'a payment that was moved or charged back left its first customer',
   find: () => sql`
     SELECT e.customer_id, e.id AS entry_id, e.payment_entry_id AS payment_id
     FROM ledger_entry e

@@ -56,7 +56,7 @@ const periodOfItsCustomer = defineCheck<{
     WHERE p.customer_id <> s.customer_id`,
   rows: ({ id, subscription_id }) => ({ period: [id], subscription: [subscription_id] }),
   describe: ({ id, subscription_id, customer_id, other_id }) =>
-    `subscription ${subscription_id} is customer ${customer_id}'s, its period ${id} customer ${other_id}'s`,
+    `subscription ${subscription_id} belongs to customer row ${customer_id}, its period ${id} to customer row ${other_id}`,
 });
 
 const credentialOfItsCustomer = defineCheck<{
@@ -74,7 +74,7 @@ const credentialOfItsCustomer = defineCheck<{
     WHERE k.customer_id <> s.customer_id`,
   rows: ({ id, subscription_id }) => ({ credential: [id], subscription: [subscription_id] }),
   describe: ({ id, subscription_id, customer_id, other_id }) =>
-    `subscription ${subscription_id} is customer ${customer_id}'s, its credential ${id} customer ${other_id}'s`,
+    `subscription ${subscription_id} belongs to customer row ${customer_id}, its credential ${id} to customer row ${other_id}`,
 });
 
 const periodInItsCurrency = defineCheck<{ customer_id: bigint; id: bigint; paid_in: string }>({

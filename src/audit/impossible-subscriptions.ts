@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { formatCount } from '../kernel/count.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { defineCheck } from './check.ts';
 import { stepBackMax } from './times.ts';
@@ -60,7 +61,7 @@ const nextPlanHasAPrice = defineCheck<OfSubscription & { plan: string; days: num
         AND price.currency = c.currency AND price.amount_minor IS NOT NULL)`,
   rows: toRows,
   describe: ({ id, plan, days, currency }) =>
-    `subscription ${id} is to become ${plan} for ${days} days, which never had a price in ${currency}`,
+    `subscription ${id} changes to ${plan} for ${formatCount(days, 'day')}, which never had a price in ${currency}`,
 });
 
 export const endsBeforeItsStart = sql`(p.ends_at <= p.starts_at)`;
@@ -110,7 +111,7 @@ const trialIsFree = defineCheck<OfSubscription & { period_id: bigint }>({
     GROUP BY s.customer_id, s.id`,
   rows: ({ id, period_id }) => ({ subscription: [id], period: [period_id] }),
   describe: ({ id, period_id }) =>
-    `subscription ${id} is a trial, yet period ${period_id} was charged`,
+    `subscription ${id} is a trial, but period ${period_id} was charged`,
 });
 
 const oneTrial = defineCheck<{

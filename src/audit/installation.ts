@@ -1,4 +1,5 @@
 import { type RawBuilder, sql } from 'kysely';
+import { formatCount } from '../kernel/count.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { defineCheck } from './check.ts';
 import { isExplained, stepBackMax } from './times.ts';
@@ -26,7 +27,7 @@ const windowFits = defineCheck<WithoutCustomer & { window_ms: bigint; days: numb
     HAVING (r.value->>'window_ms')::bigint > min(price.period_days) * 43200000::bigint`,
   rows: () => ({ setting: ['renewal'] }),
   describe: ({ window_ms, days }) =>
-    `renewal.window is ${window_ms / 3_600_000n} h, more than half of the period of ${days} days`,
+    `renewal.window is ${window_ms / 3_600_000n} h, more than half of the period of ${formatCount(days, 'day')}`,
 });
 
 /** After a step back, the next reading of the sentinel or of a deletion lowers its time. */
@@ -65,7 +66,7 @@ const reviewEnds = defineCheck<WithoutCustomer & { id: bigint; ordered_at: Insta
       WHERE worker = 'expiry-reminders')`,
   rows: ({ id }) => ({ price_review: [id] }),
   describe: ({ id, ordered_at }) =>
-    `price review ${id} was ordered at ${isoTime(ordered_at)}, and runs since then left it`,
+    `price review ${id} was ordered at ${isoTime(ordered_at)}, but later runs did not complete it`,
 });
 
 /** Workers with subscriptions as their items. */

@@ -65,7 +65,7 @@ export const isDueBeforeItWasStored = sql`(n.state = 'pending'
 const pendingIsTried = defineCheck<Row & { at: Instant }>({
   id: 'pending-is-tried',
   promise: 6,
-  title: 'a pending notification has an attempt to come, after it was stored',
+  title: 'the next attempt of a pending notification is after its storage',
   find: () => sql`
     SELECT n.customer_id, n.id, n.kind, n.next_attempt_at AS at FROM notification n
     WHERE ${isDueBeforeItWasStored}`,

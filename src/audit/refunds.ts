@@ -10,7 +10,7 @@ import { defineCheck } from './check.ts';
 const refundHasItsPeriod = defineCheck<{ customer_id: bigint; entry_id: bigint; amount: bigint }>({
   id: 'refund-has-its-period',
   promise: 3,
-  title: 'each refund gave back a period',
+  title: 'each refund belongs to a period',
   find: () => sql`
     SELECT e.customer_id, e.id AS entry_id, e.amount_minor AS amount
     FROM ledger_entry e
@@ -18,7 +18,7 @@ const refundHasItsPeriod = defineCheck<{ customer_id: bigint; entry_id: bigint; 
       AND NOT EXISTS (SELECT FROM period p WHERE p.refund_entry_id = e.id)`,
   rows: (row) => ({ ledger_entry: [row.entry_id] }),
   describe: ({ amount, currency }) =>
-    `${moneyText(amount, currency)} went back, but no period was refunded by it`,
+    `${moneyText(amount, currency)} were refunded, but no period names this refund`,
 });
 
 const refundedHasItsRefund = defineCheck<{
@@ -39,7 +39,7 @@ const refundedHasItsRefund = defineCheck<{
   rows: ({ id, entry_id }) => ({ period: [id], ledger_entry: [entry_id] }),
   describe: ({ id, entry_id, live }) =>
     live
-      ? `period ${id} is live, yet ledger entry ${entry_id} refunds it`
+      ? `period ${id} is live, but ledger entry ${entry_id} refunds it`
       : `ledger entry ${entry_id} is not a refund of this customer`,
 });
 
@@ -53,7 +53,7 @@ const refundWithinCharge = defineCheck<{
 }>({
   id: 'refund-within-charge',
   promise: 3,
-  title: 'no refund is more than what its periods cost',
+  title: 'no refund is more than the price of its periods',
   find: () => sql`
     SELECT e.customer_id, e.id AS entry_id, given.first_id, given.last_id,
       e.amount_minor AS refunded, given.charged
@@ -67,7 +67,7 @@ const refundWithinCharge = defineCheck<{
     period: first_id === last_id ? [first_id] : [first_id, last_id],
   }),
   describe: ({ refunded, charged, currency }) =>
-    `${moneyText(refunded, currency)} went back for what cost ${moneyText(charged, currency)}`,
+    `${moneyText(refunded, currency)} were refunded for periods that cost ${moneyText(charged, currency)}`,
 });
 
 const toMsSql = (from: RawBuilder<unknown>) =>
@@ -87,7 +87,7 @@ const refundIsItsPart = defineCheck<{
 }>({
   id: 'refund-is-its-part',
   promise: 3,
-  title: 'a refund gives back a whole period, or what was not used of it',
+  title: 'a refund is the price of a whole period, or of its unused part',
   find: () => sql`
     SELECT p.customer_id, p.id, p.refund_entry_id AS entry_id, e.amount_minor AS refunded,
       p.amount_minor AS charged, ${unused} AS unused
@@ -104,7 +104,7 @@ const refundIsItsPart = defineCheck<{
     ...(entry_id === null ? {} : { ledger_entry: [entry_id] }),
   }),
   describe: ({ id, refunded, charged, unused: rest, currency }) =>
-    `period ${id} cost ${moneyText(charged, currency)}, of which ${moneyText(rest, currency)} were not used; ${refunded === null ? 'nothing' : moneyText(refunded, currency)} went back`,
+    `period ${id} cost ${moneyText(charged, currency)}, of which ${moneyText(rest, currency)} were unused; refunded: ${refunded === null ? 'nothing' : moneyText(refunded, currency)}`,
 });
 
 export const refundChecks = [

@@ -68,7 +68,7 @@ const switchIsItsEvent = defineCheck<{ customer_id: bigint; id: bigint; is_on: b
     WHERE ${isOtherSwitch}`,
   rows: ({ id }) => ({ subscription: [id] }),
   describe: ({ id, is_on }) =>
-    `auto-renewal of subscription ${id} is ${is_on ? 'on' : 'off'}, and its last event states the contrary`,
+    `auto-renewal of subscription ${id} is ${is_on ? 'on' : 'off'}, and its last event states the opposite`,
 });
 
 export const rightsChecks = [grantIsItsEvent, revokedHasItsEvent, switchIsItsEvent];

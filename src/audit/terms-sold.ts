@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { formatCount } from '../kernel/count.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { moneyText } from '../kernel/money.ts';
 import { defineCheck } from './check.ts';
@@ -95,7 +96,7 @@ const periodHasItsLength = defineCheck<
       WHERE ${isOtherLength}`,
   rows: toRows,
   describe: ({ id, days: sold, starts_at, ends_at }) =>
-    `period ${id} is for ${sold} days and goes from ${isoTime(starts_at)} to ${isoTime(ends_at)}`,
+    `period ${id} is for ${formatCount(sold, 'day')} and lasts from ${isoTime(starts_at)} to ${isoTime(ends_at)}`,
 });
 
 export const isEarly = sql`(p.source = 'renewal' AND e.kind = 'renewal'

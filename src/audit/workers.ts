@@ -18,14 +18,14 @@ const quarantineIsRetried = defineCheck<{
 }>({
   id: 'quarantine-is-retried',
   promise: 9,
-  title: 'an item in quarantine is retried when its time has come',
+  title: 'an item in quarantine is retried at its time',
   find: () => sql`
     SELECT NULL::bigint AS customer_id, q.item, q.worker, q.retry_at, s.passed_at
     FROM perennial.quarantine q JOIN perennial.worker_state s ON s.worker = q.worker
     WHERE q.retry_at < s.passed_at - interval '24 hours'`,
   rows: ({ worker, item }) => ({ quarantine: [`${worker} ${item}`] }),
   describe: ({ worker, item, retry_at, passed_at }) =>
-    `item ${item} of ${worker} was due at ${isoTime(retry_at)}; the run of ${isoTime(passed_at)} left it`,
+    `item ${item} of ${worker} was due at ${isoTime(retry_at)}; the run of ${isoTime(passed_at)} did not retry it`,
 });
 
 interface Run {

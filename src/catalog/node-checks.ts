@@ -37,7 +37,7 @@ export function requireNodeFlags(
     if (before.api !== node.api && !moved.includes(node.id)) {
       throw new UsageFault(
         'node_moved',
-        `${location} has the api ${before.api} in the database and ${node.api} in the file; if the server has moved or the old one is off for good, pass --moved ${node.id}; give another server its own id, and drain the old one with "perennial node remove ${node.id}"`,
+        `${location} has the api ${before.api} in the database and ${node.api} in the file; if the server has moved or the old one is off permanently, pass --moved ${node.id}; give another server its own id, and drain the old one with "perennial node remove ${node.id}"`,
       );
     }
   }

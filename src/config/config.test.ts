@@ -23,37 +23,37 @@ const reviveText = 'is not a duration up to 3660d; expected one like 7d, or 0 fo
 const durationText = 'is not a duration up to 3660d; expected one like 15s, 10m, 6h or 7d';
 const priceText = 'is not a price; expected an amount above 0';
 const currencyText = 'is not a currency; expected an ISO 4217 code like RUB or USD, or XTR';
-const daysText = 'is not a number of days from 1 to 3660';
-const keyText = 'must be lower-case letters, digits, - and _';
+const daysText = 'is not a number of days; expected 1 to 3660';
+const keyText = 'is not a key; expected lower-case letters, digits, - and _';
 
 // What the file says, and the whole sentence that it is refused with, after the file's name.
 const refusals: readonly [text: string, sentence: string][] = [
-  ['installation: Ac_me', 'installation: "Ac_me" must be 1 to 32 lower-case letters and digits'],
-  ['installation: 5', 'installation: 5 must be a text'],
+  ['installation: Ac_me', 'installation: "Ac_me" is not a name; expected 1 to 32 lower-case letters and digits'],
+  ['installation: 5', 'installation: 5 is not a text'],
   ['currency: rub', `currency: "rub" ${currencyText}`],
-  ['database: 5', 'database: must be a text'],
-  ['database: ""', 'database: must not be empty'],
-  ['discounts: { vip_percent: 101 }', 'discounts.vip_percent: 101 must be at most 100'],
-  ['discounts: { vip_percent: -1 }', 'discounts.vip_percent: -1 must be at least 0'],
-  ['discounts: { vip_percent: 12.5 }', 'discounts.vip_percent: 12.5 must be a whole number'],
-  ['discounts: { vip_percent: a lot }', 'discounts.vip_percent: "a lot" must be a number'],
+  ['database: 5', 'database: is not a text'],
+  ['database: ""', 'database: is empty; expected a value'],
+  ['discounts: { vip_percent: 101 }', 'discounts.vip_percent: 101 is too large; expected at most 100'],
+  ['discounts: { vip_percent: -1 }', 'discounts.vip_percent: -1 is too small; expected at least 0'],
+  ['discounts: { vip_percent: 12.5 }', 'discounts.vip_percent: 12.5 is not a whole number'],
+  ['discounts: { vip_percent: a lot }', 'discounts.vip_percent: "a lot" is not a number'],
   ['discounts: { vip: 3 }', 'discounts: there is no key "vip"; available: vip_percent'],
   ['renewal: { window: 6 }', `renewal.window: 6 ${durationText}`],
   ['renewal: { window: 0h }', `renewal.window: "0h" ${durationText}`],
   ['renewal: { retry: soon }', `renewal.retry: "soon" ${durationText}`],
   ['renewal: { revive: 3661d }', `renewal.revive: "3661d" ${reviveText}`],
-  ['trial: { plan: basic }', 'trial.days: is missing; it must be a number'],
-  ['trial: { plan: basic, days: 0 }', 'trial.days: 0 must be at least 1'],
-  ['trial: { plan: basic, days: 91 }', 'trial.days: 91 must be at most 90'],
+  ['trial: { plan: basic }', 'trial.days: is missing; expected a number'],
+  ['trial: { plan: basic, days: 0 }', 'trial.days: 0 is too small; expected at least 1'],
+  ['trial: { plan: basic, days: 91 }', 'trial.days: 91 is too large; expected at most 90'],
   ['trial: { plan: BASIC, days: 3 }', `trial.plan: "BASIC" ${keyText}`],
   ['plans: { Basic: { title: B, groups: [all], prices: {} } }', `plans.Basic: ${keyText}`],
   [
     'plans: { basic: { title: B, groups: [], prices: {} } }',
-    'plans.basic.groups: must not be empty',
+    'plans.basic.groups: is empty; expected a value',
   ],
   [
     'plans: { basic: { title: {}, groups: [all], prices: {} } }',
-    'plans.basic.title: must be a text, or one by language as { en: Basic, ru: Базовый }',
+    'plans.basic.title: is not a text; expected one, or one by language as { en: Basic, ru: Базовый }',
   ],
   [plan('{ ABC: { 30: 5 } }'), `plans.basic.prices.ABC: ${currencyText}`],
   [plan('{ RUB: { 0: 5 } }'), `plans.basic.prices.RUB.0: ${daysText}`],
@@ -63,11 +63,11 @@ const refusals: readonly [text: string, sentence: string][] = [
   [plan('{ RUB: { 30: -5 } }'), `plans.basic.prices.RUB.30: "-5" ${priceText}`],
   [
     plan('{ RUB: { 30: 149.505 } }'),
-    'plans.basic.prices.RUB.30: "149.505" is too many decimals; RUB has 2',
+    'plans.basic.prices.RUB.30: "149.505" is not an amount of RUB; expected at most 2 decimals',
   ],
   [
     plan('{ JPY: { 30: 1.5 } }'),
-    'plans.basic.prices.JPY.30: "1.5" is too many decimals; JPY has 0',
+    'plans.basic.prices.JPY.30: "1.5" is not an amount of JPY; expected no decimals',
   ],
   [
     plan('{ RUB: { 30: 1e21 } }'),
@@ -75,14 +75,14 @@ const refusals: readonly [text: string, sentence: string][] = [
   ],
   [
     plan('{ RUB: { 30: true } }'),
-    'plans.basic.prices.RUB.30: true must be an amount, like 149 or 149.50',
+    'plans.basic.prices.RUB.30: true is not an amount; expected one like 149 or 149.50',
   ],
-  ['telegram: { api: "https://a.b" }', 'telegram.token: is missing; it must be a text'],
-  ['telegram: { token: }', 'telegram.token: is missing; it must be a text'],
-  ['telegram: { token: 5 }', 'telegram.token: must be a text'],
+  ['telegram: { api: "https://a.b" }', 'telegram.token: is missing; expected a text'],
+  ['telegram: { token: }', 'telegram.token: is missing; expected a text'],
+  ['telegram: { token: 5 }', 'telegram.token: is not a text'],
   ['telegram: { token: x, api: nope }', 'telegram.api: "nope" is not a URL'],
-  ['telegram: { token: x, admins: [0] }', 'telegram.admins.1: 0 must be above 0'],
-  ['email: { from: a@b.net }', 'email.url: is missing; it must be a text'],
+  ['telegram: { token: x, admins: [0] }', 'telegram.admins.1: 0 is too small; expected a number above 0'],
+  ['email: { from: a@b.net }', 'email.url: is missing; expected a text'],
   [
     'email: { url: "http://ops:secret@mail.net", from: a@b.net }',
     'email.url: is not a URL of a mail server; expected smtp://user:password@host:587',
@@ -91,10 +91,10 @@ const refusals: readonly [text: string, sentence: string][] = [
     'email: { url: "smtp://mail.net", from: a@b.net, admins: [ops] }',
     'email.admins.1: "ops" is not an e-mail address; expected name@host',
   ],
-  ['telegram: { token: x, per_second: 31 }', 'telegram.per_second: 31 must be at most 30'],
+  ['telegram: { token: x, per_second: 31 }', 'telegram.per_second: 31 is too large; expected at most 30'],
   [
     node('tls: maybe'),
-    'nodes.1.tls: "maybe" must be true, false, or files as { ca: FILE, cert: FILE, key: FILE }',
+    'nodes.1.tls: "maybe" is not a setting of TLS; expected true, false, or files as { ca: FILE, cert: FILE, key: FILE }',
   ],
   [withApi('10.0.0.2'), `nodes.1.api: "10.0.0.2" ${addressText}`],
   [withApi('http://10.0.0.2:1'), `nodes.1.api: "http://10.0.0.2:1" ${addressText}`],
@@ -114,11 +114,11 @@ const refusals: readonly [text: string, sentence: string][] = [
     'notices: { texts: mine }',
     'notices: there is no key "texts"; available: renewal_ahead, folder, admin_locale, admin_time_zone',
   ],
-  ['workers: 5', 'workers: 5 must be a mapping (key: value)'],
-  ['workers: { auto-renewal: { batch: 0 } }', 'workers.auto-renewal.batch: 0 must be at least 1'],
+  ['workers: 5', 'workers: 5 is not a mapping (key: value)'],
+  ['workers: { auto-renewal: { batch: 0 } }', 'workers.auto-renewal.batch: 0 is too small; expected at least 1'],
   [
     'workers: { auto-renewal: { batch: 10001 } }',
-    'workers.auto-renewal.batch: 10001 must be at most 10000',
+    'workers.auto-renewal.batch: 10001 is too large; expected at most 10000',
   ],
   [
     'workers: { auto-renewal: { every: soon } }',
@@ -128,7 +128,7 @@ const refusals: readonly [text: string, sentence: string][] = [
     'workers: { auto-renewal: { pace: 1s } }',
     'workers.auto-renewal: there is no key "pace"; available: every, batch, budget',
   ],
-  ['- 1', 'the file: must be a mapping (key: value)'],
+  ['- 1', 'the file: is not a mapping (key: value)'],
   ['currency: RUB\ncurrency: USD', 'is not YAML (Map keys must be unique at line 2, column 1)'],
   [
     'currency: RUB\n\tdatabase: x',
@@ -146,7 +146,7 @@ test.for(refusals)('refused in one sentence: %s', ([text, sentence]) => {
 test('a secret is not repeated in a refusal', () => {
   const text = 'telegram: { token: { value: "123:SECRET" } }';
   expect(() => parseConfig(text, 'shop.yaml')).toThrow(
-    /^shop\.yaml: line 1: telegram\.token: must be a text$/,
+    /^shop\.yaml: line 1: telegram\.token: is not a text$/,
   );
 });
 

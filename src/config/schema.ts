@@ -31,7 +31,7 @@ const durationOrZero = z.union(
 );
 
 const onOff = z
-  .union([z.boolean(), z.enum(['on', 'off'])], { error: 'must be on or off' })
+  .union([z.boolean(), z.enum(['on', 'off'])], { error: 'is not a switch; expected on or off' })
   .transform((value) => value === true || value === 'on');
 
 /** A duration of at least this number of days. */
@@ -42,7 +42,7 @@ const periodDays = z
   .string()
   .refine(
     (text) => /^[1-9]\d{0,3}$/.test(text) && Number(text) <= 3_660,
-    'is not a number of days from 1 to 3660',
+    'is not a number of days; expected 1 to 3660',
   );
 
 const aheadText =
@@ -64,7 +64,7 @@ const renewalAhead = z
       if (!success) {
         context.addIssue({
           code: 'custom',
-          message: `"${days}" is not a number of days from 1 to 3660`,
+          message: `"${days}" is not a number of days; expected 1 to 3660`,
         });
       }
       return { from_days: Number(days), ahead_ms: typeof ahead === 'number' ? ahead : null };
@@ -78,8 +78,8 @@ const currency = z
 const percent = z.number().int().min(0).max(100);
 const planKey = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'must be lower-case letters, digits, - and _');
-const titleText = 'must be a text, or one by language as { en: Basic, ru: Базовый }';
+  .regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'is not a key; expected lower-case letters, digits, - and _');
+const titleText = 'is not a text; expected one, or one by language as { en: Basic, ru: Базовый }';
 const title = z.union(
   [
     z
@@ -116,7 +116,7 @@ const toShortTextSchema = (max: number) =>
     `is too long, or has a line break; expected at most ${max} characters in one line`,
   );
 const majorAmount = z
-  .union([z.number(), z.string()], { error: 'must be an amount, like 149 or 149.50' })
+  .union([z.number(), z.string()], { error: 'is not an amount; expected one like 149 or 149.50' })
   .transform(String);
 
 /** A mapping with these keys only. A misspelt key is a fault. */
@@ -138,7 +138,7 @@ export const planSchema = toMappingSchema({
 export const nodeSchema = toMappingSchema({
   id: z
     .string()
-    .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'must be lower-case letters, digits, ., - and _'),
+    .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'is not an id; expected lower-case letters, digits, ., - and _'),
   api: z.string().refine((api) => tryParseEndpoint(api) !== undefined, notAnAddressText),
   tls: z
     .union(
@@ -151,7 +151,7 @@ export const nodeSchema = toMappingSchema({
           server_name: z.string().optional(),
         }),
       ],
-      { error: 'must be true, false, or files as { ca: FILE, cert: FILE, key: FILE }' },
+      { error: 'is not a setting of TLS; expected true, false, or files as { ca: FILE, cert: FILE, key: FILE }' },
     )
     .default(false),
   groups: z.array(z.string().min(1)).min(1),
@@ -174,7 +174,7 @@ const workerSettings = toMappingSchema({
 export const fileSchema = toMappingSchema({
   installation: z
     .string()
-    .regex(/^[a-z0-9]{1,32}$/, 'must be 1 to 32 lower-case letters and digits')
+    .regex(/^[a-z0-9]{1,32}$/, 'is not a name; expected 1 to 32 lower-case letters and digits')
     // Absent: the name in the database stays, at first 'perennial'.
     .optional(),
   database: z.string().min(1).optional(),
@@ -234,7 +234,7 @@ export const fileSchema = toMappingSchema({
   money: toMappingSchema({
     top_up_max: majorAmount
       .refine((text) => /^\d{1,15}(\.\d{1,4})?$/.test(text) && Number(text) > 0, {
-        error: 'must be an amount above 0, like 100000',
+        error: 'is not an amount above 0; expected one like 100000',
       })
       .default('100000'),
     claims: onOff.default(true),
@@ -271,14 +271,14 @@ export function describeConfigIssue(issue: z.core.$ZodRawIssue): string | undefi
   switch (issue.code) {
     case 'invalid_type': {
       const noun = typeNames[issue.expected] ?? issue.expected;
-      return issue.input === undefined ? `is missing; it must be ${noun}` : `must be ${noun}`;
+      return issue.input === undefined ? `is missing; expected ${noun}` : `is not ${noun}`;
     }
     case 'too_small':
       return issue.origin === 'number'
-        ? `must be ${issue.inclusive ? 'at least' : 'above'} ${issue.minimum}`
-        : 'must not be empty';
+        ? `is too small; expected ${issue.inclusive ? 'at least' : 'a number above'} ${issue.minimum}`
+        : 'is empty; expected a value';
     case 'too_big':
-      return `must be at most ${issue.maximum}`;
+      return `is too large; expected at most ${issue.maximum}`;
     case 'invalid_key':
       return issue.issues[0]?.message;
     case 'invalid_format':

@@ -81,7 +81,7 @@ async function prepareFolder(dataDir: string, account: ServerAccount | undefined
   if (createdFolder !== undefined) await rm(createdFolder, { recursive: true });
   throw new UsageFault(
     'data_dir_unreachable',
-    `data folder ${dataDir}: the user "postgres", as whom the server runs since you are root, can't get there; name a folder outside of closed ones in PERENNIAL_DATA_DIR, as /var/lib/perennial`,
+    `data folder ${dataDir}: the server runs as the user "postgres" because you are root, and this user cannot open the folder; name another folder in PERENNIAL_DATA_DIR, like /var/lib/perennial`,
   );
 }
 
@@ -117,7 +117,7 @@ function folderInUseFault(dataDir: string, pid: number, role: OwnerRole): UsageF
   const ownerText = role === 'service' ? 'a running perennial' : 'a command of perennial';
   return new UsageFault(
     'data_dir_in_use',
-    `data folder ${dataDir}: belongs to ${ownerText} (process ${pid}); end that one, or set a database URL, which several may share`,
+    `data folder ${dataDir}: belongs to ${ownerText} (process ${pid}); end this process, or set a database URL, which several processes can share`,
   );
 }
 

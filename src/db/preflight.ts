@@ -25,19 +25,19 @@ export function connectionFault(url: string, error: unknown): UsageFault {
     case '28000':
       return createFault('database_auth', 'refused the user or password; check them in the URL');
     case '3D000':
-      return createFault('no_database', 'does not exist; create it (createdb), or mend the URL');
+      return createFault('no_database', 'does not exist; create it (createdb), or correct the URL');
     case '53300':
     case '57P03':
       return createFault(
         'database_busy',
-        `takes no connection now (${connectionError.message}); try again later`,
+        `accepts no connection now (${connectionError.message}); try again later`,
       );
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
-      return createFault('unreachable', 'there is no such host; check the URL');
+      return createFault('unreachable', 'the host does not exist; check the URL');
     case 'ECONNREFUSED':
     case 'ENOENT':
-      return createFault('unreachable', 'nothing answers there; start PostgreSQL, or mend the URL');
+      return createFault('unreachable', 'no server answers; start PostgreSQL, or correct the URL');
   }
   if (/unsupported startup parameter/.test(connectionError.message)) {
     return createFault(
@@ -46,7 +46,7 @@ export function connectionFault(url: string, error: unknown): UsageFault {
     );
   }
   if (/SASL|password must be a string/.test(connectionError.message)) {
-    return createFault('database_auth', 'asks for a password; put one into the URL');
+    return createFault('database_auth', 'requires a password; write it into the URL');
   }
   const reason = connectionError.message || code;
   return createFault('unreachable', `can't be reached (${reason}); check the URL and the network`);

@@ -118,7 +118,7 @@ export function clockFault({ cause, reason }: ClockSuspicion): Fault {
   const isLoss = cause === 'commits_lost';
   const consequence = isLoss
     ? 'changes wait until a person confirms this state'
-    : 'this waits until the clock is right again or a person confirms it';
+    : 'this change waits until the clock is right again or a person confirms it';
   return new Fault(
     'transient',
     isLoss ? 'commits_lost' : 'clock_suspect',

@@ -77,7 +77,7 @@ async function markFolder(dataDir: string): Promise<void> {
   }
   try {
     await createFolder(dataDir, 0o711);
-    await writeFile(mark, 'What is in this folder was made up by "perennial demo".\n');
+    await writeFile(mark, '"perennial demo" generated the data in this folder.\n');
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     throw new UsageFault(

@@ -46,7 +46,7 @@ export async function startDemoNode(): Promise<DemoNode> {
   const node = await startEmbeddedNode({ inbounds: [{ tag, protocol: 'vless' }] });
   let keeper: { readonly db: Db; readonly startedAt: Instant; stop(): Promise<void> } | undefined;
   const requireKeeper = () => {
-    if (keeper === undefined) throw new Error('the node is not kept yet');
+    if (keeper === undefined) throw new Error('the node has no keeper yet');
     return keeper;
   };
   const link = { host: 'demo-1.example', port: 443 };

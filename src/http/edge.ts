@@ -95,7 +95,7 @@ export class RequestEdge {
     });
     if (!isExceeded) return;
     void reply.header('retry-after', resetS);
-    const detail = `more than ${max} requests a minute; ask again in ${resetS} s`;
+    const detail = `more than ${max} requests per minute; retry in ${resetS} s`;
     throw new ProblemError(createProblem('too_many_requests', 429, detail));
   }
 

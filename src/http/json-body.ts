@@ -15,7 +15,7 @@ export function parseJsonBody(
     request.headers['content-type'] ?? '',
   )?.[1];
   if (charset !== undefined && !/^utf-?8$/i.test(charset)) {
-    const detail = 'the body must be application/json in UTF-8';
+    const detail = 'the body is not JSON; expected application/json in UTF-8';
     return done(new ProblemError(createProblem('bad_media_type', 415, detail)));
   }
   let body: unknown;

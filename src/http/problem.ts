@@ -80,7 +80,7 @@ const statuses: Readonly<Record<string, number>> = {
 const titles: Readonly<Record<number, string>> = {
   400: 'Bad request',
   401: 'No valid token',
-  402: 'The balance is short',
+  402: 'The balance is too low',
   403: 'The token does not allow this',
   404: 'Not found',
   405: 'Method not allowed',
@@ -93,8 +93,8 @@ const titles: Readonly<Record<number, string>> = {
   422: 'Not possible with these values',
   429: 'Too many requests',
   431: 'The headers are too long',
-  500: 'A fault of ours',
-  503: 'Not available just now',
+  500: 'Internal error',
+  503: 'Not available now',
 };
 
 /** The next step for a client of the API, by the code of the refusal. */
@@ -130,21 +130,21 @@ export function toProblem(fault: Fault): Problem {
   switch (kind) {
     case 'transient':
       if (code === statementTimeout) {
-        return createProblem('too_slow', 503, 'the database took too long for this; ask for less');
+        return createProblem('too_slow', 503, 'the database needed too long; request less');
       }
       return createProblem(
         'unavailable',
         503,
-        'the database cannot be reached just now; ask again',
+        'the database cannot be reached now; retry later',
       );
     case 'bug':
-      return createProblem('internal', 500, 'a fault of ours; the log has it');
+      return createProblem('internal', 500, 'internal error; the log has the details');
     case 'permanent':
       if (code in statuses) return createProblem(code, toStatus(code), addHint(code, statement));
       if (fault instanceof UsageFault) return createProblem(code, 400, statement);
       // A constraint of the tables that no check of ours foresaw.
       if (/^pg_/.test(code))
-        return createProblem('internal', 500, 'a fault of ours; the log has it');
+        return createProblem('internal', 500, 'internal error; the log has the details');
       return createProblem(code, 409, addHint(code, statement));
   }
 }
@@ -174,14 +174,14 @@ const frameworkErrors: readonly (readonly [RegExp, code: string, detail: string]
   [
     /^FST_ERR_CTP_INVALID_MEDIA|^FST_ERR_CTP_INVALID_TYPE/,
     'bad_media_type',
-    'the body must be application/json',
+    'the body is not JSON; expected application/json',
   ],
   [
     /^FST_ERR_CTP_INVALID_CONTENT_LENGTH|^ECONNRESET|^ECONNABORTED/,
     'bad_request',
-    'the body ended before its length, or goes on after it',
+    'the body is shorter or longer than its stated length',
   ],
-  [/^FST_ERR_BAD_URL/, 'bad_request', 'the address has a % that begins no character in UTF-8'],
+  [/^FST_ERR_BAD_URL/, 'bad_request', 'the address has a % that is not part of a character in UTF-8'],
   [/^FST_ERR_MAX_PARAM_LENGTH/, 'uri_too_long', 'a part of the address has over 200 characters'],
 ];
 

@@ -93,11 +93,11 @@ function parseIdempotencyKey(
   if (header === undefined) {
     if (route.keyed !== true) return undefined;
     const detail =
-      'the header Idempotency-Key is missing: a request that moves money or rights needs one, and the same one when it is asked again';
+      'the header Idempotency-Key is missing: a request that moves money or rights requires it; a repeated request has the same key';
     return createProblem('key_missing', 400, detail);
   }
   if (/^[\x21-\x7e]{1,200}$/.test(header)) return header;
   const detail =
-    'the header Idempotency-Key must be 1 to 200 printable ASCII characters without a space';
+    'the header Idempotency-Key is not a key; expected 1 to 200 printable ASCII characters without a space';
   return createProblem('bad_key', 400, detail);
 }

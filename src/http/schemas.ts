@@ -39,8 +39,8 @@ export const createTextSchema = (max: number) =>
     .max(max)
     // A text is one line. Control characters would reach a terminal; PostgreSQL has no NUL, and
     // half a surrogate is no character.
-    .regex(/^[\p{Z}\p{Cf}]*[^\p{Z}\p{Cf}\p{Cc}]\P{Cc}*$/u, 'is blank, or holds what is no text')
-    .refine((value) => value.isWellFormed(), 'holds what is no text');
+    .regex(/^[\p{Z}\p{Cf}]*[^\p{Z}\p{Cf}\p{Cc}]\P{Cc}*$/u, 'is blank, or has a control character')
+    .refine((value) => value.isWellFormed(), 'has half of a character');
 
 const isoTimeSchema = z.iso.datetime({ offset: true });
 /** Accepts a year of more than four digits: its size is refused later, not its form. */
@@ -85,7 +85,7 @@ export const pageQuery = z.object({
     .describe('1 to 500; 50 by default'),
   cursor: z
     .string()
-    .regex(/^[1-9]\d{0,18}$/, 'is no cursor of ours')
+    .regex(/^[1-9]\d{0,18}$/, 'is not a cursor; expected next_cursor of the page before')
     .optional()
     .describe('`next_cursor` of the page before'),
 });

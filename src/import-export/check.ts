@@ -134,8 +134,8 @@ function toLineProblem(row: LineProblemRow): LineProblem {
     disagrees: () =>
       `disagrees with line ${row.other_line} of this customer, which has "${formatValue(column, row.other_value ?? '')}"`,
     in_books: () => 'is in the database already',
-    same_as: () => `is that of line ${row.other_line} already`,
-    alike: () => `is that of line ${row.other_line} already to VLESS, ${ignoredPart}`,
+    same_as: () => `is already in line ${row.other_line}`,
+    alike: () => `is already in line ${row.other_line} to VLESS, ${ignoredPart}`,
     alike_in_books: () => `is in the database already to VLESS, ${ignoredPart}`,
   };
   const value = formatValue(column, row.value);

@@ -41,7 +41,7 @@ export function checkHeader(line: number, names: readonly string[]): LineProblem
     if (!isColumnName(name)) {
       problems.push({ line, column: value, value, reason: 'is not a column; see docs/import.md' });
     } else if (names.indexOf(name) !== index) {
-      problems.push({ line, column: name, value, reason: 'is there twice' });
+      problems.push({ line, column: name, value, reason: 'is given twice' });
     }
   });
   for (const column of computeMissingColumns(names)) {

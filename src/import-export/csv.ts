@@ -24,7 +24,7 @@ export function splitFields(text: string, delimiter: Delimiter = ','): FieldsOrE
       const end = text.indexOf(delimiter, from);
       const field = text.slice(from, end === -1 ? text.length : end);
       if (field.includes('"'))
-        return { wrong: 'has a quote inside a field that has none around it' };
+        return { wrong: 'has a quote inside a field without quotes around it' };
       fields.push(field);
       if (end === -1) return { fields };
       from = end + 1;
@@ -34,7 +34,7 @@ export function splitFields(text: string, delimiter: Delimiter = ','): FieldsOrE
     if (end === -1) return { open: true };
     fields.push(text.slice(from + 1, end).replaceAll('""', '"'));
     if (end + 1 === text.length) return { fields };
-    if (text[end + 1] !== delimiter) return { wrong: 'has text behind a closing quote' };
+    if (text[end + 1] !== delimiter) return { wrong: 'has text after a closing quote' };
     from = end + 2;
   }
 }

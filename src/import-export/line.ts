@@ -30,7 +30,7 @@ export function parseLine(record: FileRecord, context: LineContext): ParsedLine 
     if (values.kind === null) {
       values[name] = null;
       if (text !== '')
-        addProblem(name, text, 'must be empty, as kind is: a customer without a subscription');
+        addProblem(name, text, 'is not empty, but kind is; without a subscription both are empty');
       continue;
     }
     const read = columns[name].read(text, values, context);

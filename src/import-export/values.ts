@@ -10,7 +10,7 @@ export type CellResult<T> = { readonly value: T } | { readonly wrong: string } |
 type CheckedResult<T> = Exclude<CellResult<T>, undefined>;
 
 export const rejectCell = (reason: string) => ({ wrong: reason });
-export const emptyCell = rejectCell('must not be empty');
+export const emptyCell = rejectCell('is empty; expected a value');
 
 /** Also TRUE and FALSE of Excel and LibreOffice, and their Russian names. */
 const flags: ReadonlyMap<string, boolean> = new Map([
@@ -75,7 +75,7 @@ export function parseEnd(text: string): CheckedResult<Instant> {
 
 function formatTimeReason(text: string): string {
   if (tryParseInstant(`${text}Z`) !== undefined) {
-    return 'has no offset; 2026-11-24T09:00:00+03:00 or …Z has';
+    return 'has no offset; expected one like 2026-11-24T09:00:00+03:00';
   }
   if (spreadsheetTime.test(text)) {
     return 'is a date in the format of a spreadsheet; expected ISO 8601 with an offset, like 2026-11-24T09:00:00Z';

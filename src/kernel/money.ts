@@ -46,11 +46,14 @@ export function tryParseMinor(text: string, currency: string): ParsedMinor {
   if (match === null) return { wrong: 'not an amount; expected one like 149 or 149.50' };
   const digits = minorDigits(currency);
   const fraction = match[3] ?? '';
-  if (fraction.length > digits) return { wrong: `too many decimals; ${currency} has ${digits}` };
+  if (fraction.length > digits) {
+    const allowed = digits === 0 ? 'no decimals' : `at most ${digits} decimals`;
+    return { wrong: `not an amount of ${currency}; expected ${allowed}` };
+  }
   const whole = match[2] ?? '';
   const minor = BigInt(`${whole.slice(0, digitsMax)}${fraction.padEnd(digits, '0')}`);
   if (whole.length > digitsMax || minor > minorMax) {
-    return { wrong: `too large; PostgreSQL counts to ${minorMax} minor units` };
+    return { wrong: `too large; expected at most ${minorMax} minor units` };
   }
   return { minor: match[1] === '-' ? -minor : minor };
 }

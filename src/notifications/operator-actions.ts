@@ -187,7 +187,7 @@ export function cancelNotification(db: Db, id: bigint, actor: Actor): Promise<Ac
 }
 
 const createBeingSentFault = (id: bigint) =>
-  refused('being_sent', `notice ${id} is being sent at this moment; ask again in a minute`);
+  refused('being_sent', `notice ${id} is being sent now; retry in a minute`);
 
 interface LockedNotification {
   readonly kind: string;
@@ -235,7 +235,7 @@ async function lockRecipient(tx: Tx, id: bigint): Promise<CustomerId | null> {
     .where('id', '=', id)
     .executeTakeFirst();
   if (notification === undefined) {
-    throw refused('no_notice', `there is no notice ${id}`, '"perennial notice list" has them');
+    throw refused('no_notice', `there is no notice ${id}`, 'list them with "perennial notice list"');
   }
   const { customer_id } = notification;
   if (customer_id !== null) {

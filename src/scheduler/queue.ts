@@ -106,9 +106,9 @@ export async function openQueue(options: QueueOptions): Promise<Queue> {
       runEnd = await worker.run(runSignal);
     } catch (error) {
       // The run could not even be recorded: the database is unreachable. The job is retried.
-      log.error({ worker: worker.name, err: toFault(error) }, 'run could not be carried out');
+      log.error({ worker: worker.name, err: toFault(error) }, 'run could not start');
       await sleep(options.failurePauseMs ?? failurePauseMs);
-      throw new Error('the run could not be carried out; see the log', { cause: error });
+      throw new Error('the run could not start; see the log', { cause: error });
     }
     if (runEnd === 'try-again' || runEnd === 'failed')
       await sleep(options.failurePauseMs ?? failurePauseMs);

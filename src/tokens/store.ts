@@ -66,7 +66,7 @@ async function requireFreeName(tx: Tx, name: string): Promise<void> {
   if (!isTokenName(name)) {
     throw new UsageFault(
       'bad_name',
-      `the name ${JSON.stringify(name)} is not 1 to 64 printable characters with single spaces between them`,
+      `name: ${JSON.stringify(name)} is not a name; expected 1 to 64 printable characters with single spaces between them`,
     );
   }
   // Two commands with one name: the second one waits here for the commit of the first one.

@@ -4,7 +4,7 @@ import type { LinkFault } from './link-settings.ts';
 // `extra` of an XHTTP link: an object, or its JSON. Unknown keys pass, because newer clients have
 // more of them.
 
-const rangeText = 'must be a number, or a range as "100-1000"';
+const rangeText = 'is not a number; expected one, or a range as "100-1000"';
 const rangeSchema = z.union(
   [
     z.number(rangeText).int(rangeText),
@@ -16,19 +16,19 @@ const isPositive = (value: string | number) =>
   String(value)
     .split('-')
     .every((part) => Number(part) > 0);
-const booleanSchema = z.boolean('must be true or false');
-const integerSchema = z.number('must be a number').int('must be a whole number');
-const textSchema = z.string('must be a text');
+const booleanSchema = z.boolean('is not a switch; expected true or false');
+const integerSchema = z.number('is not a number').int('is not a whole number');
+const textSchema = z.string('is not a text');
 const toPlacementSchema = (...placements: readonly string[]) =>
-  z.enum(['', ...placements], `must be one of ${placements.join(', ')}`);
+  z.enum(['', ...placements], `is not a choice; available: ${placements.join(', ')}`);
 
 const extraSchema = z.looseObject({
   headers: z
-    .record(z.string(), textSchema, 'must be texts by name')
+    .record(z.string(), textSchema, 'is not a mapping; expected texts by name')
     .refine((all) => !Object.keys(all).some((name) => name.toLowerCase() === 'host'), {
-      error: 'must not have "host"; expected the key hostHeader of the link',
+      error: 'has "host"; expected the key hostHeader of the link',
     }),
-  xPaddingBytes: rangeSchema.refine(isPositive, 'must be above 0'),
+  xPaddingBytes: rangeSchema.refine(isPositive, 'is too small; expected a number above 0'),
   xPaddingObfsMode: booleanSchema,
   xPaddingKey: textSchema,
   xPaddingHeader: textSchema,
@@ -50,7 +50,7 @@ const extraSchema = z.looseObject({
   scMinPostsIntervalMs: rangeSchema,
   scMaxBufferedPosts: integerSchema,
   scStreamUpServerSecs: rangeSchema,
-  serverMaxHeaderBytes: integerSchema.min(0, 'must be at least 0'),
+  serverMaxHeaderBytes: integerSchema.min(0, 'is too small; expected at least 0'),
   xmux: z
     .looseObject({
       maxConcurrency: rangeSchema,
@@ -62,7 +62,7 @@ const extraSchema = z.looseObject({
     })
     .partial()
     .refine((xmux) => !(isSet(xmux.maxConnections) && isSet(xmux.maxConcurrency)), {
-      error: 'must have one of maxConnections and maxConcurrency, not both',
+      error: 'has maxConnections and maxConcurrency; expected one of them',
     }),
   downloadSettings: z.looseObject({}),
 });
@@ -112,7 +112,7 @@ export function checkExtra(extra: string | object, mode: string): LinkFault[] {
     faults.push({ key: 'extra.uplinkDataPlacement', sentence });
   }
   if (mode === 'stream-one' && data.downloadSettings !== undefined) {
-    const sentence = 'has no place in the mode stream-one; expected another mode';
+    const sentence = 'is not possible in the mode stream-one; expected another mode';
     faults.push({ key: 'extra.downloadSettings', sentence });
   }
   return faults;

@@ -20,7 +20,7 @@ const faults: readonly [title: string, settings: object, sentence: string | unde
   [
     'a short id that is a number',
     { ...at, ...reality, sid: 1 },
-    'link.sid: must be a text; put it in quotes, as "01"',
+    'link.sid: is not a text; put it in quotes, as "01"',
   ],
   [
     'a short id of an odd length',
@@ -119,7 +119,7 @@ const faults: readonly [title: string, settings: object, sentence: string | unde
   [
     'extra with a value of another type',
     { ...tls, type: 'xhttp', extra: { xmux: { maxConcurrency: 'many' } } },
-    'link.extra.xmux.maxConcurrency: must be',
+    'link.extra.xmux.maxConcurrency: is not a number',
   ],
   [
     'extra that the mode forbids',

@@ -10,7 +10,7 @@ import { linkFlows } from './flow.ts';
 // them.
 
 const textSchema = z
-  .string({ error: 'must be a text; put numbers in quotes' })
+  .string({ error: 'is not a text; put numbers in quotes' })
   .min(1)
   // Half a surrogate has no UTF-8, and PostgreSQL has no NUL.
   .refine((value) => value.isWellFormed() && !/\p{Cc}/u.test(value), {
@@ -57,7 +57,7 @@ const shape = {
   fp: textSchema.default('chrome'),
   alpn: z.union([textSchema, z.array(textSchema)]).optional(),
   pbk: textSchema.optional(),
-  sid: z.string({ error: 'must be a text; put it in quotes, as "01"' }).default(''),
+  sid: z.string({ error: 'is not a text; put it in quotes, as "01"' }).default(''),
   spx: textSchema.optional(),
   pqv: textSchema.optional(),
   pcs: textSchema.optional(),

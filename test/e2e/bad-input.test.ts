@@ -123,7 +123,7 @@ describe('an unusable database', () => {
     expectRefusal(
       sentenceText,
       2,
-      new RegExp(`127.0.0.1:${port}/books: nothing answers there; start`),
+      new RegExp(`127.0.0.1:${port}/books: no server answers; start`),
     );
     expect(sentenceText.err).not.toContain('geheim');
   });
@@ -296,8 +296,8 @@ describe('a wrong request', () => {
       2,
       /AMOUNT: "1,5" is not an amount; expected one like 149 or 149\.50/,
     ],
-    ['customer top-up 7 -5', 1, /a top-up must be above 0; .* adjust/],
-    ['customer adjust 7 --reason x -- -99999', 1, /the balance is .*; it can't go below 0/],
+    ['customer top-up 7 -5', 1, /a top-up of -5.00 RUB is not possible; expected an amount above 0; .* adjust/],
+    ['customer adjust 7 --reason x -- -99999', 1, /the balance is .*; it cannot become negative/],
     [
       'customer purchase 7 --plan gold --days 30',
       1,
@@ -310,14 +310,14 @@ describe('a wrong request', () => {
     ],
     ['customer purchase 7 --plan basic --days 30', 1, /several subscriptions: .*--subscription/],
     ['customer purchase 7 --plan basic', 2, /--days <N>: is missing/],
-    ['customer refund 7 --period 99', 1, /no period 99 .* customer show lists them/],
+    ['customer refund 7 --period 99', 1, /no period 99 .* list them with "customer show"/],
     ['customer set 7', 2, /nothing to set/],
     [
       'customer set 7 --time-zone Mars/Olympus',
       2,
       /--time-zone: "Mars\/Olympus" is not a time zone/,
     ],
-    ['customer create 7', 1, /customer 7 is there already/],
+    ['customer create 7', 1, /customer 7 exists already/],
     [
       'notice preview receit',
       2,

@@ -48,7 +48,7 @@ const embeddedNode: ContractNode = {
       api: node.api,
       kill: async () => node.crash(),
       async ended() {
-        if (node.isRunning()) throw new Error('it lives');
+        if (node.isRunning()) throw new Error('the node still runs');
       },
       restart: () => node.restart(),
       stop: async () => node.stop(),

@@ -70,17 +70,17 @@ const violationQueries: Readonly<Record<string, string>> = {
   'debit without its period': `SELECT count(*) FROM perennial.ledger_entry l
     WHERE kind = 'renewal' AND NOT EXISTS (
       SELECT FROM perennial.period WHERE ledger_entry_id = l.id)`,
-  'end is not that of the last period': `SELECT count(*) FROM perennial.subscription s
+  'end is not the end of the last period': `SELECT count(*) FROM perennial.subscription s
     WHERE expires_at <> (SELECT max(ends_at) FROM perennial.period
       WHERE subscription_id = s.id AND refunded_at IS NULL)`,
   'period does not follow the one before': `SELECT count(*) FROM perennial.period p
     WHERE source = 'renewal' AND NOT EXISTS (SELECT FROM perennial.period q
       WHERE q.subscription_id = p.subscription_id AND q.ends_at = p.starts_at
         AND q.refunded_at IS NULL)`,
-  'receipt is not one a renewal': `SELECT abs(
+  'not exactly one receipt per renewal': `SELECT abs(
     (SELECT count(*) FROM perennial.notification WHERE kind = 'receipt')
     - (SELECT count(*) FROM perennial.period WHERE source = 'renewal'))`,
-  'runs did not count what they did': `SELECT abs(
+  'runs did not count their changes': `SELECT abs(
     (SELECT coalesce(sum(changed), 0) FROM perennial.worker_run WHERE worker = 'auto-renewal')
     - (SELECT count(*) FROM perennial.period WHERE source = 'renewal'))`,
 };

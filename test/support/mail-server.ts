@@ -71,7 +71,7 @@ export async function startMailServer(): Promise<MailServer> {
       if (verb === 'DATA') {
         const refusal = refusalAt('DATA');
         inData = refusal === undefined;
-        return reply(refusal ?? '354 go on');
+        return reply(refusal ?? '354 continue');
       }
       if (verb === 'QUIT') return void socket.end('221 bye\r\n');
       reply('250 ok');

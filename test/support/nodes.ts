@@ -131,7 +131,7 @@ export async function expectSynced(
   deadlineMs?: number,
 ) {
   await until(
-    'the node equals the books',
+    'the node equals the database',
     async () => {
       const names = await readEntitledNames(database);
       return JSON.stringify([...node.listUserNames(tag)].sort()) === JSON.stringify(names)

@@ -51,7 +51,7 @@ export async function expectSynced(
   deadlineMs: number,
 ): Promise<void> {
   await until(
-    'the node equals the books',
+    'the node equals the database',
     async () =>
       JSON.stringify(await node.names()) === JSON.stringify(await readEntitledNames(database))
         ? true

@@ -18,7 +18,7 @@ function findMoneyViolations({ customer, ledger, periods, notices }: CustomerRow
   let balance = 0;
   for (const entry of ledger) {
     balance += entry.amount;
-    if (balance !== entry.after) found.push(`entry ${entry.id} doesn't build on those before it`);
+    if (balance !== entry.after) found.push(`entry ${entry.id} does not continue from the entries before it`);
     if (balance < 0) found.push(`entry ${entry.id} makes the balance negative`);
     const charged = periods.filter((period) => period.charge === entry.id);
     const refunded = periods.filter((period) => period.refund === entry.id);
@@ -28,9 +28,9 @@ function findMoneyViolations({ customer, ledger, periods, notices }: CustomerRow
     if (refunded.length !== (entry.kind === 'refund' ? 1 : 0))
       found.push(`entry ${entry.id} refunds ${refunded.length} periods`);
     if (charged.some((period) => period.amount !== -entry.amount))
-      found.push(`entry ${entry.id} isn't the price of its period`);
+      found.push(`entry ${entry.id} is not the price of its period`);
     if (refunded.some((period) => entry.amount > period.amount))
-      found.push(`entry ${entry.id} gives back more than was paid`);
+      found.push(`entry ${entry.id} refunds more than was paid`);
     const receipts = notices.filter(({ key }) => key === `receipt:${entry.id}`);
     if (receipts.length !== (isCharge ? 1 : 0))
       found.push(`entry ${entry.id} has ${receipts.length} receipts`);
@@ -74,6 +74,6 @@ function findHistoryViolations(rows: CustomerRows, earlier: CustomerRows | undef
   return (['ledger', 'events'] as const).flatMap((table) =>
     earlier[table].every((row, n) => JSON.stringify(row) === JSON.stringify(rows[table][n]))
       ? []
-      : [`${table}: something that was written is not there any more as it was`],
+      : [`${table}: an appended row was changed or deleted`],
   );
 }

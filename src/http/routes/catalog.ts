@@ -80,7 +80,7 @@ const quote = defineRoute({
       .string()
       .regex(
         /^([1-9]\d{0,2}|[12]\d{3}|3[0-5]\d{2}|36[0-5]\d|3660)$/,
-        'is not a number of days from 1 to 3660',
+        'is not a number of days; expected 1 to 3660',
       ),
     subscription_id: telegramIdTextSchema
       .optional()

@@ -15,13 +15,13 @@ export type ButtonTemplates = Partial<Record<NoticeKind, readonly (readonly Butt
 const callbackBytesMax = 64;
 const longestId = '9'.repeat(19);
 
-const textName = z.string().regex(/^button_\w+$/, 'must be the name of a text: button_…');
+const textName = z.string().regex(/^button_\w+$/, 'is not the name of a text; expected button_…');
 const fitsCallback = (data: string) =>
   Buffer.byteLength(fillTemplate(data, longestId)) <= callbackBytesMax && data !== '';
-const callbackMessage = `must be of 1 to ${callbackBytesMax} bytes, an id of 19 digits put in place`;
+const callbackMessage = `is empty or too long; expected 1 to ${callbackBytesMax} bytes with an id of 19 digits`;
 const isUrl = (url: string) => isPageUrl(fillTemplate(url, longestId));
 const formatUrlMessage = ({ input }: { readonly input?: unknown }) =>
-  `is "${input}"; it must be the URL of a page: https://…, of a host with a dot, or tg://…`;
+  `"${input}" is not the URL of a page; expected https://… of a host with a dot, or tg://…`;
 
 const buttonSchema = z.union(
   [
@@ -33,12 +33,12 @@ const buttonSchema = z.union(
   ],
   {
     error:
-      'must be { text: button_NAME, url: https://… } or { text: button_NAME, callback_data: … }',
+      'is not a button; expected { text: button_NAME, url: https://… } or { text: button_NAME, callback_data: … }',
   },
 );
 const rowsSchema = z.array(
-  z.array(buttonSchema, 'must be a row: a list of buttons'),
-  'must be a list of rows',
+  z.array(buttonSchema, 'is not a row; expected a list of buttons'),
+  'is not a list of rows; expected [[{ … }]]',
 );
 
 /** @throws UsageFault that names the file, the kind and the allowed values */
@@ -49,11 +49,11 @@ export function readButtons(path: string, source: string): ButtonTemplates {
     throw createTextFault(path, `is not YAML (${broken.message.split('\n')[0]})`);
   const content: unknown = document.toJS() ?? {};
   if (typeof content !== 'object' || Array.isArray(content)) {
-    throw createTextFault(path, 'must be rows of buttons by kind, as expired: [[{ … }]]');
+    throw createTextFault(path, 'is not a mapping; expected rows of buttons by kind, as expired: [[{ … }]]');
   }
   for (const [kind, value] of Object.entries(content as object)) {
     if (!isNoticeKind(kind) || noticeSpecs[kind].to !== 'customer') {
-      throw createTextFault(path, `${kind}: is not a kind of notice to a customer`);
+      throw createTextFault(path, `${kind}: is not a kind of notification to a customer`);
     }
     const [issue] = rowsSchema.safeParse(value).error?.issues ?? [];
     if (issue === undefined) continue;

@@ -47,12 +47,12 @@ describe('a wrong text is found at the start, with file, text, language and the 
     [
       'a line that is no text',
       { 'en.ftl': 'receipt: hello' },
-      /en\.ftl: line 1: "receipt: hello" begins no text/,
+      /en\.ftl: line 1: "receipt: hello" does not begin a text/,
     ],
     [
       'the same text twice',
       { 'en.ftl': 'grant = a\ngrant = b' },
-      /en\.ftl: line 2: grant \(en\) is there twice/,
+      /en\.ftl: line 2: grant \(en\) is given twice/,
     ],
     ['a text that is empty', { 'en.ftl': 'grant = { "" }' }, /grant \(en\) is empty/],
     [
@@ -102,40 +102,40 @@ describe('a wrong text is found at the start, with file, text, language and the 
     [
       'buttons of no kind',
       { 'buttons.yaml': 'receit: []' },
-      /buttons\.yaml: receit: is not a kind of notice to a customer/,
+      /buttons\.yaml: receit: is not a kind of notification to a customer/,
     ],
     [
       'buttons of an alarm',
       { 'buttons.yaml': 'alarm_over: []' },
-      /alarm_over: is not a kind of notice to a customer/,
+      /alarm_over: is not a kind of notification to a customer/,
     ],
-    ['buttons that are no rows', { 'buttons.yaml': 'grant: 1' }, /grant: must be a list of rows/],
+    ['buttons that are no rows', { 'buttons.yaml': 'grant: 1' }, /grant: is not a list of rows/],
     [
       'a button of no shape',
       { 'buttons.yaml': 'grant: [[{ text: button_buy }]]' },
-      /grant\.0\.0: must be \{ text: button_NAME, url/,
+      /grant\.0\.0: is not a button; expected \{ text: button_NAME, url/,
     ],
     [
       'a button of both shapes',
       { 'buttons.yaml': 'grant: [[{ text: button_buy, url: "https://x", callback_data: x }]]' },
-      /grant\.0\.0: must be/,
+      /grant\.0\.0: is not a button/,
     ],
     [
       'data that Telegram refuses',
       {
         'buttons.yaml': `grant: [[{ text: button_buy, callback_data: "${'x'.repeat(46)}{subscription_id}" }]]`,
       },
-      /grant\.0\.0\.callback_data: must be of 1 to 64 bytes/,
+      /grant\.0\.0\.callback_data: is empty or too long; expected 1 to 64 bytes/,
     ],
     [
       'a page that is none',
       { 'buttons.yaml': 'grant: [[{ text: button_buy, url: "javascript:x" }]]' },
-      /grant\.0\.0\.url: is "javascript:x"; it must be the URL of a page: https:\/\/…/,
+      /grant\.0\.0\.url: "javascript:x" is not the URL of a page; expected https:\/\/…/,
     ],
     [
       'a page of this machine, which Telegram refuses',
       { 'buttons.yaml': 'grant: [[{ text: button_buy, url: "http://localhost/pay" }]]' },
-      /grant\.0\.0\.url: is "http:\/\/localhost\/pay"; it must be .* of a host with a dot/,
+      /grant\.0\.0\.url: "http:\/\/localhost\/pay" is not the URL of a page; expected .* of a host with a dot/,
     ],
     [
       'a button without a label',

@@ -35,14 +35,14 @@ export function parseTexts({ path, locale, source }: TextFile): FluentResource {
     const id = entryStart.exec(line)?.[1];
     if (id === undefined) {
       if (otherLine.test(line)) return;
-      throw createTextFault(place, `"${line.slice(0, 40)}" begins no text; one is NAME = …`);
+      throw createTextFault(place, `"${line.slice(0, 40)}" does not begin a text; expected NAME = …`);
     }
-    if (seen.has(id)) throw createTextFault(place, `${id} (${locale}) is there twice`);
+    if (seen.has(id)) throw createTextFault(place, `${id} (${locale}) is given twice`);
     seen.add(id);
     if (read.has(id)) return;
     throw createTextFault(
       place,
-      `${id} (${locale}) is broken: it is not what Fluent calls a message`,
+      `${id} (${locale}) is broken: it is not a message of Fluent`,
     );
   });
   return resource;

@@ -47,7 +47,7 @@ async function writeExpired(tx: Tx, ids: readonly SubscriptionId[]): Promise<voi
     WHERE id = ${anyOf('bigint', ids)} AND state = 'active'`.execute(tx);
   mustHold(
     numAffectedRows === BigInt(ids.length),
-    `${ids.length} subscriptions were to end, ${numAffectedRows} did`,
+    `${ids.length} subscriptions had to expire, ${numAffectedRows} expired`,
   );
 }
 

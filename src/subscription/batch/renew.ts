@@ -160,7 +160,7 @@ async function extendSubscriptions(
     WHERE s.id = paid.id`.execute(tx);
   mustHold(
     numAffectedRows === BigInt(charged.length),
-    `${charged.length} subscriptions were to be extended, ${numAffectedRows} were`,
+    `${charged.length} subscriptions had to be extended, ${numAffectedRows} were extended`,
   );
 }
 

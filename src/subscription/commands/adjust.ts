@@ -22,7 +22,7 @@ export function adjustBalance(caller: Caller, request: Adjustment): Promise<Bala
     if (customer.balanceMinor + request.amountMinor < 0n) {
       throw refused(
         'short_balance',
-        `the balance is ${moneyText(customer.balanceMinor, customer.currency)}; it can't go below 0`,
+        `the balance is ${moneyText(customer.balanceMinor, customer.currency)}; it cannot become negative`,
       );
     }
     const entryId = await changeBalance(context, {

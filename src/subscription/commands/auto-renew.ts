@@ -45,11 +45,11 @@ export function setAutoRenew(caller: Caller, request: AutoRenewSwitch): Promise<
     if (subscription.kind === 'trial') {
       throw refused(
         'is_trial',
-        `subscription ${subscription.id} is a trial; it ends, it is not renewed`,
+        `subscription ${subscription.id} is a trial; trials are not renewed`,
       );
     }
     if (subscription.state === 'revoked') {
-      throw refused('revoked', `subscription ${subscription.id} was revoked; it can't be renewed`);
+      throw refused('revoked', `subscription ${subscription.id} was revoked; it cannot be renewed`);
     }
     await updateSubscription(context, subscription, { autoRenew: request.on });
     const plan = subscription.nextPlan ?? subscription.plan;

@@ -192,7 +192,7 @@ function requirePricedTime(
   if (unpriced === undefined || request.forfeit === true) return;
   throw refused(
     'unpriced_time',
-    `the time until ${isoTime(unpriced.endsAt)} came by ${unpriced.source} and has no price to credit`,
+    `the time until ${isoTime(unpriced.endsAt)} has the source ${unpriced.source}, so it has no price to credit`,
     'change at the next renewal, or give it up with --forfeit',
   );
 }

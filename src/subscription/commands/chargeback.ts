@@ -117,7 +117,7 @@ async function requireNewDispute({ tx }: CommandContext, request: Chargeback): P
     SELECT provider_ref FROM perennial.ledger_entry
     WHERE provider IN ${selectSpellings(provider)} AND dispute = ${dispute}`.execute(tx);
   if (rows[0] === undefined) return;
-  throw refused('dispute_known', `dispute ${dispute} of ${provider} was entered already`);
+  throw refused('dispute_known', `dispute ${dispute} of ${provider} was recorded already`);
 }
 
 interface EndedPeriod {

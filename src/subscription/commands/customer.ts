@@ -94,7 +94,7 @@ export function createCustomer(caller: Caller, given: NewCustomer): Promise<Cust
         .returning('id')
         .executeTakeFirst();
       if (added === undefined) {
-        throw refused('customer_exists', `customer ${given.telegramId} is there already`);
+        throw refused('customer_exists', `customer ${given.telegramId} exists already`);
       }
       const { id } = added;
       const event = {
@@ -175,7 +175,7 @@ async function requireNoMoney(tx: Tx, id: CustomerId, currency: string): Promise
   if (rows[0]?.used !== true) return;
   throw refused(
     'has_money',
-    `the money of the customer is in ${currency}; the currency cannot change any more`,
+    `the money of the customer is in ${currency}; the currency cannot change`,
   );
 }
 

@@ -120,7 +120,7 @@ async function takeBackPayment(
     throw refused(
       'short_balance',
       `the balance of customer ${telegramId} is ${moneyText(balanceMinor, currency)}, the payment is ${moneyText(amountMinor, currency)}: ${moneyText(missingMinor, currency)} missing`,
-      'refund what was bought with it first, or pass --claim, or name with --adjustment the entry that took it back',
+      'first refund the periods that it paid, or pass --claim, or name the entry that took it back with --adjustment',
     );
   }
   if (!context.settings.money.claims) {
@@ -147,6 +147,6 @@ async function requireAdjustment(
   throw refused(
     'no_adjustment',
     `ledger entry ${id} is not an adjustment of ${moneyText(-payment.amountMinor, customer.currency)} that took this payment back from customer ${customer.telegramId}`,
-    'customer show --json lists the ids of the ledger',
+    'list the ids of the ledger with "customer show --json"',
   );
 }

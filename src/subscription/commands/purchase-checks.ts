@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { formatCount } from '../../kernel/count.ts';
 import { refused } from '../../kernel/faults.ts';
 import type { Instant } from '../../kernel/instant.ts';
 import { moneyText } from '../../kernel/money.ts';
@@ -26,7 +27,7 @@ export async function requirePrice(
   const available = periods.length === 0 ? 'nothing' : `${periods.join(', ')} days`;
   throw refused(
     'no_price',
-    `plan ${wanted.plan} has no price for ${wanted.periodDays} days in ${currency}; available: ${available}`,
+    `plan ${wanted.plan} has no price for ${formatCount(wanted.periodDays, 'day')} in ${currency}; available: ${available}`,
   );
 }
 
@@ -41,7 +42,7 @@ export async function requirePlanOnSale(context: CommandContext, plan: string): 
   throw refused(
     'no_plan',
     statement,
-    available.length === 0 ? 'perennial apply adds them' : undefined,
+    available.length === 0 ? 'add plans with "perennial apply FILE"' : undefined,
   );
 }
 

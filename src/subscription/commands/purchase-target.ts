@@ -46,7 +46,7 @@ export async function findTarget(
   throw refused(
     'other_plan',
     `subscription ${target.id} is paid for plan ${plan}`,
-    `change-plan moves it to ${request.plan}, --new buys another one`,
+    `change-plan changes it to ${request.plan}, --new buys another one`,
   );
 }
 

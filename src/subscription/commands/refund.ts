@@ -130,9 +130,9 @@ function formatNothingUnused(
   { now, customer }: CommandContext,
   { id, endsAt, amountMinor }: Period,
 ): string {
-  if (endsAt <= now) return `period ${id} ended ${isoTime(endsAt)}: nothing of it is unused`;
+  if (endsAt <= now) return `period ${id} ended at ${isoTime(endsAt)}: it has no unused part`;
   const cost = moneyText(amountMinor, customer.currency);
-  return `period ${id} cost ${cost}, and what is not used of it comes to nothing`;
+  return `period ${id} cost ${cost}, and its unused part is worth less than a minor unit`;
 }
 
 async function requirePeriod(
@@ -146,7 +146,7 @@ async function requirePeriod(
     throw refused(
       'no_period',
       `the customer has no period ${id} that could be refunded`,
-      'customer show lists them',
+      'list them with "customer show"',
     );
   }
   requireRefundable(period, periods);
@@ -170,12 +170,12 @@ function requireRefundable(period: Period, periods: readonly Period[]): void {
   if (partOf !== null) {
     throw refused(
       'nothing_unused',
-      `period ${id} is the served part of period ${partOf}: nothing of it is unused`,
+      `period ${id} is the served part of period ${partOf}: it has no unused part`,
     );
   }
   if (source === 'grant') return;
   if (period.ledgerEntryId === null) {
-    throw refused('not_charged', `period ${id} came by ${source}: there is nothing to give back`);
+    throw refused('not_charged', `period ${id} has the source ${source}: it has no price to refund`);
   }
   const laterPeriod = periods.find(
     (one) => one.startsAt > period.startsAt && one.ledgerEntryId !== null,
@@ -183,7 +183,7 @@ function requireRefundable(period: Period, periods: readonly Period[]): void {
   if (laterPeriod === undefined) return;
   throw refused(
     'refund_later_first',
-    `period ${id} is followed by period ${laterPeriod.id} (${laterPeriod.source}, until ${isoTime(laterPeriod.endsAt)}); refund that first`,
+    `period ${id} is followed by period ${laterPeriod.id} (${laterPeriod.source}, until ${isoTime(laterPeriod.endsAt)}); refund period ${laterPeriod.id} first`,
   );
 }
 

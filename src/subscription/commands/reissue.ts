@@ -52,7 +52,7 @@ function requireRunning(
   if (state === 'active' && expiresAt > now) return;
   const reason =
     state === 'revoked'
-      ? 'was revoked: there is no access that a new credential could give'
-      : `ended at ${isoTime(expiresAt)}: there is no access that a new credential could give; a purchase or a grant revives it`;
+      ? 'was revoked: a new credential would give no access'
+      : `ended at ${isoTime(expiresAt)}: a new credential would give no access; a purchase or a grant revives it`;
   throw refused('not_running', `subscription ${id} ${reason}`);
 }

@@ -81,16 +81,16 @@ export function startTrial(caller: Caller, request: TrialRequest): Promise<Trial
 async function requireTrialOffer(context: CommandContext): Promise<{ plan: string; days: number }> {
   const { trial } = context.settings;
   if (trial === undefined) {
-    throw refused('no_trial', 'there are no trials', '"trial: { plan, days }" and apply make them');
+    throw refused('no_trial', 'trials are off', 'set trial: { plan, days } in the file of "perennial apply"');
   }
   if (context.customer.trialUsedAt !== null) {
-    throw refused('trial_used', "a customer has one trial, ever, and this one's is used");
+    throw refused('trial_used', 'the customer has used the trial; a customer has one trial');
   }
   const [existing] = await readCustomerSubscriptions(context.tx, context.customer.id);
   if (existing !== undefined) {
     throw refused(
       'has_paid',
-      `a trial is for newcomers; the customer has subscription ${existing.id} (${existing.kind} ${existing.plan}, ${existing.state})`,
+      `a trial requires a customer without an earlier subscription; the customer has subscription ${existing.id} (${existing.kind} ${existing.plan}, ${existing.state})`,
     );
   }
   await requirePlanOnSale(context, trial.plan);

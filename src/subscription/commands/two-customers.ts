@@ -59,6 +59,6 @@ async function lockBoth(tx: Tx, [from, to]: readonly [CustomerId, CustomerId]): 
   throw new Fault(
     'transient',
     'busy',
-    'other commands hold both customers; send the request again',
+    'other commands change these customers now; send the request again',
   );
 }

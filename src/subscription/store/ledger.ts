@@ -130,6 +130,6 @@ export async function postEntries(
       AND c.balance_minor + change.sum_minor = change.after_minor`.execute(tx);
   mustHold(
     numAffectedRows === BigInt(changes.length),
-    `${changes.length} balances were to change, ${numAffectedRows} did: written without the lock?`,
+    `${changes.length} balances had to change, ${numAffectedRows} changed: the customers are not locked`,
   );
 }

@@ -46,8 +46,8 @@ export async function creditPayment(
   if (amountMinor <= 0n) {
     throw refused(
       'bad_amount',
-      'a top-up must be above 0',
-      '"customer adjust" takes money off the balance',
+      `a top-up of ${moneyText(amountMinor, context.customer.currency)} is not possible; expected an amount above 0`,
+      'reduce a balance with "customer adjust"',
     );
   }
   requireCustomerCurrency(context, payment.currency);
@@ -219,7 +219,7 @@ export async function lockPayment(
   throw refused(
     'no_payment',
     `customer ${customer.telegramId} has no payment ${providerRef} of ${provider}`,
-    'customer show lists the ledger',
+    'list the ledger with "customer show"',
   );
 }
 

@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import type { Tx } from '../../db/connect.ts';
 import type { PeriodSource, SubscriptionKind } from '../../db/schema.ts';
 import { anyOf, unnest } from '../../db/unnest.ts';
+import { formatCount } from '../../kernel/count.ts';
 import { refused } from '../../kernel/faults.ts';
 import type { CustomerId, LedgerEntryId, PeriodId, SubscriptionId } from '../../kernel/ids.ts';
 import { dayMs, type Instant, isoTime, lastInstant, later } from '../../kernel/instant.ts';
@@ -41,7 +42,7 @@ export function computePeriodEnd(startsAt: Instant, days: number): Instant {
   if (endsAt <= lastInstant) return endsAt;
   throw refused(
     'end_too_late',
-    `a period of ${days} days from ${isoTime(startsAt)} would end after the year 9999`,
+    `a period of ${formatCount(days, 'day')} from ${isoTime(startsAt)} would end after the year 9999`,
   );
 }
 

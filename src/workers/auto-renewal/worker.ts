@@ -1,3 +1,4 @@
+import { formatCount } from '../../kernel/count.ts';
 import { unreachable } from '../../kernel/faults.ts';
 import { type Instant, isoTime, later, minuteMs, never } from '../../kernel/instant.ts';
 import { majorUnits, moneyText } from '../../kernel/money.ts';
@@ -133,7 +134,7 @@ function toQuarantinedItem(facts: SubscriptionRenewalFacts): QuarantinedItem {
   return {
     subscriptionId: facts.subscriptionId,
     reason: 'no_price',
-    sentence: `customer ${facts.telegramId}: plan ${facts.plan} has no price for ${facts.periodDays} days in ${facts.currency}`,
+    sentence: `customer ${facts.telegramId}: plan ${facts.plan} has no price for ${formatCount(facts.periodDays, 'day')} in ${facts.currency}`,
   };
 }
 

@@ -83,7 +83,7 @@ async function primaryOf(
 
 /** Advice if another account delivers for this database. */
 export const describePrimary = (primaryId: string): string =>
-  `${primaryId} delivers for this database, and this configuration lacks it: its notifications wait for it. Give this process the same configuration; or, if ${primaryId} is given up for good, "perennial notice couriers --forget ${primaryId}"`;
+  `${primaryId} delivers for this database, and this configuration lacks it: its notifications wait for it. Give this process the same configuration. If ${primaryId} is no longer used, run "perennial notice couriers --forget ${primaryId}"`;
 
 /**
  * Refuses to start a process with a second account of an exclusive channel.
@@ -96,7 +96,7 @@ export async function requireOnlyAccount(
   for (const account of accounts.filter(({ exclusive }) => exclusive)) {
     const primaryId = await primaryOf(db, account);
     if (primaryId === undefined) continue;
-    const sentence = `${account.name}: "${account.id}" is not the bot of this database; expected ${primaryId}. A database has one bot, because a customer's chat belongs to one. If ${primaryId} is given up for good, end its processes, then "perennial notice couriers --forget ${primaryId}"`;
+    const sentence = `${account.name}: "${account.id}" is not the bot of this database; expected ${primaryId}. A database has one bot, because a customer's chat belongs to one. If ${primaryId} is no longer used, end its processes, then run "perennial notice couriers --forget ${primaryId}"`;
     throw new UsageFault('other_bot', sentence);
   }
 }

@@ -173,7 +173,7 @@ export class Sender {
     const messageId = outcome.is === 'sent' ? outcome.messageId : null;
     const { db, lease, channel } = this.#context;
     const sent = { id, customerId, attempts, channel: channel.name, messageId };
-    await this.#withRetries(() => this.#backoff.write(db, lease), 'a wait is not in its row yet');
+    await this.#withRetries(() => this.#backoff.write(db, lease), 'pause not stored yet');
     // One after the other, so that 16 answers at once do not take 16 connections.
     this.#storing = this.#storing.then(() =>
       this.#withRetries(() =>
@@ -204,13 +204,13 @@ export class Sender {
       pauseMs,
       error: this.#backoff.reason,
     };
-    this.#log.warn(logFields, 'nothing is sent for a while');
+    this.#log.warn(logFields, 'sending paused');
   }
 
   /** Repeats for about 6 s while the database is unreachable, then abandons the work. */
   async #withRetries(
     work: () => Promise<void>,
-    message = 'the outcome of a send is lost',
+    message = 'outcome of a send lost',
   ): Promise<void> {
     for (let attempt = 1; ; attempt += 1) {
       try {

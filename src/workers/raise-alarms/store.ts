@@ -229,7 +229,7 @@ async function readFailingWorkers(tx: Tx, now: Instant): Promise<Alarm[]> {
     GROUP BY worker HAVING count(*) >= ${failuresMin} ORDER BY worker`.execute(tx);
   return rows.map(({ worker, failures, error }) => ({
     kind: 'alarm_worker',
-    params: { worker, failures: Number(failures), error: error ?? 'its process died' },
+    params: { worker, failures: Number(failures), error: error ?? 'its process ended' },
   }));
 }
 

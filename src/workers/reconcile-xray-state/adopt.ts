@@ -47,7 +47,7 @@ export async function adopt(
 ): Promise<AdoptionResult> {
   const { db, url, node: id, actor, signal, onUsers } = adoption;
   const node = (await readNodes(db)).find((each) => each.id === id);
-  if (node === undefined) throw refused('no_node', `there is no node "${id}" any more`);
+  if (node === undefined) throw refused('no_node', `node "${id}" was removed`);
   const names = adoption.names?.map((name) => name.toLowerCase());
   await using connection = await openSingleConnection(url);
   await listAndCompare(connection, connect, node, { signal, onUsers });
@@ -79,6 +79,6 @@ async function requireConflicts(
   const available = (await readConflicts(db, undefined, sampleMax)).map(({ name }) => `"${name}"`);
   throw refused(
     'no_conflict',
-    `node ${node}: "${wrong}" carries no UUID of a customer there; ${available.length === 0 ? 'no name does' : `those that do: ${available.join(', ')}`}`,
+    `node ${node}: "${wrong}" is not a name with the UUID of a customer; available: ${available.join(', ') || 'none'}`,
   );
 }

@@ -143,7 +143,7 @@ function waitUntilReady(api: string, opened: NodeSession): Promise<NodeSession> 
     // does not get every error of its socket, for example that the server requires a certificate.
     const failBy = (error: Error): void => fail(formatError(error), error);
     socket.on('error', failBy);
-    let closeReason = 'the other side hung up';
+    let closeReason = 'the node closed the connection';
     socket.on('secureConnect', () => {
       closeReason = tlsCloseReason;
     });
@@ -159,7 +159,7 @@ function waitUntilReady(api: string, opened: NodeSession): Promise<NodeSession> 
 
 /** Codes of servers that require another certificate and give no reason. */
 const tlsCloseReason =
-  'the other side hung up once TLS was agreed on; it may want another certificate of us';
+  'the node closed the connection after the TLS handshake; it may require another client certificate';
 
 /** The text of Node, with its code if the text lacks the code. */
 function formatError(error: Error): string {

@@ -131,7 +131,7 @@ test('P9: a service recovers by itself if all its connections end: the run fails
   // The service receives wake-ups again, on a new connection.
   const idle = () => service.log.filter(({ examined }) => examined === 0).length;
   const before = idle();
-  await until('a wake-up that was heard', async () => {
+  await until('a wake-up that was received', async () => {
     await withOwnerClient(database.url, (client) =>
       client.query("SELECT pg_notify('perennial_wake', 'auto-renewal')"),
     );

@@ -35,7 +35,7 @@ test('P10: a replica whose clock is off by over 30 s runs nothing and logs the r
   for (const name of workerNames) {
     const isOff = /clock is 4[45] s off/;
     const sentinelLine = await off.untilLine(
-      `that ${name} is off`,
+      `that the clock of ${name} is off`,
       ({ msg, worker }) => worker === name && isOff.test(msg),
     );
     expect(sentinelLine.level).toBe('error');
@@ -136,7 +136,7 @@ test('a subscription expires within 5 s of its end, while two replicas wait for 
   await one.untilReady();
   await two.untilReady();
   await setRemainingTime(database, id, 3_000);
-  await until('it is ended', async () =>
+  await until('the subscription has expired', async () =>
     (await readSubscription(database, id)).state === 'expired' ? true : undefined,
   );
   const ended = await withOwnerClient(database.url, async (client) => {
@@ -164,7 +164,7 @@ test('the other replica replaces a killed one within 15 s', async () => {
   await one.exit;
   const killed = performance.now();
   await gate.open();
-  await until('a batch of the other one', async () =>
+  await until('a batch of the other replica', async () =>
     (await readRuns(database.url)).some(
       ({ replica, changed }) => replica.endsWith(`:${two.pid}`) && changed > 0,
     )

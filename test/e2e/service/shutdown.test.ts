@@ -76,7 +76,7 @@ test('P8: at SIGTERM running batches of reminders end, pending answers are store
   await service.untilReady();
   // Two batches of each worker, and three notifications.
   await gate.untilHeld(4);
-  await until('the messages to be out', () => (sent === 3 ? true : undefined));
+  await until('three sent messages', () => (sent === 3 ? true : undefined));
   const startedMs = performance.now();
   service.kill('SIGTERM');
   await service.untilLine('shutdown', ({ msg }) => msg.startsWith('shutdown'));

@@ -175,7 +175,7 @@ const chargeCorruptions: readonly Corruption[] = [
   },
   {
     check: 'period-has-its-charge',
-    what: 'a purchase that says it is a renewal',
+    what: 'a purchase with the source renewal',
     statements: ({ victim }) => `UPDATE period SET source = 'renewal' WHERE id = ${victim.period}`,
     rows: ({ victim }) => ({ period: [victim.period], ledger_entry: [victim.charge] }),
   },
@@ -273,7 +273,7 @@ const subscriptionCorruptions: readonly Corruption[] = [
   },
   {
     check: 'expired-has-ended',
-    what: 'a payer cut off',
+    what: 'a paid subscription that is cut off',
     statements: ({ victim }) => `
       UPDATE subscription SET state = 'expired' WHERE id = ${victim.subscription};
       UPDATE credential SET retired_at = clock() WHERE id = '${victim.credential}'`,
@@ -296,7 +296,7 @@ const subscriptionCorruptions: readonly Corruption[] = [
   },
   {
     check: 'period-ends-after-its-start',
-    what: 'a grant of a day less than nothing, which was taken back',
+    what: 'a negative grant that was taken back',
     statements: ({ victim }) => `
       ALTER TABLE period DROP CONSTRAINT IF EXISTS starts_before_its_end;
       INSERT INTO period (subscription_id, customer_id, source, plan, starts_at, ends_at, currency,
@@ -306,7 +306,7 @@ const subscriptionCorruptions: readonly Corruption[] = [
   },
   {
     check: 'paid-was-got',
-    what: 'a trial that became a paid one by itself',
+    what: 'a trial that became paid without a purchase',
     statements: ({ victim }) => `
       ${trialSql(victim)}
       UPDATE customer SET trial_used_at = clock() WHERE id = ${victim.customer};
@@ -315,7 +315,7 @@ const subscriptionCorruptions: readonly Corruption[] = [
   },
   {
     check: 'trial-is-free',
-    what: 'a paid one turned into a trial',
+    what: 'a paid subscription that became a trial',
     statements: ({ victim }) => `
       UPDATE subscription SET kind = 'trial', auto_renew = false
       WHERE id = ${victim.subscription}`,
@@ -323,7 +323,7 @@ const subscriptionCorruptions: readonly Corruption[] = [
   },
   {
     check: 'terms-of-the-period',
-    what: 'a dearer plan than the period in force was sold for',
+    what: 'a more expensive plan than that of the period in force',
     also: ['receipt-is-of-its-charge'],
     statements: ({ victim }) => `
       UPDATE period SET starts_at = starts_at - interval '1 day', ends_at = ends_at - interval '1 day'
@@ -335,7 +335,7 @@ const subscriptionCorruptions: readonly Corruption[] = [
   },
   {
     check: 'change-is-planned',
-    what: 'a period with another length, of which the subscription does not know',
+    what: 'a period with a length that the subscription does not have',
     also: ['grant-is-its-event'],
     statements: ({ victim }) => followingPeriodSql(victim, { period_days: 90 }, 90),
   },
@@ -353,7 +353,7 @@ const subscriptionCorruptions: readonly Corruption[] = [
   },
   {
     check: 'trial-is-noted',
-    what: 'a trial that the customer has no note of',
+    what: 'a trial without its time in the row of the customer',
     statements: ({ victim }) => trialSql(victim),
   },
 ];
@@ -361,14 +361,14 @@ const subscriptionCorruptions: readonly Corruption[] = [
 const accessCorruptions: readonly Corruption[] = [
   {
     check: 'running-has-a-credential',
-    what: 'a payer whose only credential was retired',
+    what: 'a running subscription whose only credential was retired',
     statements: ({ victim }) =>
       `UPDATE credential SET retired_at = clock() WHERE id = '${victim.credential}'`,
     rows: ({ victim }) => ({ subscription: [victim.subscription] }),
   },
   {
     check: 'ended-has-no-credential',
-    what: 'a revoked one whose credential lives on',
+    what: 'a revoked subscription with a live credential',
     also: ['revoked-has-its-event'],
     statements: ({ victim }) =>
       `UPDATE subscription SET state = 'revoked' WHERE id = ${victim.subscription}`,
@@ -398,7 +398,7 @@ const accessCorruptions: readonly Corruption[] = [
   },
   {
     check: 'addition-is-confirmed',
-    what: 'one who may connect, and of whom a node that is up says nothing for an hour and more',
+    what: 'an addition that a reachable node has not confirmed for over an hour',
     statements: ({ victim }) => `
       UPDATE node SET last_seen_at = clock();
       UPDATE access_sync SET marked_at = clock() - interval '1 hour 1 ms'
@@ -407,7 +407,7 @@ const accessCorruptions: readonly Corruption[] = [
   },
   {
     check: 'removal-is-confirmed',
-    what: 'one who was reissued, and of whose old credential a node says nothing for 5 minutes and more',
+    what: 'an old credential whose removal a node has not confirmed for over 5 minutes',
     statements: ({ victim }) => `
       UPDATE node SET last_seen_at = clock();
       WITH old AS (

@@ -22,7 +22,7 @@ const createCaller = ({ db }: TestDatabase) => ({ db, actor: 'test' });
 const createActingCheck = (work: () => Promise<void>): AuditCheck => ({
   id: 'meanwhile',
   promise: null,
-  title: 'something else goes on',
+  title: 'another command runs',
   run: async () => {
     await work();
     return { violations: 0n, sample: [] };

@@ -75,7 +75,7 @@ const flagReason = 'is not a switch; expected true or false';
 
 describe('a value that a column does not allow is reported with its line, column, value and reason', () => {
   test.each([
-    ['telegram_id', '', 'must not be empty'],
+    ['telegram_id', '', 'is empty; expected a value'],
     ['telegram_id', '0', 'is not a Telegram id'],
     ['telegram_id', '-5', 'is not a Telegram id'],
     ['telegram_id', '9007199254740992', 'is not a Telegram id'],
@@ -85,7 +85,7 @@ describe('a value that a column does not allow is reported with its line, column
     ['time_zone', '+03:00', 'is not a time zone; expected a name like Europe/Moscow'],
     ['currency', 'RUR', 'is not a currency; expected an ISO 4217 code like RUB or USD, or XTR'],
     ['balance', '-0.01', 'is negative'],
-    ['balance', '149.505', 'is too many decimals; RUB has 2'],
+    ['balance', '149.505', 'is not an amount of RUB; expected at most 2 decimals'],
     ['balance', '1e3', 'is not an amount; expected one like 149 or 149.50'],
     ['balance', '1 000', 'is not an amount; expected one like 149 or 149.50'],
     ['vip', 'yes', flagReason],
@@ -95,14 +95,14 @@ describe('a value that a column does not allow is reported with its line, column
     ['sub_token', 'short', 'is not 16 to 128 letters, digits, -, _, . and ~'],
     ['kind', 'premium', 'is not a kind; expected paid or trial'],
     ['plan', 'gold', 'is not a plan; available: basic, plus'],
-    ['plan', '', 'must not be empty'],
+    ['plan', '', 'is empty; expected a value'],
     ['period_days', '31', 'basic has no price for it in RUB; available: 30, 90, 180, 365'],
     ['period_days', '0', 'is not a whole number from 1 to 3660'],
-    ['expires_at', '', 'must not be empty'],
+    ['expires_at', '', 'is empty; expected a value'],
     ['expires_at', '01.12.2026', spreadsheetDate],
     ['expires_at', '2026-02-30T00:00:00Z', timeReason],
     ['expires_at', '1796083200', timeReason],
-    ['expires_at', '2026-12-01T12:00:00', 'has no offset; 2026-11-24T09:00:00+03:00 or …Z has'],
+    ['expires_at', '2026-12-01T12:00:00', 'has no offset; expected one like 2026-11-24T09:00:00+03:00'],
     ['expires_at', '1970-01-01T00:00:00Z', 'is not between 2001 and 9999'],
     ['auto_renew', 'on', flagReason],
     ['uuid', '11111111111141118111111111111111', 'is not a UUID of 36 characters'],
@@ -118,7 +118,7 @@ describe('a value that a column does not allow is reported with its line, column
       { currency: 'JPY', balance: '1.5', auto_renew: 'false' },
       'balance',
       '1.5',
-      'is too many decimals; JPY has 0',
+      'is not an amount of JPY; expected no decimals',
     ],
     [
       'a plan without a price in the currency',
@@ -146,7 +146,7 @@ describe('a value that a column does not allow is reported with its line, column
       { kind: '', period_days: '', expires_at: '', auto_renew: '', uuid: '' },
       'plan',
       'basic',
-      'must be empty, as kind is: a customer without a subscription',
+      'is not empty, but kind is; without a subscription both are empty',
     ],
   ])('%s', async (_, change, column, value, reason) => {
     expect(await importProblems(file(row(change)))).toEqual([at(2, column, value, reason)]);
@@ -187,8 +187,8 @@ describe('a problem between two lines names the other line', () => {
         file(row(), row({ ...other, sub_token: token, uuid: uuid.toUpperCase() })),
       ),
     ).toEqual([
-      at(3, 'sub_token', token, 'is that of line 2 already'),
-      at(3, 'uuid', uuid, 'is that of line 2 already'),
+      at(3, 'sub_token', token, 'is already in line 2'),
+      at(3, 'uuid', uuid, 'is already in line 2'),
     ]);
   });
 
@@ -220,7 +220,7 @@ describe('a problem of the whole file', () => {
     const text = `${csvHeader.replace('expires_at', 'money').replace('uuid', 'vip')}\nx\n`;
     expect(await importProblems(text)).toEqual([
       at(1, 'money', 'money', 'is not a column; see docs/import.md'),
-      at(1, 'vip', 'vip', 'is there twice'),
+      at(1, 'vip', 'vip', 'is given twice'),
       at(1, 'expires_at', null, 'is missing: the header must name it'),
     ]);
   });
@@ -290,7 +290,7 @@ describe('a problem of the whole file', () => {
         '[1]',
         'is not a plain value; expected a text, a number, true, false or null',
       ),
-      at(6, 'telegram_id', '', 'must not be empty'),
+      at(6, 'telegram_id', '', 'is empty; expected a value'),
     ]);
   });
 

@@ -36,7 +36,7 @@ async function readState({ db }: Pick<TestDatabase, 'db'>) {
 }
 
 const due = { state: 'pending', reason: null, due: true };
-const refusal = /notice 1 (is being sent at this moment|was sent 2026|is (suppressed|failed))/;
+const refusal = /notice 1 (is being sent now|was sent 2026|is (suppressed|failed))/;
 
 test.each<[NoticeState, object | undefined, object | undefined]>([
   ['pending', due, { state: 'suppressed', reason: 'cancelled' }],
@@ -107,7 +107,7 @@ test('an action during the claim of a courier waits, and is refused', async () =
   const cancellation = cancelNotification(database.db, 1n, 'test');
   release.resolve();
   await courier;
-  await expect(cancellation).rejects.toThrow('is being sent at this moment');
+  await expect(cancellation).rejects.toThrow('is being sent now');
   expect(await readState(database)).toMatchObject({ state: 'sending' });
 });
 

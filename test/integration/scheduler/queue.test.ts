@@ -112,7 +112,7 @@ test('a wake-up starts a run within a second', async () => {
   await replica.reached(2);
   expect(performance.now() - notifiedAtMs).toBeLessThan(1_000);
   await notify(database, 'another-worker');
-  await until('the other name', () =>
+  await until('the run under the other name', () =>
     replica.messages.includes('wake-up for an unknown worker') ? true : undefined,
   );
 });

@@ -72,25 +72,25 @@ export function findViolations(scene: NodeScene): string[] {
     const wasAdmitted = memory?.ids.has(place) === true;
     if (isEntitled && !isAdmitted && (isCertain || wasAdmitted)) {
       violations.push(
-        `shuts out ${place}, who ${wasAdmitted ? 'could connect before' : 'has no mark'}`,
+        `refuses ${place}, which ${wasAdmitted ? 'could connect before' : 'has no mark'}`,
       );
     }
     if (!isEntitled && isAdmitted && isCertain && credential.item !== null) {
-      violations.push(`lets ${place} in, who has no mark`);
+      violations.push(`accepts ${place}, which has no mark`);
     }
     if (
       credential.due !== null &&
       credential.due > later(now, delayMaxMs) &&
       !isCrasher(credential, planted)
     ) {
-      violations.push(`puts ${place} off`);
+      violations.push(`delays ${place}`);
     }
   }
   const known = new Set(view.people.filter(({ item }) => item !== null).map(({ id }) => `${id}`));
   for (const [place, mayGo] of memory?.unknownUsers ?? []) {
     const [tag = '', id = ''] = place.split(' ');
     if (mayGo || known.has(id) || simulated.node.accepts(tag, id)) continue;
-    violations.push(`took ${place} off, whom the books don't know, and nobody had said so`);
+    violations.push(`removed ${place}, which is not in the database, without a confirmation`);
   }
   return violations.map((each) => `${simulated.id} ${each}`);
 }

@@ -43,7 +43,7 @@ export async function backUpDatabase(environment: Environment): Promise<void> {
         await sql`CREATE TABLE ${copy} AS TABLE perennial.${sql.id(name)}`.execute(tx);
       }
       await sql`
-        CREATE TABLE ${schema}."sequence of books" AS
+        CREATE TABLE ${schema}."sequence of backup" AS
         SELECT format('%I.%I', schemaname, sequencename) AS name, last_value
         FROM pg_sequences WHERE schemaname = 'perennial'`.execute(tx);
     });
@@ -100,7 +100,7 @@ async function copyFromSchema(environment: Environment, schemaName: string): Pro
     }
     await sql`
       SELECT setval(name::regclass, coalesce(last_value, 1), last_value IS NOT NULL)
-      FROM ${schema}."sequence of books"`.execute(tx);
+      FROM ${schema}."sequence of backup"`.execute(tx);
   });
 }
 

@@ -186,15 +186,15 @@ export const environmentEvents: Readonly<
   Record<string, readonly [count: number, event: SimulationEvent]>
 > = {
   'time passes': [30, passTime],
-  'a node dies': [3, crashNode],
+  'a node crashes': [3, crashNode],
   'a node starts': [12, startPickedNode],
-  'a node comes with old users': [1, startNodeWithOldUsers],
+  'a node starts with old users': [1, startNodeWithOldUsers],
   'a reply is lost': [4, loseNextAnswer],
-  'a user kills a node': [1, plantCrasher],
+  'a user crashes a node': [1, plantCrasher],
   'a keeper is replaced': [6, replaceKeeper],
   'a file is applied': [5, applyChangedFile],
   'nodes are compared': [4, (environment) => compareNodes(environment, { requestedNode: 'all' })],
-  'the books are backed up': [2, backUpDatabase],
+  'the database is backed up': [2, backUpDatabase],
   'a backup is restored': [2, restoreBackup],
-  'what is unknown is let go': [1, confirmStrays],
+  'the removal of unknown users is confirmed': [1, confirmStrays],
 };

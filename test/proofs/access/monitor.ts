@@ -91,7 +91,7 @@ export class AccessMonitor {
     const quarantined = view.quarantine.filter((item) => !this.#environment.planted.has(item));
     return [
       ...this.#listScenes(view).flatMap(findViolations),
-      ...quarantined.map((item) => `${item} is in quarantine, and kills nobody`),
+      ...quarantined.map((item) => `${item} is in quarantine, but crashes no node`),
     ];
   }
 
@@ -121,7 +121,7 @@ export class AccessMonitor {
         const since = (this.#unfilled.get(boot) ?? 0) + passed;
         this.#unfilled = new Map(this.#unfilled).set(boot, since);
         this.longest.filled = Math.max(this.longest.filled, since);
-        if (since > waitProbesMax) this.#report(after, `${id} is not filled`);
+        if (since > waitProbesMax) this.#report(after, `${id} is not seeded`);
       }
       for (const each of all) {
         const key = `${id} ${each.place}`;
@@ -130,7 +130,7 @@ export class AccessMonitor {
         waiting.set(key, since);
         const direction = each.isEntitled ? 'in' : 'out';
         this.longest[direction] = Math.max(this.longest[direction], since);
-        if (since > waitProbesMax) this.#report(after, `${key} waits to be let ${direction}`);
+        if (since > waitProbesMax) this.#report(after, `${key} waits for its ${direction === 'in' ? 'addition' : 'removal'}`);
       }
     }
     // A wait continues when its node is up again.

@@ -49,7 +49,7 @@ test('X3: after a restore, later customers can connect until a person confirms t
   const { ends } = await runComparison(database);
   const unknown = ends.map((end) => end.is === 'compared' && end.comparison.kinds.unknown);
   expect(unknown.toSorted()).toEqual([0, 2, 2]);
-  await until('all of before are there again', () =>
+  await until('the restored users can connect', () =>
     admits(before).every(Boolean) ? true : undefined,
   );
   // A day of comparisons changes nothing.
@@ -58,7 +58,7 @@ test('X3: after a restore, later customers can connect until a person confirms t
   await untilSynced(database);
   expect(admits(since)).toEqual([true, true]);
   await runComparison(database, { requestedNode: 'all', confirmed: true });
-  await until('the others are gone', () => (admits(since).some(Boolean) ? undefined : true));
-  await monitor.check('all is said');
+  await until('the later users were removed', () => (admits(since).some(Boolean) ? undefined : true));
+  await monitor.check('the confirmation');
   expect(admits(before)).toEqual([true, true]);
 }, 60_000);

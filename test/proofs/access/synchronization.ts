@@ -20,7 +20,7 @@ export async function checkSynced(
   monitor: AccessMonitor,
   eventCount: number,
 ): Promise<void> {
-  const after = `at rest after ${eventCount} events`;
+  const after = `idle after ${eventCount} events`;
   const endAt = later(environment.now, idleMs);
   for (const simulated of environment.nodes) {
     simulated.crashers.clear();
@@ -41,7 +41,7 @@ export async function checkSynced(
     for (const simulated of environment.nodes) {
       const left = monitor.countUnknown(simulated);
       if (left > 0)
-        monitor.violations.push(`${after}: ${simulated.id} has ${left} users that were let go`);
+        monitor.violations.push(`${after}: ${simulated.id} has ${left} users whose removal was confirmed`);
     }
   }
   environment.now = environment.now > endAt ? environment.now : endAt;
@@ -72,7 +72,7 @@ async function expectEqual(
     const unknownCount = monitor.countUnknown(simulated);
     if (unknown !== unknownCount) {
       monitor.violations.push(
-        `${after}: ${simulated.id} has ${unknownCount} unknown users; ${unknown} are told`,
+        `${after}: ${simulated.id} has ${unknownCount} unknown users; the comparison reports ${unknown}`,
       );
     }
     if (simulated.boot.isUncertain) continue;
@@ -105,7 +105,7 @@ async function untilSynced(
     }
     if (await areSynced(environment)) return;
     if (elapsedMs() > deadlineMs)
-      monitor.violations.push(`${after}: left is ${await describePending(environment)}`);
+      monitor.violations.push(`${after}: not synced: ${await describePending(environment)}`);
     await pause(pollMs);
   }
 }

@@ -65,7 +65,7 @@ async function runUntilCrash(
   await Promise.all(sends);
   // The server needs a moment to detect a closed connection and to roll it back. Until then the
   // rows stay locked, and a successor would leave them to its next check.
-  await until('its connections to be gone', async () => {
+  await until('the end of its connections', async () => {
     const { rows } = await sql`
       SELECT pg_terminate_backend(pid) FROM pg_stat_activity
       WHERE datname = current_database() AND pid <> pg_backend_pid()

@@ -50,7 +50,7 @@ function choosePoints(statements: readonly string[], some: number): KillPoint[] 
 
 /** Waits until only this process is connected, so that the crashed process holds no locks. */
 async function untilNoOtherClients(database: TestDatabase): Promise<void> {
-  await until('the killed process to be gone from the server', async () => {
+  await until('the end of the connections of the killed process', async () => {
     const { rows } = await sql<{ others: number }>`
       SELECT count(*)::int AS others FROM pg_stat_activity
       WHERE datname = current_database() AND application_name = 'perennial'

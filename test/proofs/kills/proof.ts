@@ -97,7 +97,7 @@ export async function runKillsProof(request: KillsOptions): Promise<KillsReport>
       const ms = Math.round(performance.now() - killedMs);
       takeovers.push({ wasRunning, ms });
       printLine(
-        `kill ${kill + 1}: at ${before.total}, ${wasRunning ? 'at a run' : 'idle'}, ${ms} ms`,
+        `crash ${kill + 1}: at ${before.total}, ${wasRunning ? 'during a run' : 'idle'}, ${ms} ms`,
       );
     }
     await until(

@@ -44,7 +44,7 @@ export function requireSamePass(
   expected: Pick<SequenceRun, 'passedAt'>,
 ): void {
   if (expected.passedAt === undefined || expected.passedAt === passedAt) return;
-  throw new Error(`the last run was at ${expected.passedAt}; the database says ${passedAt}`);
+  throw new Error(`the last run was at ${expected.passedAt}; the database has ${passedAt}`);
 }
 
 /** Compares a whole database with the model, without a preceding command. */
@@ -109,7 +109,7 @@ function requireExpectedResult(
   const [after, answer] = applyAsked(before, asked, context);
   if (!isSameAnswer(answer, asked.answer)) {
     throw new Error(
-      `${toText(asked.command)}\n  the model says ${toText(answer)}\n  the program    ${toText(asked.answer)}`,
+      `${toText(asked.command)}\n  model:   ${toText(answer)}\n  program: ${toText(asked.answer)}`,
     );
   }
   if (isSameCustomer(after.customer, actual)) return after;
@@ -127,7 +127,7 @@ function requireOrder(
   if (after !== undefined) return after;
   const answers = asked.map(({ command, answer }) => `\n  ${toText(command)} → ${toText(answer)}`);
   throw new Error(
-    `no order explains what came of these at once, with ${runs} runs:${answers.join('')}\n  ${describeDifference(before.customer, actual, 'before', 'after')}`,
+    `no order of these commands explains the result, with ${runs} runs:${answers.join('')}\n  ${describeDifference(before.customer, actual, 'before', 'after')}`,
   );
 }
 

@@ -96,11 +96,11 @@ const corruptions: readonly (readonly [string, string, readonly string[]])[] = [
     [`${receiptSql} state = 'suppressed', reason = 'x' ${whereReceiptSql}`],
   ],
   [
-    'a receipt that is put off',
+    'a receipt that is delayed',
     'notices',
     [`${receiptSql} next_attempt_at = 'infinity' ${whereReceiptSql}`],
   ],
-  ['a receipt that is not there', 'notices', [`DELETE FROM notification ${whereReceiptSql}`]],
+  ['a missing receipt', 'notices', [`DELETE FROM notification ${whereReceiptSql}`]],
   [
     'a hole between two renewals',
     'subs 0',
@@ -138,7 +138,7 @@ const corruptions: readonly (readonly [string, string, readonly string[]])[] = [
        SELECT customer_id, subject, action, actor, at FROM event WHERE action = 'topped_up' LIMIT 1`,
     ],
   ],
-  ['a dearer plan than its period', 'subs 0', [`UPDATE subscription SET plan = 'plus'`]],
+  ['a more expensive plan than its period', 'subs 0', [`UPDATE subscription SET plan = 'plus'`]],
   [
     'a price that the customer was never notified of',
     'subs 0',
@@ -188,7 +188,7 @@ async function findDifference(
   return found.difference;
 }
 
-test('the model and the database agree after the story', async () => {
+test('the model and the database agree after these commands', async () => {
   expect(await findDifference([])).toBeUndefined();
 });
 

@@ -191,7 +191,7 @@ async function runTogether(
   );
   const renewed = renewals.reduce((sum, count) => sum + count, 0);
   if (changed !== BigInt(renewed)) {
-    throw new Error(`the runs say that they renewed ${changed}; the books say ${renewed}`);
+    throw new Error(`the run records count ${changed} renewals; the database has ${renewed}`);
   }
   requireSamePass(facts, current);
   counts.commands += done.length;

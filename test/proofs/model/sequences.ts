@@ -314,11 +314,11 @@ function formatStep(one: Step): string {
     case 'clock':
       return `the clock moves by ${formatSpan(one.byMs)}`;
     case 'clock-slip':
-      return `the clock slips by ${formatSpan(one.byMs)}`;
+      return `the clock steps back by ${formatSpan(one.byMs)}`;
     case 'clock-near-end':
       return `the clock goes to ${formatSpan(one.byMs)} from the end of customer ${one.customer}'s subscription ${one.sub}`;
     case 'price':
-      return `${one.plan} ${one.days} d costs ${one.amount ?? 'nothing that is known'} in ${formatSpan(one.inMs)}`;
+      return `${one.plan} ${one.days} d costs ${one.amount ?? 'an unknown amount'} in ${formatSpan(one.inMs)}`;
     case 'group':
       return one.acts.map(formatAct).join('  |  at once:  ');
   }

@@ -149,7 +149,7 @@ function formatEffects(effects: ClockEffects): string {
   const isUndone = toCustomers(effects).length > 0;
   if (!isUndone && sales.length === 0) return 'no effects of a wrong clock; nothing to undo';
   const rows = [
-    ['CUSTOMER', 'SUBSCRIPTION', 'EFFECT', 'BY THE WRONG CLOCK'],
+    ['CUSTOMER', 'SUBSCRIPTION', 'EFFECT', 'WRONG TIME'],
     ...charges.map((row) => [
       row.telegramId.toString(),
       row.subscriptionId.toString(),

@@ -198,7 +198,7 @@ interface RevokeOptions extends SubscriptionOption, EndOption {
 
 export function buildRevokeCommand(open: DatabaseOpener): Command {
   const build = addSubscriptionOption(
-    buildCommand('revoke <TG>', 'end access now and for good; move money only with --refund'),
+    buildCommand('revoke <TG>', 'end access now, permanently; move money only with --refund'),
   )
     .option('--reason <TEXT>', 'record this reason in the timeline', 'by the operator')
     .option('--refund <whole|unused>', 'refund the bought periods that are not over [no refund]');

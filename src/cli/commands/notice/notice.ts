@@ -103,7 +103,7 @@ function toListedJson({ telegramId: id, ...row }: ListedNotification) {
 function formatPage(notices: readonly ListedNotification[], next: bigint | undefined): string {
   if (notices.length === 0) return 'no notifications';
   const lines = formatTable([
-    ['ID', 'CUSTOMER', 'KIND', 'STATE', 'WHEN', 'REASON'],
+    ['ID', 'CUSTOMER', 'KIND', 'STATE', 'TIME', 'REASON'],
     ...notices.map((row) => [
       String(row.id),
       row.telegramId?.toString() ?? 'admins',

@@ -132,6 +132,6 @@ test('a refund of the unused part of a period without a charge is refused with t
   const asked = refund(call, { telegramId: 1n, periodId, part: 'unused' });
   await expect(asked).rejects.toMatchObject({
     code: 'nothing_unused',
-    message: `period ${periodId} cost 0.00 RUB, and what is not used of it comes to nothing`,
+    message: `period ${periodId} cost 0.00 RUB, and its unused part is worth less than a minor unit`,
   });
 });

@@ -81,7 +81,7 @@ test('T6: a customer gets one trial, also after it ended or was revoked', async 
   await using database = await createTrialShop();
   await addCustomer(database, 1n);
   await startTrialOf(database, 1n);
-  const sentence = "a customer has one trial, ever, and this one's is used";
+  const sentence = 'the customer has used the trial; a customer has one trial';
   const again = () => expect(startTrialOf(database, 1n)).rejects.toThrow(sentence);
   await again();
   await revoke(createCaller(database), { telegramId: 1n, reason: 'test' });
@@ -97,7 +97,7 @@ test('T6: a customer who has or had a subscription gets no trial, and the refusa
   await grant(createCaller(database), { telegramId: 2n, days: 1, newPlan: 'plus' });
   await database.setClock('2027-06-01T00:00:00Z');
   await expect(startTrialOf(database, 1n)).rejects.toThrow(
-    'a trial is for newcomers; the customer has subscription 1 (paid basic, active)',
+    'a trial requires a customer without an earlier subscription; the customer has subscription 1 (paid basic, active)',
   );
   await expect(startTrialOf(database, 2n)).rejects.toMatchObject({ code: 'has_paid' });
 });

@@ -57,7 +57,7 @@ async function runInGap(leftMinor: bigint, work: (gap: GapScene) => Promise<void
     async run(happens, options) {
       meanwhile = happens;
       const row = await runAutoRenewal(database, options);
-      expect(meanwhile, 'the run came to the gap').toBeUndefined();
+      expect(meanwhile, 'the run reached the gap').toBeUndefined();
       return row;
     },
   });

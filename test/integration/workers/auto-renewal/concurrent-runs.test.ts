@@ -40,7 +40,7 @@ test('R1: 8 runs at once in 3 processes over 1,000 due charge each period once',
     for (const child of children) await child.untilLine('ready', (line) => line === 'ready');
     for (const child of children) child.writeInput('go\n');
     const outputs = await Promise.all(
-      children.map((child) => child.untilLine('what it did', (line) => line.startsWith('['))),
+      children.map((child) => child.untilLine('its result', (line) => line.startsWith('['))),
     );
     const runs = outputs.flatMap(
       (line) => JSON.parse(line) as { changed: number; outcome: string }[],

@@ -48,7 +48,7 @@ async function createLease(hook: (when: 'before' | 'after', n: number) => Promis
 test('a pause counts from its answer, and the row gets the remaining time once it can be written', async () => {
   let away = true;
   await using stage = await createLease((when) => {
-    if (away && when === 'before') throw new Error('the database is away');
+    if (away && when === 'before') throw new Error('the database is unreachable');
   });
   const { db, lease, row, writes } = stage;
   const backoff = new Backoff();

@@ -97,7 +97,7 @@ test('a pause that could not be written outlives its courier, and the next one w
   };
   const db = openDatabase(pool);
   await using _ = startStageCouriers({ ...stage, database: { ...database, db } }, { log });
-  await until('it gave up', () => (lines.length > 0 ? true : undefined));
+  await until('the log of the failure', () => (lines.length > 0 ? true : undefined));
   await sql`
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND application_name LIKE '%courier%'`.execute(database.db);

@@ -56,7 +56,7 @@ test('F4: runs at once in two processes end each subscription once, and notify o
   for (const child of [one, two]) await child.untilLine('ready', (line) => line === 'ready');
   for (const child of [one, two]) child.writeInput('go\n');
   for (const child of [one, two]) {
-    const output = await child.untilLine('what it did', (line) => line.startsWith('['));
+    const output = await child.untilLine('its result', (line) => line.startsWith('['));
     const runs = JSON.parse(output) as { changed: number; outcome: string }[];
     expect(runs.map(({ outcome }) => outcome)).toEqual(['success', 'success', 'success']);
     changed += runs.reduce((sum, run) => sum + run.changed, 0);

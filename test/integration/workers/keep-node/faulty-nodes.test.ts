@@ -174,7 +174,7 @@ test('S5: each fault is reported for its node by keeper, check and reconcile, an
     for (const { id, keeper } of faulty) {
       if (keeper === null) await untilSynced(database, id);
       else {
-        await until(`${id} says what is wrong`, async () =>
+        await until(`${id} has its error`, async () =>
           keeper.test((await readNode(database, id)).last_error ?? '') ? true : undefined,
         );
         expect(await countMarks(database, id), id).toBe(1);
@@ -217,7 +217,7 @@ test('the database has a credential once, as a complete UUID', async () => {
 
 test.for<[string, string]>([
   ['an inbound that the node lacks', `inbounds = '{missing,vless}'`],
-  ['a flow that no node knows', `link = link || '{"flow": "visoin"}'`],
+  ['a flow that no node accepts', `link = link || '{"flow": "visoin"}'`],
 ])(
   'F2: expired users are removed from a node with %s at once; no user is added, and the fault is reported',
   { timeout: 60_000 },

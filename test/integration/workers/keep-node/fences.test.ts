@@ -168,7 +168,7 @@ test.for(['GetSysStats', 'ListInbounds', 'AlterInbound'])(
       return 'serve';
     };
     await node.restart();
-    await until('the filling', () => (calls.length > 120 ? true : undefined));
+    await until('the seeding', () => (calls.length > 120 ? true : undefined));
     // Probes continue: a credential that a probe retires from here on is not a part of the seed.
     node.conduct = () => 'serve';
     await Promise.all(retiring);
@@ -237,7 +237,7 @@ test.for(['before the node executes its call', 'after it'])(
     await until('its pending calls', () => (waiting.length >= 32 ? true : undefined));
     // Calls before a probe arrive before it, and no call is sent before an answer.
     const probed = probes;
-    await until('all of them are here', () => (probes > probed + 1 ? true : undefined));
+    await until('the second probe after the resume', () => (probes > probed + 1 ? true : undefined));
     const pid = Number(
       (await stopped.untilLine('its pid', (line) => line.startsWith('pid '))).slice(4),
     );
@@ -246,7 +246,7 @@ test.for(['before the node executes its call', 'after it'])(
       const held = [...waiting];
       if (when === 'after it') {
         open();
-        await until('they are carried out', () =>
+        await until('the calls are executed', () =>
           node.listUserNames('vless').length === held.length ? true : undefined,
         );
       }

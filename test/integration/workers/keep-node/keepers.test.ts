@@ -251,7 +251,7 @@ test('S2: a node is released after its pending calls have ended, so none arrives
   await first.stop();
   await using _ = startTestKeepers(database);
   await untilSynced(database);
-  await until('the slow one was carried out', () => (completed.length > 0 ? true : undefined));
+  await until('the slow call was executed', () => (completed.length > 0 ? true : undefined));
   expect(await countMarks(database)).toBe(0);
   expect(node.listUserNames('vless')).toEqual([]);
 });
@@ -290,7 +290,7 @@ test('X6: a node that restarted without a keeper is seeded, also if other progra
   panel.close();
   await using _ = startTestKeepers(database);
   const expected = [...(await readEntitledNames(database)), 'ann', 'bob', 'eve'].sort();
-  await until('ours are there again', () =>
+  await until('our users are on the node again', () =>
     JSON.stringify([...node.listUserNames('vless')].sort()) === JSON.stringify(expected)
       ? true
       : undefined,

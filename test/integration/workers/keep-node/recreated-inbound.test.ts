@@ -160,7 +160,7 @@ test('X8: a user that is added while the inbound is made again is not confirmed 
     at.node.recreateInbound('vless');
     at.hooks.onCall = undefined;
     await at.pass(30 * secondMs);
-    await until('the loss is known', () => (at.lost() > 0 ? true : undefined));
+    await until('the loss is detected', () => (at.lost() > 0 ? true : undefined));
     await at.more('GetSysStats', 10);
   };
   await createSubscriber(at.database, 1n, 0n);
@@ -206,7 +206,7 @@ test('X8: users that are removed during a count are not taken for lost', async (
     await leaving;
   };
   await at.count();
-  await until('both were asked', () => (gone.size === 2 ? true : undefined));
+  await until('both nodes received a call', () => (gone.size === 2 ? true : undefined));
   at.hooks.onCall = undefined;
   await at.count();
   expect(at.lost()).toBe(0);
@@ -249,5 +249,5 @@ async function untilLeft(panelNode: PanelNode, n: number): Promise<void> {
   const users = panelNode.node.listUserNames('trojan').length;
   await revokeSubscription(panelNode.database, n);
   const isGone = () => (panelNode.node.listUserNames('trojan').length < users ? true : undefined);
-  await until('the user has left', isGone);
+  await until('the user was removed', isGone);
 }

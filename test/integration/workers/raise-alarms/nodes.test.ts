@@ -63,7 +63,7 @@ test('S8: a node that does not answer for 2 minutes raises an alarm with its sta
   {
     // Another replica that finds the same outage: the start stays.
     await using _ = startTestKeepers(database);
-    await until('it was asked', async () =>
+    await until('the node received a call', async () =>
       (await readNode(database, 'a')).failures > 2 ? true : undefined,
     );
     await runRaiseAlarms(database, after(2 * minuteMs));

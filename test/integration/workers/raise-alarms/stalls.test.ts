@@ -148,7 +148,7 @@ test('S8: a user that a node refuses raises the alarm, also if others are added'
     FROM perennial.credential WHERE subscription_id = ${refusedUser}`.execute(database.db);
   await probeAt(database, after(2 * minuteMs));
   await createSubscriber(database, 2n, 100_000n);
-  await until('the other one is added', () =>
+  await until('the other user is added', () =>
     node.listUserNames('vless').length === 2 ? true : undefined,
   );
   await runRaiseAlarms(database, after(2 * minuteMs));
@@ -178,7 +178,7 @@ test('S8: a backlog that moves, a quarantined user and a short outage raise no a
   // Not tried yet, while another user was just added.
   await mark(0).execute(database.db);
   await createSubscriber(database, 2n, 100_000n);
-  await until('it is noted', async () =>
+  await until('the addition is stored', async () =>
     (await readNode(database, 'a')).added_at === after(10 * minuteMs) ? true : undefined,
   );
   await runRaiseAlarms(database, after(10 * minuteMs));

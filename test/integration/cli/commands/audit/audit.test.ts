@@ -52,7 +52,7 @@ test('the command confirms a right database, or names the violation and exits wi
   expect(violated.code).toBe(1);
   expect(violated.out).toContain(`✗ a balance is the sum of its ledger: 1 violation`);
   expect(violated.out).toContain(
-    `customer ${victim.telegramId}, customer row ${victim.customer}: the balance is 500.01 RUB, its ledger comes to 500.00 RUB`,
+    `customer ${victim.telegramId}, customer row ${victim.customer}: the balance is 500.01 RUB, the sum of its ledger is 500.00 RUB`,
   );
   const json = JSON.parse((await runAudit(database, '--format', 'json')).out);
   expect(json).toMatchObject({ ok: false, now: '2026-11-24T09:00:00.000Z' });
