@@ -4,8 +4,8 @@ import type { Config } from '../config/config.ts';
 import type { Db } from '../db/connect.ts';
 import { type Instant, secondMs } from '../kernel/instant.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
+import type { TaskLog } from '../logging/log.ts';
 import { workers } from '../workers/index.ts';
-import type { KeeperLog } from '../workers/keep-node/keeper-log.ts';
 import { ActivityReader } from './activity.ts';
 import { DemoCustomers } from './customers.ts';
 import { createDemoDatabase } from './demo-database.ts';
@@ -121,7 +121,7 @@ function rateSince(before: PaceMark | undefined, { now, ms }: PaceMark): number 
   return before === undefined ? 0 : (now - before.now) / Math.max(1, ms - before.ms);
 }
 
-function createKeeperLog(logProblem: DemoOptions['logProblem']): KeeperLog {
+function createKeeperLog(logProblem: DemoOptions['logProblem']): TaskLog {
   return {
     debug: () => undefined,
     info: () => undefined,

@@ -50,6 +50,13 @@ export function nextLeaseState(state: LeaseState, event: LeaseEvent): LeaseState
   }
 }
 
+/** The lease of a row: the one holder with the epoch of the row may work. */
+export interface Lease {
+  /** The id of the node or of the account. */
+  readonly id: string;
+  readonly epoch: bigint;
+}
+
 /** Leases to take and to hand over now. */
 export interface LeasePlan {
   /** Up to `max` of these are taken if they are free. */
@@ -58,7 +65,7 @@ export interface LeasePlan {
   readonly surplus: readonly string[];
 }
 
-export interface LeaseOptions<L> extends SessionOptions {
+export interface LeaseOptions<L extends Lease> extends SessionOptions {
   readonly kind: LeaseKind;
   /** Ends the tasks, then releases all leases. */
   readonly signal: AbortSignal;
@@ -84,7 +91,7 @@ interface HeldLease {
 }
 
 /** The leases of one session. */
-export class LeaseHolder<L> {
+export class LeaseHolder<L extends Lease> {
   readonly #options: LeaseOptions<L>;
   readonly #session: LeaseSession;
   readonly #releasedPayload: string;

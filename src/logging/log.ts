@@ -12,6 +12,9 @@ export interface Log {
   fatal(fields: object, message: string): void;
 }
 
+/** The log of a task that never ends the process. */
+export type TaskLog = Omit<Log, 'fatal'>;
+
 /** Keys whose value is secret, at the top of a line and one level down. */
 const secretKeys = ['url', 'password', 'token', 'authorization', 'sub_token', 'connectionString'];
 

@@ -193,10 +193,10 @@ function describe(
       return {
         ...base,
         amountMinor: decision.chargeMinor,
-        sentence: `${label} would be renewed for ${moneyText(decision.chargeMinor, currency)}: the guard holds this charge, and the subscription stays active; --confirm releases it`,
+        sentence: `${label} would wait for --confirm: the guard holds this charge of ${moneyText(decision.chargeMinor, currency)}, and the subscription stays active`,
       };
     case 'quarantine':
-      return { ...base, amountMinor: 0n, sentence: toQuarantinedItem(facts).sentence };
+      return { ...base, amountMinor: 0n, sentence: `${label} would go to quarantine: it has no price in ${currency}` };
     case 'give-up':
       return {
         ...base,

@@ -2,10 +2,10 @@ import { sql } from 'kysely';
 import { type Db, inTransaction, type Tx } from '../../db/connect.ts';
 import { wakeWorker } from '../../db/notify.ts';
 import { anyOf, unnest } from '../../db/unnest.ts';
+import type { TaskLog } from '../../logging/log.ts';
 import type { Channel } from '../../notifications/channels/channel.ts';
 import type { NoticeKind, NoticeParams } from '../../outbox/kinds.ts';
 import { adminChannel } from '../../outbox/outbox.ts';
-import type { CourierLog } from './claim.ts';
 
 // Addresses alarms: makes one notification per admin and channel.
 //
@@ -46,7 +46,7 @@ export async function hasUnaddressedAlarms(db: Db): Promise<boolean> {
 export async function addressAlarms(
   db: Db,
   channels: readonly Channel[],
-  log: Pick<CourierLog, 'warn'>,
+  log: Pick<TaskLog, 'warn'>,
 ): Promise<void> {
   if (!(await hasUnaddressedAlarms(db))) return;
   const { addresses, lacks: lacksChannel } = toAddresses(channels, await readKnownChannels(db));

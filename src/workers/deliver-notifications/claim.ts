@@ -24,13 +24,6 @@ import { toNoticeItem } from './store.ts';
 
 export const deliveryWorkerName = 'deliver-notifications';
 
-export interface CourierLog {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
-
 /** The channels and texts of a delivery. */
 export interface Delivery {
   /** All channels. An alarm uses each channel that has admins. */

@@ -14,9 +14,9 @@ import { type Actor, recordEvents } from '../../subscription/store/events.ts';
 export interface CourierStatus {
   readonly id: string;
   /** A process holds its lease. */
-  readonly lives: boolean;
+  readonly isRunning: boolean;
   /** The account pauses until this time. */
-  readonly restsUntil: Instant | null;
+  readonly pausedUntil: Instant | null;
   readonly failures: number;
   readonly lastError: string | null;
 }
@@ -25,8 +25,8 @@ const isRunning = sql`EXISTS (SELECT FROM pg_locks l WHERE ${isLeaseLock('courie
 
 export async function readCouriers(db: Db | Tx): Promise<CourierStatus[]> {
   const { rows } = await sql<CourierStatus>`
-    SELECT c.id, ${isRunning} AS lives, c.failures, c.last_error AS "lastError",
-      CASE WHEN c.rests_until > perennial.clock() THEN c.rests_until END AS "restsUntil"
+    SELECT c.id, ${isRunning} AS "isRunning", c.failures, c.last_error AS "lastError",
+      CASE WHEN c.rests_until > perennial.clock() THEN c.rests_until END AS "pausedUntil"
     FROM perennial.courier c ORDER BY c.id`.execute(db);
   return rows;
 }

@@ -6,11 +6,12 @@ import { leaseLostCode } from '../../leases/fence.ts';
 import { LeaseHolder } from '../../leases/lease.ts';
 import type { Replica } from '../../leases/replica.ts';
 import { WakeableSleep } from '../../leases/wakeable-sleep.ts';
+import type { TaskLog } from '../../logging/log.ts';
 import type { Channel } from '../../notifications/channels/channel.ts';
 import { pauseUnfit } from '../../runs/unfit-pause.ts';
 import { hasUnaddressedAlarms } from './alarm-fanout.ts';
 import { Backoff } from './backoff.ts';
-import { type CourierLog, type Delivery, deliveryWorkerName } from './claim.ts';
+import { type Delivery, deliveryWorkerName } from './claim.ts';
 import { Courier } from './courier.ts';
 import { type DeliveryResult, recordDeliveryRun } from './delivery-run.ts';
 import { acquireCourier, type CourierLease, describePrimary } from './lease.ts';
@@ -26,7 +27,7 @@ export interface CouriersOptions extends Delivery {
   readonly url: string;
   readonly db: Db;
   readonly replica: Replica;
-  readonly log: CourierLog;
+  readonly log: TaskLog;
   readonly pollMs?: number;
   /** A session that is silent for this long loses its lease. */
   readonly silentMs?: number;

@@ -3,6 +3,7 @@ import { type Db, inTransaction, type Tx } from '../../db/connect.ts';
 import { type Fault, UsageFault } from '../../kernel/faults.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
 import { createLeaseFault } from '../../leases/fence.ts';
+import type { Lease } from '../../leases/lease.ts';
 import type { Channel } from '../../notifications/channels/channel.ts';
 import type { BackoffState } from './rule.ts';
 
@@ -17,10 +18,8 @@ import type { BackoffState } from './rule.ts';
 //    the first one, and would mark every customer as unreachable. So the second bot gets no
 //    courier.
 
-export interface CourierLease {
-  /** The channel's id. */
-  readonly id: string;
-  readonly epoch: bigint;
+/** The id is that of the channel. */
+export interface CourierLease extends Lease {
   /** The channel that this courier serves while that channel has no courier; null: no fallback. */
   readonly fallbackFor: string | null;
 }

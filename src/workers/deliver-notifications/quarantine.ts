@@ -1,11 +1,11 @@
 import { readClock } from '../../db/clock.ts';
 import { inTransaction, type Tx } from '../../db/connect.ts';
 import { toFault } from '../../db/faults.ts';
+import type { TaskLog } from '../../logging/log.ts';
 import { isItemFault, quarantinedMax, quarantineItems } from '../../runs/quarantine.ts';
 import {
   type Claim,
   type CourierContext,
-  type CourierLog,
   claimNotice,
   deliveryWorkerName,
 } from './claim.ts';
@@ -47,7 +47,7 @@ export async function claimOrQuarantine(
 
 /** Logs a quarantine as an error, and a suppressed notification for debugging. */
 export function logClaim(
-  log: Pick<CourierLog, 'debug' | 'error'>,
+  log: Pick<TaskLog, 'debug' | 'error'>,
   { id }: DueNotice,
   outcome: Claim,
 ): void {

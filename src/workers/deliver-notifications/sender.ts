@@ -5,6 +5,7 @@ import { minuteMs, secondMs } from '../../kernel/instant.ts';
 import { stopwatch } from '../../kernel/stopwatch.ts';
 import { Fence } from '../../leases/fence.ts';
 import { WakeableSleep } from '../../leases/wakeable-sleep.ts';
+import type { TaskLog } from '../../logging/log.ts';
 import type { SendOutcome } from '../../notifications/channels/channel.ts';
 import { type Alarm, raiseAlarms } from '../../outbox/alarms.ts';
 import type { Backoff } from './backoff.ts';
@@ -12,7 +13,6 @@ import {
   type Claim,
   type ClaimedNotice,
   type CourierContext,
-  type CourierLog,
   deliveryWorkerName,
 } from './claim.ts';
 import { courierLeaseLost, readCourier } from './lease.ts';
@@ -36,7 +36,7 @@ const answerGraceMs = 4 * secondMs;
 const storeTriesMax = 6;
 
 export interface SenderOptions {
-  readonly log: CourierLog;
+  readonly log: TaskLog;
   readonly signal: AbortSignal;
   /** The state of the gateway; it outlives the courier. */
   readonly backoff: Backoff;
@@ -44,7 +44,7 @@ export interface SenderOptions {
 
 export class Sender {
   readonly #context: CourierContext;
-  readonly #log: CourierLog;
+  readonly #log: TaskLog;
   readonly #signal: AbortSignal;
   readonly #backoff: Backoff;
   readonly #fence: Fence;

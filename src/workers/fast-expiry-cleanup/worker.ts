@@ -165,12 +165,12 @@ function describe(
       return {
         ...base,
         amountMinor: decision.chargeMinor,
-        sentence: `${label} would be renewed for ${moneyText(decision.chargeMinor, currency)}: the guard of auto-renewal holds this charge, and the subscription stays active`,
+        sentence: `${label} would stay active: the guard of auto-renewal holds its charge of ${moneyText(decision.chargeMinor, currency)}`,
       };
     case 'hold-end':
       return {
         ...base,
-        sentence: `${label} would expire: it ended at ${isoTime(facts.expiresAt)}, but the guard holds this end; --confirm releases it`,
+        sentence: `${label} would wait for --confirm: it ended at ${isoTime(facts.expiresAt)}, and the guard holds this end`,
       };
     case 'change-terms':
       return {

@@ -1,11 +1,12 @@
 import type { Db } from '../../db/connect.ts';
 import { Fault } from '../../kernel/faults.ts';
+import type { Lease } from '../../leases/lease.ts';
 import { toNodeFlow } from '../../xray/flow.ts';
 import { checkLinkFit } from '../../xray/link-fit.ts';
 import { formatLinkFault, tryParseLink } from '../../xray/link-settings.ts';
 import type { NodeApi } from '../../xray/port.ts';
 import type { KeeperConnection } from './connection.ts';
-import { type Lease, leaseLost, type NodeFacts, readNode, writeLinkError } from './node-store.ts';
+import { leaseLost, type NodeFacts, readNode, writeLinkError } from './node-store.ts';
 import { toResult } from './result.ts';
 
 // The check of a node before the first add to each of its boots: can users be added to it?

@@ -1,7 +1,7 @@
 import { readClock } from '../../db/clock.ts';
 import { type Db, inTransaction } from '../../db/connect.ts';
+import type { Lease } from '../../leases/lease.ts';
 import { quarantineItems } from '../../runs/quarantine.ts';
-import type { Lease } from './node-store.ts';
 import {
   clearSuspicion,
   type Mark,
@@ -79,7 +79,7 @@ export class CrashSuspects {
 
   async #quarantine(crashers: readonly Mark[]): Promise<void> {
     if (crashers.length === 0) return;
-    const { node } = this.#lease;
+    const { id: node } = this.#lease;
     const failedItems = crashers.map((mark) => ({
       item: toMarkItem(node, mark),
       reason: 'kills_node',

@@ -2,12 +2,13 @@ import type { Db } from '../../db/connect.ts';
 import { toFault } from '../../db/faults.ts';
 import { secondMs } from '../../kernel/instant.ts';
 import { Fence, leaseLostCode } from '../../leases/fence.ts';
+import type { Lease } from '../../leases/lease.ts';
 import { delayAbort, WakeableSleep } from '../../leases/wakeable-sleep.ts';
+import type { TaskLog } from '../../logging/log.ts';
 import { type Connect, KeeperConnection } from './connection.ts';
 import { CrashSuspects } from './crash-suspects.ts';
-import type { KeeperLog } from './keeper-log.ts';
 import { Lanes } from './lanes.ts';
-import { holdsLease, type Lease, leaseLost } from './node-store.ts';
+import { holdsLease, leaseLost } from './node-store.ts';
 import { type ProbeOutcome, probe } from './probe.ts';
 import { keepNodeName as worker } from './store.ts';
 import { runWorkStep, type WorkContext } from './work-step.ts';
@@ -26,7 +27,7 @@ export interface KeeperOptions {
   readonly lease: Lease;
   readonly connect: Connect;
   readonly signal: AbortSignal;
-  readonly log: KeeperLog;
+  readonly log: TaskLog;
   readonly probeMs?: number;
   /** How often the keeper looks for marks without a wake-up. */
   readonly pollMs?: number;
@@ -57,7 +58,7 @@ export function startKeeper(options: KeeperOptions): Keeper {
   const probeSleeper = new WakeableSleep();
   const lanes = new Lanes();
   const crashSuspects = new CrashSuspects(db, lease);
-  const logFields = { worker, node: lease.node };
+  const logFields = { worker, node: lease.id };
   const context: WorkContext = {
     ...{ db, lease, connection, lanes, crashSuspects, log, signal },
     calls: delayAbort(signal, callGraceMs, ended.signal),
@@ -117,7 +118,7 @@ export function startKeeper(options: KeeperOptions): Keeper {
   };
 }
 
-function logProbe(log: KeeperLog, { node }: Lease, outcome: ProbeOutcome): void {
+function logProbe(log: TaskLog, { id: node }: Lease, outcome: ProbeOutcome): void {
   const fields = { worker, node };
   switch (outcome.is) {
     case 'failed': {

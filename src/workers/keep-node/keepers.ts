@@ -7,12 +7,11 @@ import { stopwatch } from '../../kernel/stopwatch.ts';
 import { LeaseHolder, type LeasePlan } from '../../leases/lease.ts';
 import { registerReplica } from '../../leases/lock.ts';
 import { WakeableSleep } from '../../leases/wakeable-sleep.ts';
+import type { TaskLog } from '../../logging/log.ts';
 import type { Connect } from './connection.ts';
 import { type Keeper, startKeeper } from './keeper.ts';
-import type { KeeperLog } from './keeper-log.ts';
 import { computeLeaseChange, computeShare } from './lease-share.ts';
 import { readNodeCounts, writeKeeperEpochs } from './node-leases.ts';
-import type { Lease } from './node-store.ts';
 
 // The keepers of this replica: one for each node that it leases, at most its share
 // (`lease-share.ts`). `leases/lease.ts` describes how leases are taken and lost.
@@ -24,7 +23,7 @@ export interface KeepersOptions {
   readonly url: string;
   readonly db: Db;
   readonly connect: Connect;
-  readonly log: KeeperLog;
+  readonly log: TaskLog;
   readonly probeMs?: number;
   readonly pollMs?: number;
   /** Of the keepers, not of the shares: a clock that only goes forward; ms. */
@@ -94,11 +93,11 @@ export function startKeepers(options: KeepersOptions): Keepers {
   }
 
   async function runKeeper(lease: Lease, until: AbortSignal): Promise<void> {
-    log.info({ worker: 'keep-node', ...lease, epoch: Number(lease.epoch) }, 'node leased');
+    log.info({ worker: 'keep-node', node: lease.id, epoch: Number(lease.epoch) }, 'node leased');
     const keeper = startKeeper({ ...options, db, lease, signal: until });
-    keepers.set(lease.node, keeper);
+    keepers.set(lease.id, keeper);
     await keeper.done;
-    keepers.delete(lease.node);
+    keepers.delete(lease.id);
   }
 
   function logError(error: unknown): void {

@@ -1,6 +1,6 @@
 import type pg from 'pg';
+import type { Lease } from '../../leases/lease.ts';
 import { registeredReplicasSql } from '../../leases/lock.ts';
-import type { Lease } from './node-store.ts';
 
 // The SQL of the node leases of one replica: the counts for its share, and the epochs of keepers.
 
@@ -28,8 +28,8 @@ export async function writeKeeperEpochs(
 ): Promise<ReadonlyMap<string, Lease>> {
   const { rows } = await client.query<Lease>(
     `UPDATE perennial.node SET keeper_epoch = keeper_epoch + 1 WHERE id = ANY($1)
-     RETURNING id AS node, keeper_epoch AS epoch`,
+     RETURNING id, keeper_epoch AS epoch`,
     [nodes],
   );
-  return new Map(rows.map((lease) => [lease.node, lease]));
+  return new Map(rows.map((lease) => [lease.id, lease]));
 }

@@ -8,6 +8,7 @@ import type { Fault } from '../../kernel/faults.ts';
 import type { CredentialId } from '../../kernel/ids.ts';
 import { type Instant, isoTime, later } from '../../kernel/instant.ts';
 import { createLeaseFault } from '../../leases/fence.ts';
+import type { Lease } from '../../leases/lease.ts';
 import type { NodeAddress } from '../../xray/grpc/connect.ts';
 
 // The SQL of a keeper for the row of its node.
@@ -15,14 +16,8 @@ import type { NodeAddress } from '../../xray/grpc/connect.ts';
 // Every write requires the epoch of the keeper. A replaced keeper changes nothing, and gets a
 // result that shows the loss.
 
-/** The lease of a node: one keeper has this epoch. */
-export interface Lease {
-  readonly node: string;
-  readonly epoch: bigint;
-}
-
 /** The fault of a replaced keeper. It may send no call to the node any more. */
-export function leaseLost({ node }: Lease): Fault {
+export function leaseLost({ id: node }: Lease): Fault {
   const sentence = `node ${node}: another keeper has the lease, or the node was removed`;
   return createLeaseFault(sentence);
 }
@@ -41,14 +36,14 @@ export interface NodeFacts extends Required<NodeAddress> {
 }
 
 /** True if the lease is still valid. */
-export async function holdsLease(db: Db, { node, epoch }: Lease): Promise<boolean> {
+export async function holdsLease(db: Db, { id: node, epoch }: Lease): Promise<boolean> {
   const { rows } = await sql`
     SELECT FROM perennial.node WHERE id = ${node} AND keeper_epoch = ${epoch}`.execute(db);
   return rows.length === 1;
 }
 
 /** @returns undefined if the lease is lost or the node was removed */
-export async function readNode(db: Db, { node, epoch }: Lease): Promise<NodeFacts | undefined> {
+export async function readNode(db: Db, { id: node, epoch }: Lease): Promise<NodeFacts | undefined> {
   const { rows } = await sql<NodeFacts>`
     SELECT api, tls, inbounds, link, link->>'flow' AS flow, link_error AS "linkError", failures,
       boot_at AS "bootAt", seeded_boot_at AS "seededBootAt",
@@ -80,7 +75,7 @@ export interface ProbeResult {
 /** Writes a probe. @returns false if the lease is lost or the address of the node changed */
 export async function writeProbe(
   db: Db,
-  { node, epoch }: Lease,
+  { id: node, epoch }: Lease,
   api: string,
   { failures, openUntil, lastError, now, seen }: ProbeResult,
 ): Promise<boolean> {
@@ -115,7 +110,7 @@ export interface ConfirmedCredential {
 }
 
 /** Writes the error of a node without waiting for the next probe. */
-export async function writeNodeError(db: Db, { node, epoch }: Lease, error: string): Promise<void> {
+export async function writeNodeError(db: Db, { id: node, epoch }: Lease, error: string): Promise<void> {
   await sql`
     UPDATE perennial.node SET last_error = ${error}
     WHERE id = ${node} AND keeper_epoch = ${epoch}`.execute(db);
@@ -124,7 +119,7 @@ export async function writeNodeError(db: Db, { node, epoch }: Lease, error: stri
 /** Writes the values of the link that fit no inbound; null: all values fit. */
 export async function writeLinkError(
   db: Db,
-  { node, epoch }: Lease,
+  { id: node, epoch }: Lease,
   error: string | null,
 ): Promise<void> {
   await sql`
@@ -201,7 +196,7 @@ const chunkMax = 2_000;
  */
 export async function seedChunk(
   tx: Tx,
-  { node, epoch }: Lease,
+  { id: node, epoch }: Lease,
   bootAt: Instant,
   now: Instant,
 ): Promise<{ readonly marked: number; readonly done: boolean } | undefined> {

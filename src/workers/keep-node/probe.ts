@@ -2,13 +2,13 @@ import { readServerTime } from '../../db/clock.ts';
 import type { Db } from '../../db/connect.ts';
 import { Fault } from '../../kernel/faults.ts';
 import { secondMs } from '../../kernel/instant.ts';
+import type { Lease } from '../../leases/lease.ts';
 import type { NodeApi } from '../../xray/port.ts';
 import { toCapabilitiesKey } from './capabilities.ts';
 import type { KeeperConnection } from './connection.ts';
 import { type ConnectionState, getWorkError } from './connection-state.ts';
 import {
   countConfirmed,
-  type Lease,
   leaseLost,
   type NodeFacts,
   readNode,
@@ -155,7 +155,7 @@ async function resolveBoot(
   const counts = results.flatMap((each) => ('value' in each ? [each.value] : []));
   // A missing inbound is no evidence about the other inbounds.
   if (counts.length === 0 || !faults.every(hasNoUsers)) return 'unsure';
-  return isMissingUsers(counts, await countConfirmed(db, lease.node)) ? 'new' : 'same';
+  return isMissingUsers(counts, await countConfirmed(db, lease.id)) ? 'new' : 'same';
 }
 
 async function writeFailedProbe(

@@ -1,5 +1,6 @@
 import type { Db } from '../../db/connect.ts';
 import { Fault } from '../../kernel/faults.ts';
+import type { Lease } from '../../leases/lease.ts';
 import { runConcurrently } from '../../xray/concurrency.ts';
 import type { NodeApi } from '../../xray/port.ts';
 import { formatUserName } from '../../xray/user-names.ts';
@@ -7,7 +8,6 @@ import type { OpenConnection } from './connection.ts';
 import {
   type ConfirmedCredential,
   filterConfirmed,
-  type Lease,
   type NodeFacts,
   readConfirmedSample,
 } from './node-store.ts';
@@ -65,12 +65,12 @@ type SampleContext = Pick<RecountContext, 'db' | 'lease' | 'signal'> & { readonl
 
 async function hasLostUsers(context: SampleContext, tag: string): Promise<boolean | Fault> {
   const { db, lease } = context;
-  let candidates = await readConfirmedSample(db, lease.node, sampleMax);
+  let candidates = await readConfirmedSample(db, lease.id, sampleMax);
   for (let times = 0; times < 2 && candidates.length > 0; times += 1) {
     const absent = await readAbsent(context, tag, candidates);
     if (absent instanceof Fault) return absent;
     if (absent.length === 0) return false;
-    candidates = await filterConfirmed(db, lease.node, absent);
+    candidates = await filterConfirmed(db, lease.id, absent);
   }
   return candidates.length > 0;
 }

@@ -5,7 +5,7 @@ import type { Db, Tx } from '../../db/connect.ts';
 import { anyOf, unnest } from '../../db/unnest.ts';
 import type { CredentialId, SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
-import type { Lease } from './node-store.ts';
+import type { Lease } from '../../leases/lease.ts';
 import { computeRecheckAt, type MarkFacts } from './rule.ts';
 
 // The SQL of a keeper for its marks (rule 4).
@@ -86,7 +86,7 @@ const selections: Readonly<
  */
 export async function readMarkPage(
   db: Db,
-  { node, epoch }: Lease,
+  { id: node, epoch }: Lease,
   max: number,
   {
     selection = 'others',
@@ -155,7 +155,7 @@ export interface MarkResult {
  */
 export async function writeMarkResults(
   tx: Tx,
-  { node, epoch }: Lease,
+  { id: node, epoch }: Lease,
   bootAt: Instant | null,
   settled: readonly MarkResult[],
   now: Instant,
@@ -213,7 +213,7 @@ export async function writeMarkResults(
  */
 export async function clearSuspicion(
   tx: Tx,
-  { node }: Lease,
+  { id: node }: Lease,
   credentials: readonly CredentialId[],
 ): Promise<void> {
   if (credentials.length === 0) return;
@@ -233,7 +233,7 @@ export async function clearSuspicion(
  */
 export async function postponeHeld(
   tx: Tx,
-  { node }: Lease,
+  { id: node }: Lease,
   held: readonly Mark[],
   now: Instant,
 ): Promise<void> {

@@ -4,7 +4,7 @@ import type { Db, Tx } from '../../db/connect.ts';
 import { unnest } from '../../db/unnest.ts';
 import type { CredentialId } from '../../kernel/ids.ts';
 import type { Instant } from '../../kernel/instant.ts';
-import type { Lease } from './node-store.ts';
+import type { Lease } from '../../leases/lease.ts';
 
 // The SQL of a keeper for stray users: names that a person confirmed for removal (migration 004).
 //
@@ -22,7 +22,7 @@ export interface Stray {
 }
 
 /** Reads stray users that are due. */
-export async function readStrays(db: Db, { node, epoch }: Lease, max: number): Promise<Stray[]> {
+export async function readStrays(db: Db, { id: node, epoch }: Lease, max: number): Promise<Stray[]> {
   const { rows } = await sql<Stray>`
     SELECT x.name, x.version, x.attempts, x.ours, x.shared
     FROM perennial.node n JOIN perennial.stray x ON x.node_id = n.id
@@ -39,7 +39,7 @@ export async function readStrays(db: Db, { node, epoch }: Lease, max: number): P
  */
 export async function canRemoveStray(
   db: Db,
-  { node, epoch }: Lease,
+  { id: node, epoch }: Lease,
   { name, version, ours, shared }: Stray,
   carriedId: CredentialId | null,
 ): Promise<boolean> {
@@ -70,7 +70,7 @@ export interface StrayResult {
  */
 export async function writeStrayResults(
   tx: Tx,
-  { node, epoch }: Lease,
+  { id: node, epoch }: Lease,
   settled: readonly StrayResult[],
   now: Instant,
 ): Promise<void> {

@@ -3,15 +3,16 @@ import { type Db, inTransaction } from '../../db/connect.ts';
 import type { Fault } from '../../kernel/faults.ts';
 import type { Instant } from '../../kernel/instant.ts';
 import type { Fence } from '../../leases/fence.ts';
+import type { Lease } from '../../leases/lease.ts';
+import type { TaskLog } from '../../logging/log.ts';
 import { releaseQuarantined } from '../../runs/quarantine.ts';
 import type { NodeApi } from '../../xray/port.ts';
 import { readCapabilities } from './capabilities.ts';
 import type { KeeperConnection } from './connection.ts';
 import { decideWork } from './connection-state.ts';
 import type { CrashSuspects } from './crash-suspects.ts';
-import type { KeeperLog } from './keeper-log.ts';
 import type { Lanes, LaneToken } from './lanes.ts';
-import { type Lease, leaseLost, seedChunk, writeNodeError } from './node-store.ts';
+import { leaseLost, seedChunk, writeNodeError } from './node-store.ts';
 import { computeInFlightMax, suspectsMax } from './rule.ts';
 import {
   type MarkPage,
@@ -38,7 +39,7 @@ export interface WorkContext {
   readonly fence: Fence;
   readonly lanes: Lanes;
   readonly crashSuspects: CrashSuspects;
-  readonly log: KeeperLog;
+  readonly log: TaskLog;
   /** Aborted: no new call begins. */
   readonly signal: AbortSignal;
   /** Aborted: pending calls are cancelled. */
@@ -77,7 +78,7 @@ export async function runWorkStep(context: WorkContext, token: LaneToken): Promi
 /** Checks if users can be added, before the first add to a boot. */
 async function checkNode(context: WorkContext, api: NodeApi): Promise<StepResult> {
   const { db, lease, connection, log, signal } = context;
-  const logFields = { worker, node: lease.node };
+  const logFields = { worker, node: lease.id };
   const warn = (sentence: string) =>
     log.warn(
       { ...logFields, code: 'link_misfit' },
@@ -232,7 +233,7 @@ async function seedNext(
   );
   // Another boot or another keeper: the next probe finds out.
   if (seeded === undefined) return false;
-  log.info({ worker, node: lease.node, ...seeded }, 'entitled credentials marked');
+  log.info({ worker, node: lease.id, ...seeded }, 'entitled credentials marked');
   connection.receive({ is: 'added' });
   if (seeded.done) connection.receive({ is: 'seeded' });
   return !seeded.done;
@@ -247,15 +248,15 @@ async function storeResults(
   await inTransaction(db, async (tx) => {
     await writeMarkResults(tx, lease, page.bootAt, settled, page.now);
     const recovered = settled.filter(({ mark, failed }) => mark.lost > 0 && failed === undefined);
-    const items = recovered.map(({ mark }) => toMarkItem(lease.node, mark));
+    const items = recovered.map(({ mark }) => toMarkItem(lease.id, mark));
     await releaseQuarantined(tx, worker, items);
   });
   if (settled.some(({ mark, failed }) => mark.wanted && failed === undefined))
     connection.receive({ is: 'added' });
   for (const { mark, failed } of settled) {
     if (failed === undefined) continue;
-    const item = toMarkItem(lease.node, mark);
-    log.debug({ worker, node: lease.node, item, attempts: mark.attempts + 1 }, failed.error);
+    const item = toMarkItem(lease.id, mark);
+    log.debug({ worker, node: lease.id, item, attempts: mark.attempts + 1 }, failed.error);
   }
 }
 
@@ -266,7 +267,7 @@ async function pauseWork(
   if (fault.code === 'node_cancelled' && signal.aborted) return;
   const level = fault.kind === 'bug' ? 'error' : 'warn';
   log[level](
-    { worker, node: lease.node, code: fault.code, err: fault },
+    { worker, node: lease.id, code: fault.code, err: fault },
     `work paused: ${fault.message}`,
   );
   connection.receive({ is: 'failed', fault });

@@ -30,7 +30,7 @@ export async function previewNodes(
       await listAndCompare(connection, connect, node, { signal });
     } catch (error) {
       if (!isComparisonFault(error)) throw error;
-      report({ nodeId: node.id, outcome: 'failed', sentence: error.message });
+      report({ nodeId: node.id, outcome: 'failed', sentence: `would fail: ${error.message}` });
       continue;
     }
     let after = 0n;
@@ -39,7 +39,8 @@ export async function previewNodes(
       const last = page.at(-1);
       if (last === undefined) break;
       for (const drift of page) {
-        report({ nodeId: node.id, outcome: drift.kind, sentence: describeDrift(drift) });
+        const sentence = `${describeDrift(drift)}${describePlan(drift)}`;
+        report({ nodeId: node.id, outcome: drift.kind, sentence });
       }
       after = last.n;
     }
@@ -70,6 +71,13 @@ export async function compareNodes(
     }
   }
   return outcomes;
+}
+
+/** The effect that a run would have on this difference. */
+function describePlan({ kind, marked }: Drift): string {
+  if (marked) return '';
+  const isMarked = kind !== 'unknown' && kind !== 'conflict';
+  return isMarked ? '; would be marked' : '; would be reported, not changed';
 }
 
 /** Names the user and the difference. A UUID that opens nodes is never printed. */

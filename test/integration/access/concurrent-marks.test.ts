@@ -25,7 +25,7 @@ import { createEndingSubscribers } from '../../support/shop.ts';
 // no deadlock.
 
 const node = 'nl-1';
-const lease = { node, epoch: 0n };
+const lease = { id: node, epoch: 0n };
 
 interface MarkScene {
   readonly database: TestDatabase;

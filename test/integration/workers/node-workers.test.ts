@@ -250,7 +250,7 @@ test('P1: a filling ends, and marks each untouched user once, while others come 
   await sql`UPDATE perennial.node SET boot_at = '2026-11-01T00:00:00Z'`.execute(db);
   const runChunk = () =>
     inTransaction(db, async (tx) =>
-      seedChunk(tx, { node: 'nl-1', epoch: 0n }, bootAt, await readClock(tx)),
+      seedChunk(tx, { id: 'nl-1', epoch: 0n }, bootAt, await readClock(tx)),
     );
   let chunkCount = 0;
   for (let done = false; !done; chunkCount += 1) {

@@ -65,12 +65,15 @@ export function buildChangeCommand<O extends KeyOption>(
     });
 }
 
-const formatAnswer = (answer: CommandResult): string =>
-  Object.entries(answer)
-    .map(([name, value]) => `${name.padEnd(16)} ${value ?? '-'}`)
-    .join('\n');
+/** One line for each field. A preview states first that nothing was changed. */
+function formatAnswer({ dry_run, ...answer }: CommandResult): string {
+  const lines = Object.entries(answer).map(([name, value]) => `${name.padEnd(16)} ${value ?? '-'}`);
+  const head = dry_run === true ? ['dry run: nothing was changed; the command would answer:'] : [];
+  return [...head, ...lines].join('\n');
+}
 
 export const requireTelegramId = (text: string | undefined): bigint => parseTelegramId(text ?? '');
+
 export const addSubscriptionOption = (build: Command): Command =>
   build.option(
     '--subscription <ID>',

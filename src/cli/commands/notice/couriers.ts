@@ -39,13 +39,7 @@ export function buildNoticeCouriersCommand(open: DatabaseOpener): Command {
     );
 }
 
-const toCourierJson = ({
-  id,
-  lives: isRunning,
-  restsUntil: pausedUntil,
-  failures,
-  lastError,
-}: CourierStatus) => ({
+const toCourierJson = ({ id, isRunning, pausedUntil, failures, lastError }: CourierStatus) => ({
   id,
   delivers: isRunning,
   rests_until: pausedUntil === null ? null : isoTime(pausedUntil),
@@ -57,7 +51,7 @@ function formatCouriers(couriers: readonly CourierStatus[]): string {
   if (couriers.length === 0) return 'no couriers; nothing was delivered so far';
   return formatTable([
     ['ID', 'DELIVERS', 'PAUSED UNTIL', 'FAILURES', 'LAST ERROR'],
-    ...couriers.map(({ id, lives: isRunning, restsUntil: pausedUntil, failures, lastError }) => [
+    ...couriers.map(({ id, isRunning, pausedUntil, failures, lastError }) => [
       id,
       isRunning ? 'yes' : 'no',
       pausedUntil === null ? '' : isoTime(pausedUntil),

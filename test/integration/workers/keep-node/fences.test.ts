@@ -118,7 +118,7 @@ test('S1: a right that changes three times during a call is applied again', asyn
 test('S1: a result confirms no mark that was made again after a confirmation', async () => {
   await using database = await createShopWithNodes({ 'nl-1': { api: '127.0.0.1:1' } });
   const { db } = database;
-  const lease = { node: 'nl-1', epoch: 0n };
+  const lease = { id: 'nl-1', epoch: 0n };
   const read = async () => {
     const page = await readMarkPage(db, lease, 10);
     return (page?.marks ?? []).map((mark) => ({ mark }));

@@ -18,7 +18,7 @@ import {
 // As `auto-renewal/plans.test.ts`: the reads of a keeper's statements depend on its page, never on
 // the number of marks or credentials.
 
-const lease = { node: 'nl-1', epoch: 0n };
+const lease = { id: 'nl-1', epoch: 0n };
 const pageMax = 100;
 
 /** Databases with the same rows, on two servers. */
@@ -89,7 +89,7 @@ test.for(Object.entries(servers))(
     UPDATE perennial.access_sync m SET lost = 1, next_attempt_at = '2026-11-24T07:00Z'
     FROM (SELECT credential_id FROM perennial.access_sync WHERE node_id = 'nl-2' LIMIT 1000) few
     WHERE m.node_id = 'nl-2' AND m.credential_id = few.credential_id`.execute(database.db);
-    const other = { node: 'nl-2', epoch: 0n };
+    const other = { id: 'nl-2', epoch: 0n };
     await readMarkPage(db, other, pageMax);
     await readMarkPage(db, other, pageMax, { selection: 'suspects' });
     const [passing, suspects] = (await explain(database.pool, statements)) as [
@@ -130,7 +130,7 @@ test.for(Object.entries(servers))(
       database.db,
     );
     await inTransaction(db, async (tx) =>
-      seedChunk(tx, { node: 'nl-5', epoch: 0n }, bootAt, await readClock(tx)),
+      seedChunk(tx, { id: 'nl-5', epoch: 0n }, bootAt, await readClock(tx)),
     );
     await sql`UPDATE perennial.node SET seed_after = '80000000-0000-4000-8000-000000000000'`.execute(
       database.db,

@@ -79,6 +79,20 @@ test('a command whose condition does not hold is refused and changes nothing; ot
   ).rejects.toThrow(/"soon" is not a time/);
 });
 
+test('a dry run of a refund states that nothing was changed, then the answer of the command', async () => {
+  await using database = await createShopDatabase();
+  await createSubscriber(database, 7n, 2_000_00n);
+  const before = await runCustomerCommand(database, 'show 7 --json');
+  const [period] = JSON.parse(before).subscriptions[0].periods;
+  const line = `refund 7 --period ${period.id}`;
+  const planned = await runCustomerCommand(database, `${line} --dry-run`);
+  expect(planned).toMatch(/^dry run: nothing was changed; the command would answer:\ntelegram_id /);
+  const json = JSON.parse(await runCustomerCommand(database, `${line} --dry-run --json`));
+  expect(json).toMatchObject({ dry_run: true, telegram_id: 7 });
+  expect(await runCustomerCommand(database, 'show 7 --json')).toBe(before);
+  expect(await runCustomerCommand(database, line)).not.toContain('dry');
+});
+
 test('purchase, trial and reissue print the subscription URL and the links of the subscription', async () => {
   await using database = await createShopDatabase();
   await addCustomer(database, 7n, { balanceMinor: 500_00n });
