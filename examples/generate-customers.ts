@@ -3,7 +3,7 @@ import { generateTestData } from '../src/demo/test-data.ts';
 import { formatHeader, formatLine } from '../src/import-export/format.ts';
 import { parseInstant } from '../src/kernel/instant.ts';
 
-// Writes a book to stdout. The one in this folder is
+// Writes generated customers as CSV to stdout. This command made the file in this folder:
 //   node examples/generate-customers.ts --customers 10000 --seed 1 --now 2026-11-24T00:00:00Z
 
 const { values } = parseArgs({
@@ -14,14 +14,14 @@ const { values } = parseArgs({
   },
 });
 
-const book = generateTestData({
+const lines = generateTestData({
   customers: Number(values.customers),
   seed: Number(values.seed),
   now: parseInstant(values.now, '--now'),
 });
 
 process.stdout.write(formatHeader('csv'));
-for (const line of book) {
+for (const line of lines) {
   if (process.stdout.write(formatLine('csv', line))) continue;
   await new Promise((resolve) => process.stdout.once('drain', resolve));
 }

@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs';
 
-// package.json stands a folder up from here, in a clone (src) and in a release (dist) alike.
+// package.json is one folder above this file, in a clone (src) and in a release (dist).
 const manifest: { version: string } = JSON.parse(
   readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
 );
 
-/** This program's version, as `X.Y.Z`. */
+/** The version of this program: `X.Y.Z`. */
 export const programVersion: string = manifest.version;
 
-/** Whether version `a` is older than `b`, by their three numbers; what follows a `-` is ignored. */
+/** True if version `a` is older than `b`, by their three numbers. A part after `-` is ignored. */
 export function isOlderVersion(a: string, b: string): boolean {
   const [left, right] = [a, b].map((text) => text.split('-')[0]?.split('.').map(Number) ?? []);
   for (let index = 0; index < 3; index += 1) {

@@ -14,7 +14,7 @@ import { defineCheck } from './check.ts';
 // 2. An addition on a reachable node may take an hour. A restarted node with a million users is
 //    full after half of that at 50 ms of distance. All waiting users have a mark meanwhile.
 // 3. A change on an unreachable node may take a day. Its users can neither be removed nor connect.
-//    A node that does not come back should be removed.
+//    A node that does not return should be removed.
 // 4. A node that was never reached has none of our users.
 
 interface Row {

@@ -26,7 +26,7 @@ function createNoDatabaseFault(config: Config): UsageFault {
 /**
  * The database of the configuration. With `embedded`, a service owns its server. A command joins a
  * running server, or starts one for itself.
- * @throws UsageFault `no_database`, `no_books`, or a fault of the embedded server
+ * @throws UsageFault `no_database`, `empty_data_folder`, or a fault of the embedded server
  */
 export async function startDatabase(
   config: Config,
@@ -40,7 +40,7 @@ export async function startDatabase(
   if (database !== 'embedded') return { url: database, close: async () => undefined };
   if (!mayCreate && !existsSync(join(dataDir, 'postgres'))) {
     throw new UsageFault(
-      'no_books',
+      'empty_data_folder',
       `data folder ${dataDir}: contains no database; set PERENNIAL_DATA_DIR, or run "perennial migrate"`,
     );
   }

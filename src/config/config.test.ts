@@ -26,7 +26,7 @@ const currencyText = 'is not a currency; expected an ISO 4217 code like RUB or U
 const daysText = 'is not a number of days; expected 1 to 3660';
 const keyText = 'is not a key; expected lower-case letters, digits, - and _';
 
-// What the file says, and the whole sentence that it is refused with, after the file's name.
+// The text of a file, and the sentence of its refusal without the name of the file.
 const refusals: readonly [text: string, sentence: string][] = [
   ['installation: Ac_me', 'installation: "Ac_me" is not a name; expected 1 to 32 lower-case letters and digits'],
   ['installation: 5', 'installation: 5 is not a text'],

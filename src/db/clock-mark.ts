@@ -35,7 +35,7 @@ const timelineNow = sql.raw(
   `('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int`,
 );
 
-/** A look of the sentinel takes milliseconds. @returns false: another transaction has the lock */
+/** A check of the sentinel takes milliseconds. @returns false: another transaction has the lock */
 export async function lockClockState(tx: Tx, locked: 'skip' | 'wait' = 'skip'): Promise<boolean> {
   const { rows } = await sql`
     SELECT FROM perennial.clock_state

@@ -16,7 +16,7 @@ const witnessAt = (at: Instant) => ({ name: 'host-1', uptimeMs: dayMs, at, isFlo
 const noSteps = { steppedMs: 0, stepsSinceMs: dayMs };
 const uptime = (ms: number) => ({ from: dayMs + ms, to: dayMs + ms });
 
-/** The machine was seen at `start` and an uptime of a day; `passedMs` later it reads `now`. */
+/** The machine was read at `start` and an uptime of a day; `passedMs` later it reads `now`. */
 const facts = (now: Instant, passedMs: number, more: Partial<ClockFacts> = {}): ClockFacts => ({
   now,
   isStored: false,
@@ -85,16 +85,16 @@ describe('the time sentinel compares a jump with the time that a monotonic clock
 
 describe('the time sentinel adds up the steps of a clock within an hour', () => {
   /** One check each `everyMs`, when the clock has gained `byMs`. @returns the first suspicion */
-  function suspicionAfter(everyMs: number, byMs: (look: number) => number, looks: number) {
+  function suspicionAfter(everyMs: number, byMs: (check: number) => number, checks: number) {
     let witness: MachineWitness = { ...witnessAt(start), ...noSteps };
-    for (let look = 1; look <= looks; look += 1) {
+    for (let check = 1; check <= checks; check += 1) {
       const uptimeMs = { from: witness.uptimeMs + everyMs, to: witness.uptimeMs + everyMs };
-      const now = later(witness.at, everyMs + byMs(look));
+      const now = later(witness.at, everyMs + byMs(check));
       const read = facts(now, 0, { witness, uptimeMs, markAt: null });
       const suspicion = detectSuspicion(read);
-      if (suspicion !== undefined) return { ...suspicion, look };
+      if (suspicion !== undefined) return { ...suspicion, check };
       const steps = stepsToStore(read);
-      if (steps === undefined) throw new Error('the looks are too rare');
+      if (steps === undefined) throw new Error('the checks are too rare');
       witness = { ...witness, ...steps, uptimeMs: uptimeMs.to, at: now };
     }
     return undefined;
@@ -102,12 +102,12 @@ describe('the time sentinel adds up the steps of a clock within an hour', () => 
   const seconds = (count: number) => count * 1_000;
 
   test.each([
-    ['+50 s every 20 s', seconds(20), () => seconds(50), { cause: 'ahead', look: 2 }],
-    ['-50 s every 20 s', seconds(20), () => -seconds(50), { cause: 'back', look: 2 }],
-    ['+5 s every 5 s', seconds(5), () => seconds(5), { cause: 'ahead', look: 13 }],
+    ['+50 s every 20 s', seconds(20), () => seconds(50), { cause: 'ahead', check: 2 }],
+    ['-50 s every 20 s', seconds(20), () => -seconds(50), { cause: 'back', check: 2 }],
+    ['+5 s every 5 s', seconds(5), () => seconds(5), { cause: 'ahead', check: 13 }],
     ['+5 s every 5 min', seconds(300), () => seconds(5), undefined],
     ['+50 s every 61 min, seen every minute', minuteMs, hourly, undefined],
-    ['a step back that corrects a step ahead', seconds(5), there, undefined],
+    ['a step back that corrects a step ahead', seconds(5), alternating, undefined],
     ['a slew of 83,333 ppm', seconds(5), () => seconds(5) / 12, undefined],
     ['a slew of 1,000 ppm, seen every minute', minuteMs, () => minuteMs / 1_000, undefined],
   ])('%s', (_, everyMs, byMs, expected) => {
@@ -116,11 +116,11 @@ describe('the time sentinel adds up the steps of a clock within an hour', () => 
     else expect(found).toMatchObject(expected);
   });
 
-  function hourly(look: number): number {
-    return look % 61 === 0 ? seconds(50) : 0;
+  function hourly(check: number): number {
+    return check % 61 === 0 ? seconds(50) : 0;
   }
-  function there(look: number): number {
-    return look % 2 === 0 ? seconds(50) : -seconds(50);
+  function alternating(check: number): number {
+    return check % 2 === 0 ? seconds(50) : -seconds(50);
   }
 
   test('the sum stays while the time is suspect, and the reason states it', () => {

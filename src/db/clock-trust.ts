@@ -12,7 +12,7 @@ import { hourMs, type Instant, minuteMs, secondMs } from '../kernel/instant.ts';
 //    suspects the time then, because that clock may be the wrong one.
 // 7. The tolerance is 60 s, and 100 ppm of the passed time: clocks that differ slowly are no jump.
 // 8. Smaller steps add up to a jump: the sum of the steps within an hour is over 60 s. A step is a
-//    difference that no slow correction makes between two looks.
+//    difference that no slow correction makes between two checks.
 
 /** A larger difference is a jump. */
 export const jumpMinMs = minuteMs;
@@ -23,7 +23,7 @@ const slewPerMs = 1 / 10;
 /** The maximum of a slow correction and of the rounding of two reads, after this time. */
 const slewMaxMs = (passedMs: number): number =>
   secondMs + Math.min(Math.max(0, passedMs), minuteMs) * slewPerMs;
-/** Steps count as one jump within this time of trusted looks. */
+/** Steps count as one jump within this time of trusted checks. */
 const stepsWithinMs = hourMs;
 
 export type ClockSuspicionCause = 'ahead' | 'back' | 'commits_lost';
@@ -110,7 +110,7 @@ export function detectJump(
   return toSuspicion(shiftMs, `the uptime of ${witness.name}`);
 }
 
-/** The sum of the steps with this look. It stays the same while a suspicion keeps the witness. */
+/** The sum of the steps with this check. It stays the same while a suspicion keeps the witness. */
 function stepsAfter(
   now: Instant,
   witness: MachineWitness,

@@ -147,7 +147,7 @@ async function startOwned(
   const password = await readPassword(dataDir);
   await initCluster(cluster, password, durable);
   await checkVersion(cluster);
-  await stopCluster(cluster); // that of an owner who died
+  await stopCluster(cluster); // the server of a crashed owner
   const port = await startCluster(cluster, (chosen) =>
     formatSettings(chosen, { durable, settings: options.settings ?? {} }),
   );

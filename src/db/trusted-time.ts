@@ -25,7 +25,7 @@ export interface ClockReading extends ClockFacts {
   readonly isStateMissing: boolean;
 }
 
-/** Holds until a person confirms the state: what the row stated of lost commits is gone. */
+/** Lasts until a person confirms the state, because the deleted row may have had a suspicion. */
 const missingState = suspectLostCommits('the row of the table clock_state was deleted');
 
 interface ClockRow {

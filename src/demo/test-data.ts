@@ -120,7 +120,7 @@ function* generateCustomer(
     vip,
     discount_percent,
     trial_used: trialUsed,
-    // A few come from another panel with what they have; the others are given new ones.
+    // A few customers have the token of another panel. The others get a new one.
     sub_token: index % 20 === 0 ? drawToken(random) : null,
     blocked_reason: null,
   };

@@ -5,7 +5,7 @@ import { toProblemType, toStatus } from './problem.ts';
 import type { Route } from './route.ts';
 import { type OpenOperation, openOperations } from './unversioned-operations.ts';
 
-// The OpenAPI 3.1 document, made of the routes' own schemas: what it says is what is checked.
+// The OpenAPI 3.1 document, generated from the schemas of the routes, which check requests.
 
 type Json = Record<string, unknown>;
 

@@ -107,7 +107,7 @@ export const createPageSchema = <S extends z.ZodType>(item: S) =>
     next_cursor: z.string().nullable().describe('null: this was the last page'),
   });
 
-/** A page as it is answered. One more than asked for was read, to know whether there is another. */
+/** A page of an answer. One more row was read, which shows if another page exists. */
 export function toPage<Item extends { readonly id: number }>(
   rows: readonly Item[],
   max: number,

@@ -71,7 +71,7 @@ const normalizeUuid = (uuid: string): SqlFragment =>
 /** Two customers whose UUIDs are equal to VLESS: a node would keep only the later one. */
 const duplicateUuidChecks: readonly SqlFragment[] = [
   sql`
-    SELECT l.line, 'uuid', l.uuid::text, 'alike_in_books', NULL, NULL
+    SELECT l.line, 'uuid', l.uuid::text, 'alike_in_database', NULL, NULL
     FROM opening_line l JOIN perennial.credential c
       ON ${normalizeUuid('c.id')} = ${normalizeUuid('l.uuid')} AND c.id <> l.uuid
     WHERE l.uuid IS NOT NULL`,
@@ -88,13 +88,13 @@ const lineChecks: readonly SqlFragment[] = [
   ...duplicateUuidChecks,
   selectDisagreements(),
   sql`
-    SELECT l.line, 'telegram_id', l.telegram_id::text, 'in_books', NULL, NULL
+    SELECT l.line, 'telegram_id', l.telegram_id::text, 'in_database', NULL, NULL
     FROM opening_line l JOIN perennial.customer c ON c.telegram_id = l.telegram_id`,
   sql`
-    SELECT l.line, 'sub_token', l.sub_token, 'in_books', NULL, NULL
+    SELECT l.line, 'sub_token', l.sub_token, 'in_database', NULL, NULL
     FROM opening_line l JOIN perennial.customer c ON c.sub_token = l.sub_token`,
   sql`
-    SELECT l.line, 'uuid', l.uuid::text, 'in_books', NULL, NULL
+    SELECT l.line, 'uuid', l.uuid::text, 'in_database', NULL, NULL
     FROM opening_line l JOIN perennial.credential c ON c.id = l.uuid`,
   sql`
     SELECT line, 'uuid', uuid::text, 'same_as', first_line, NULL FROM (
@@ -114,7 +114,7 @@ interface LineProblemRow {
   readonly line: bigint;
   readonly column: string;
   readonly value: string;
-  readonly reason: 'disagrees' | 'in_books' | 'same_as' | 'alike' | 'alike_in_books';
+  readonly reason: 'disagrees' | 'in_database' | 'same_as' | 'alike' | 'alike_in_database';
   readonly other_line: bigint | null;
   readonly other_value: string | null;
 }
@@ -133,10 +133,10 @@ function toLineProblem(row: LineProblemRow): LineProblem {
   const reasons = {
     disagrees: () =>
       `disagrees with line ${row.other_line} of this customer, which has "${formatValue(column, row.other_value ?? '')}"`,
-    in_books: () => 'is in the database already',
+    in_database: () => 'is in the database already',
     same_as: () => `is already in line ${row.other_line}`,
     alike: () => `is already in line ${row.other_line} to VLESS, ${ignoredPart}`,
-    alike_in_books: () => `is in the database already to VLESS, ${ignoredPart}`,
+    alike_in_database: () => `is in the database already to VLESS, ${ignoredPart}`,
   };
   const value = formatValue(column, row.value);
   return { line: Number(row.line), column, value, reason: reasons[row.reason]() };

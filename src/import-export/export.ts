@@ -20,7 +20,7 @@ const fetchMax = 5_000;
 
 /** Each of the two parts of a credential by its own index, because no index covers both. */
 const declareCursor = (now: Instant) => sql`
-  DECLARE book NO SCROLL CURSOR FOR
+  DECLARE line NO SCROLL CURSOR FOR
   SELECT c.telegram_id, c.locale, c.time_zone, c.currency, c.balance_minor AS balance, c.claim_minor AS claim, c.vip,
     c.discount_percent, c.trial_used_at IS NOT NULL AS trial_used, c.sub_token, c.blocked_reason, s.kind, s.plan,
     s.period_days, s.auto_renew AND s.state <> 'revoked' AS auto_renew,
@@ -82,6 +82,6 @@ async function readUsedColumns(tx: Tx): Promise<{ readonly [N in ColumnName]?: b
 }
 
 async function fetchLines(tx: Tx): Promise<readonly FileLine[]> {
-  const { rows } = await sql<FileLine>`FETCH ${sql.lit(fetchMax)} FROM book`.execute(tx);
+  const { rows } = await sql<FileLine>`FETCH ${sql.lit(fetchMax)} FROM line`.execute(tx);
   return rows;
 }

@@ -157,7 +157,7 @@ function parseObject(text: string): Record<string, unknown> | undefined {
     const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
     return isObject ? (value as Record<string, unknown>) : undefined;
   } catch {
-    return undefined; // a SyntaxError is how JSON says no
+    return undefined; // JSON.parse throws a SyntaxError
   }
 }
 

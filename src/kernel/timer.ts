@@ -2,7 +2,7 @@
 //
 // A timer of Node.js holds 2^31 - 1 ms, about 24.8 days. It fires at once for a longer wait, so a
 // time that a clock has moved by a month would make a loop spin. Such a wait ends early here, and
-// its loop looks again. A wait that is not a number is none.
+// its loop waits again. A wait that is not a number is no wait.
 
 export const timerMaxMs = 2 ** 31 - 1;
 

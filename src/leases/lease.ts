@@ -16,7 +16,7 @@ import { WakeableSleep } from './wakeable-sleep.ts';
 // The transitions:
 // - none to lock: The lock was free.
 // - lock to work: The worker wrote a new epoch into the row, and the task started.
-// - lock to end: The worker wrote no epoch, because the row is gone or refuses this replica.
+// - lock to end: The worker wrote no epoch, because the row was removed or refuses this replica.
 // - work to handover: The lease is surplus.
 // - work to end: The task ended. Its fence found another epoch, or the replica stops.
 // - handover to end: The task ended.

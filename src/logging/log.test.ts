@@ -10,7 +10,7 @@ function lines(): { written: string[]; write(line: string): void } {
 test('no password and no token gets into the log at any position', () => {
   const out = lines();
   const log = openLog('info', out);
-  const url = 'postgres://perennial:s3cret@db:5432/books';
+  const url = 'postgres://perennial:s3cret@db:5432/shop';
   log.info({ url, telegram: { token: '123456:s3cret' } }, 'a');
   log.error({ err: new Error(`cannot reach ${url}`) }, `tried ${url}`);
   log.warn(
@@ -21,13 +21,13 @@ test('no password and no token gets into the log at any position', () => {
   );
   expect(out.written).toHaveLength(3);
   expect(out.written.join('')).not.toContain('s3cret');
-  expect(out.written[1]).toContain('postgres://perennial:***@db:5432/books');
+  expect(out.written[1]).toContain('postgres://perennial:***@db:5432/shop');
 });
 
 test('a password with an at sign is masked whole', () => {
   const out = lines();
-  openLog('info', out).info({}, 'tried postgres://perennial:p@s3cret@db:5432/books, not a@b');
-  expect(out.written.join('')).toContain('postgres://perennial:***@db:5432/books, not a@b');
+  openLog('info', out).info({}, 'tried postgres://perennial:p@s3cret@db:5432/shop, not a@b');
+  expect(out.written.join('')).toContain('postgres://perennial:***@db:5432/shop, not a@b');
 });
 
 test('the time for a line is linear: none of these lines takes minutes', () => {

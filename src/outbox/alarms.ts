@@ -160,7 +160,7 @@ export async function raiseAlarms(tx: Tx, alarms: readonly Alarm[]): Promise<voi
   await enqueueAlarms(tx, alarms, await readOpenAlarms(tx, now), now);
 }
 
-/** Now, or later than the last alarm if the clock stands or was set back. */
+/** Now, or later than the last alarm if the clock stands still or was set back. */
 async function readAlarmStart(tx: Tx, alarm: Alarm, now: Instant): Promise<Instant> {
   const { rows } = await sql<{ last: Instant | null }>`
     SELECT max((n.params->>'since')::timestamptz) AS last FROM perennial.notification n

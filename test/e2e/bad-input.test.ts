@@ -119,11 +119,11 @@ describe('an unusable database', () => {
     await new Promise((done) => closed.once('listening', done));
     const { port } = closed.address() as { port: number };
     await new Promise((done) => closed.close(done));
-    const sentenceText = await at(`postgres://me:geheim@127.0.0.1:${port}/books`, 'migrate');
+    const sentenceText = await at(`postgres://me:geheim@127.0.0.1:${port}/shop`, 'migrate');
     expectRefusal(
       sentenceText,
       2,
-      new RegExp(`127.0.0.1:${port}/books: no server answers; start`),
+      new RegExp(`127.0.0.1:${port}/shop: no server answers; start`),
     );
     expect(sentenceText.err).not.toContain('geheim');
   });
@@ -138,10 +138,10 @@ describe('an unusable database', () => {
 
   test('PostgreSQL 14 is refused as too old', async () => {
     const old = { version: 14, standby: false, read_only: false };
-    const check = checkServer({ query: async () => ({ rows: [old] }) }, 'db:5432/books');
+    const check = checkServer({ query: async () => ({ rows: [old] }) }, 'db:5432/shop');
     await expect(check).rejects.toMatchObject({
       name: 'UsageFault',
-      message: 'database db:5432/books: is PostgreSQL 14; expected 15 or newer',
+      message: 'database db:5432/shop: is PostgreSQL 14; expected 15 or newer',
     });
   });
 
@@ -248,7 +248,7 @@ describe('a wrong request', () => {
     for (const [name, text] of Object.entries(files)) {
       writeFileSync(name, `database: ${database.url}\n${text}`);
     }
-    writeFileSync('book.csv', 'telegram_id,plan\n7,basic\n');
+    writeFileSync('customers.csv', 'telegram_id,plan\n7,basic\n');
   });
 
   test.each<[string, number, RegExp]>([
@@ -284,7 +284,7 @@ describe('a wrong request', () => {
     ],
     ['import gone.csv', 2, /gone\.csv: can't be read/],
     ['import perennial.yaml', 2, /--format csv or --format jsonl/],
-    ['export /nowhere/book.csv', 2, /\/nowhere\/book\.csv: can't be written/],
+    ['export /nowhere/customers.csv', 2, /\/nowhere\/customers\.csv: can't be written/],
     ['run auto-renewl', 2, /"auto-renewl" is not a worker; available: auto-renewal/],
     ['run auto-renewal --now yesterday', 2, /--now: "yesterday" is not a time; expected ISO 8601/],
     ['start --role boss', 2, /--role: "boss" is not a role; available: all, worker, api/],
@@ -362,9 +362,9 @@ describe('a wrong request', () => {
 
   test('an import with a wrong line names its place in the file and imports nothing', async () => {
     const before = await readAllTables(database.url);
-    const { code, err } = await runLine('import book.csv');
+    const { code, err } = await runLine('import customers.csv');
     expect(code).toBe(1);
-    expect(err).toMatch(/^book\.csv:1: kind is missing/m);
+    expect(err).toMatch(/^customers\.csv:1: kind is missing/m);
     expect(err).toMatch(/nothing was imported\n$/);
     expect(await readAllTables(database.url)).toEqual(before);
   });

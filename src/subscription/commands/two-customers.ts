@@ -19,7 +19,7 @@ const attemptsMax = 50;
 
 /**
  * Runs `work` with both customers locked.
- * @throws Fault `no_customer`; `busy` if other transactions take turns on both customers; the
+ * @throws Fault `no_customer`; `busy` if other transactions lock one of the customers each time; the
  *   faults of `withLockedCustomer`
  */
 export function withTwoLockedCustomers<A extends CommandResult>(

@@ -15,7 +15,7 @@ import type { Settings } from './settings.ts';
 // 4. Without a price the subscription stays active for 24 h.
 // 5. A renewal that the spend guard holds keeps access until a person confirms it
 //    (`hourly-limit.ts`).
-// 6. A subscription that goes on gets new terms when a paid period with other terms starts.
+// 6. A subscription that continues gets new terms when a paid period with other terms starts.
 
 /** How long a fault of ours keeps access without a payment. */
 export const graceMs = dayMs;

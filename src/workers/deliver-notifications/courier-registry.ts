@@ -9,7 +9,7 @@ import { type Actor, recordEvents } from '../../subscription/store/events.ts';
 // The list of couriers in the database, and the command that forgets one.
 //
 // The list contains each bot, mailbox or log that a process has ever delivered for. A person
-// forgets a courier that is given up.
+// forgets a courier that is no longer used.
 
 export interface CourierStatus {
   readonly id: string;
@@ -34,7 +34,7 @@ export async function readCouriers(db: Db | Tx): Promise<CourierStatus[]> {
 /**
  * Deletes a courier, so that its fallback may take its notifications. A courier whose process runs
  * would return with the next notification, so that process must end first.
- * @throws Fault `no_courier`, `courier_lives`
+ * @throws Fault `no_courier`, `courier_running`
  */
 export function forgetCourier(db: Db, id: string, actor: Actor): Promise<void> {
   return inTransaction(db, async (tx) => {
@@ -51,7 +51,7 @@ export function forgetCourier(db: Db, id: string, actor: Actor): Promise<void> {
       FROM perennial.courier c WHERE c.id = ${id}`.execute(tx);
     if (rows[0]?.mine !== true) {
       throw refused(
-        'courier_lives',
+        'courier_running',
         `--forget: a process delivers for ${id} at this moment; end it, or remove ${id} from its configuration, first`,
       );
     }

@@ -29,7 +29,7 @@ export class RunCounts {
         return this.#count(tx, 'postponed', { changed: 1, failed: 0 });
       case 'quarantined':
         return this.#count(tx, 'quarantined', { changed: 0, failed: 1 });
-      case 'send': // counted when it is known what became of it
+      case 'send': // counted with its outcome
       case 'not_now':
     }
   }

@@ -37,7 +37,7 @@ export interface KeepersOptions {
 export interface Keepers {
   /** The nodes that this process keeps now. */
   listNodes(): readonly string[];
-  /** Ends the calls under way, writes down what came of them, and lets others have the nodes. */
+  /** Ends pending calls, stores their results, and releases the nodes. */
   stop(): Promise<void>;
 }
 

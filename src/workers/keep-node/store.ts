@@ -40,7 +40,7 @@ export interface MarkPage {
 
 /**
  * `suspects`: suspected adds. `others`: all other marks. `removals`: credentials that are not
- * entitled. Removals that are not urgent require a look at every mark: 240,000 pages for 30,000
+ * entitled. Removals that are not urgent require a read of every mark: 240,000 pages for 30,000
  * marks.
  */
 export type MarkSelection = 'others' | 'suspects' | 'removals' | 'urgent_removals';

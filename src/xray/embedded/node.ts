@@ -18,12 +18,12 @@ import { Panic, XrayError } from './xray-error.ts';
 /**
  * The behaviour of one call, for tests of faults.
  * - hang: no answer
- * - die: the node ends before it executes the call
- * - die_after: the node ends after it has executed the call, before the answer
+ * - crash: the node ends before it executes the call
+ * - crash_after: the node ends after it has executed the call, before the answer
  * - lose_answer: executed, no answer
  * - garbage: an unreadable answer
  */
-export type CallBehavior = 'serve' | 'hang' | 'die' | 'die_after' | 'lose_answer' | 'garbage';
+export type CallBehavior = 'serve' | 'hang' | 'crash' | 'crash_after' | 'lose_answer' | 'garbage';
 
 export interface ReceivedCall {
   /** `AlterInbound`, `GetSysStats`, … */
@@ -60,7 +60,7 @@ export interface EmbeddedNode {
   accepts(tag: string, uuid: string, flow?: string): boolean;
   /** The names of an inbound's users, in their original spelling. */
   listUserNames(tag: string): readonly string[];
-  /** Ends like a killed process: connections break, the port refuses, users are lost. */
+  /** Ends like a crashed process: connections break, the port refuses, users are lost. */
   crash(): void;
   /** A new boot on the same address, without users. `inbounds` replaces the inbounds. */
   restart(inbounds?: readonly InboundConfig[]): Promise<void>;
@@ -99,12 +99,12 @@ export async function startEmbeddedNode(options: EmbeddedNodeOptions): Promise<E
       ...parseCallTarget(path, request),
     });
     if (current?.boot !== boot) return;
-    if (behavior === 'die') return crash();
+    if (behavior === 'crash') return crash();
     if (behavior === 'hang') return;
     if (behavior === 'garbage') return done(null, Buffer.from('ffffffff', 'hex'));
     try {
       const response = Buffer.from(boot.handle(path, request));
-      if (behavior === 'die_after') crash();
+      if (behavior === 'crash_after') crash();
       else if (behavior === 'serve') done(null, response);
     } catch (error) {
       if (error instanceof Panic) crash();

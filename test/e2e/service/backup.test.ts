@@ -133,7 +133,7 @@ test('a restored database has every row and every sequence of the backup', async
   await using source = await createDatabase();
   const options = ['--customers', '30', '--seed', '3', '--now', '2026-11-24T00:00:00Z'];
   const made = execFileSync(process.execPath, ['examples/generate-customers.ts', ...options]);
-  const [csv, file] = [join(folder, 'book.csv'), join(folder, 'quiet.sql')];
+  const [csv, file] = [join(folder, 'customers.csv'), join(folder, 'quiet.sql')];
   writeFileSync(csv, made);
   for (const words of [
     ['apply', 'examples/perennial.yaml', '--yes'],

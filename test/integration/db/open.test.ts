@@ -35,7 +35,7 @@ test('a good database opens and returns its installation', async () => {
 
 describe('an unusable database is refused in one sentence:', () => {
   test('a URL of another database system', async () => {
-    expect(await catchFault('mysql://root:geheim@localhost/books')).toMatchObject({
+    expect(await catchFault('mysql://root:geheim@localhost/shop')).toMatchObject({
       code: 'bad_database_url',
     });
   });

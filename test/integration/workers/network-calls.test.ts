@@ -59,7 +59,7 @@ test('F1 P5: keepers call their node with no connection held and no transaction 
     node.conduct = ({ method }) => {
       if (method !== 'AlterInbound' || refusals === 2) return 'serve';
       refusals += 1;
-      return refusals === 1 ? 'garbage' : 'die';
+      return refusals === 1 ? 'garbage' : 'crash';
     };
     await node.restart();
     await createSubscriber(database, 3n, 0n);

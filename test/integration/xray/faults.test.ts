@@ -77,7 +77,7 @@ describe.each(everyCall)('%s', (_, call) => {
   });
 
   test('the node crashes during the call: transient, with another code than a call that was not sent', async () => {
-    const { node } = await startEmbedded({ chooseBehavior: () => 'die' });
+    const { node } = await startEmbedded({ chooseBehavior: () => 'crash' });
     await expect(call(node)).rejects.toMatchObject({ kind: 'transient', code: 'node_lost' });
   });
 });
@@ -115,7 +115,7 @@ test('the signal cancels a call before it is sent and while it is pending', asyn
   await expect(node.readHealth({ signal: stop.signal })).rejects.toMatchObject(fault);
 });
 
-test.each<CallBehavior>(['die', 'die_after'])(
+test.each<CallBehavior>(['crash', 'crash_after'])(
   'S4: an add during a crash of the node (%s) is reported and not repeated',
   async (end) => {
     const adds: ReceivedCall[] = [];

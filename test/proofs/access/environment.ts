@@ -109,7 +109,7 @@ async function createSimulatedNode(id: string, random: Random): Promise<Simulate
 
 /**
  * Starts random faults of calls. A suspect is called alone. A random crash at this time would put
- * it into quarantine, and a keeper could not know better. So random crashes happen only without
+ * it into quarantine by mistake. So random crashes happen only without
  * suspects in progress. The same holds for the calls of crashing credentials, which may come from a
  * keeper that is just being replaced.
  */
@@ -123,7 +123,7 @@ function injectFaults(db: Db, simulated: SimulatedNode): void {
         return pendingNames.some((each) => suspected.has(each)) ? undefined : true;
       });
       // The credential may have been repaired meanwhile.
-      if (simulated.crashers.has(name)) return 'die';
+      if (simulated.crashers.has(name)) return 'crash';
     }
     const [next] = method === 'AlterInbound' ? simulated.misconduct : [];
     if (next === undefined) return 'serve';

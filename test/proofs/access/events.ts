@@ -103,7 +103,7 @@ const startNodeWithOldUsers: SimulationEvent = async (environment) => {
 /** The next change is made or not, and its answer is lost. */
 const loseNextAnswer: SimulationEvent = async (environment) => {
   const simulated = pickOne(environment, environment.nodes);
-  const failure = drawOne(environment.random, ['die', 'die_after', 'lose_answer'] as const);
+  const failure = drawOne(environment.random, ['crash', 'crash_after', 'lose_answer'] as const);
   if (simulated.node.isRunning() && simulated.misconduct.length === 0)
     simulated.misconduct.push(failure);
 };

@@ -26,7 +26,7 @@ import {
 // `perennial clock report|undo`: the effects of a clock that ran ahead on customers, and their
 // reversal.
 //
-// The reversal leaves sales, because a person wanted them, and a refund takes access away. The
+// The reversal leaves sales, because a person requested them, and a refund ends access. The
 // output names each of them with the command that refunds it.
 
 interface ClockEffects {

@@ -92,7 +92,7 @@ function printOutcome(file: string, outcome: ImportOutcome, options: Options): v
   process.stderr.write(`${terminalText(lines.join('\n'))}\n`);
 }
 
-/** `book.csv:17: balance "-5" is negative`; editors link such a place. */
+/** `customers.csv:17: balance "-5" is negative`; editors link such a place. */
 function formatProblem(file: string, { line, column, value, reason }: LineProblem): string {
   const parts = [column, value === null ? null : JSON.stringify(value), reason];
   return `${file}:${line}: ${parts.filter((part) => part !== null).join(' ')}`;

@@ -111,7 +111,7 @@ async function runOnce(
   }
 }
 
-/** Trouble of single items, while the run goes on; what failed the run is in its record. */
+/** Faults of single items. A fault of the run is in its record. */
 const stderrRunLog: Pick<Log, 'warn' | 'error'> = {
   warn: (fields, message) => process.stderr.write(`${message}: ${formatFields(fields)}\n`),
   error: () => undefined,

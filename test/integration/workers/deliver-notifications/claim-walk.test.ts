@@ -27,14 +27,14 @@ async function enqueueReceipts({ database }: Stage, count: number): Promise<void
 
 /** One run, with the number of its searches for due notifications. */
 async function runCounted(stage: Stage, delivery = createDelivery(stage.api)) {
-  let looks = 0;
+  let searches = 0;
   const pool = hookPool(openPool(stage.database.url), ({ when, sql: text }) => {
-    if (when === 'before' && text.includes('n.bulk = false')) looks += 1;
+    if (when === 'before' && text.includes('n.bulk = false')) searches += 1;
   });
   const db = openDatabase(pool);
   const row = await runDelivery({ ...stage, database: { ...stage.database, db } }, delivery);
   await db.destroy();
-  return { row, looks };
+  return { row, searches };
 }
 
 // A page is 100.
@@ -42,9 +42,9 @@ test.for([100, 101])('a walk over %i due notifications ends after them', async (
   await using stage = await createStage({ now: noon });
   await createNotifiedSubscriber(stage, 1n);
   await enqueueReceipts(stage, count);
-  const { row, looks } = await runCounted(stage);
+  const { row, searches } = await runCounted(stage);
   expect(row).toMatchObject({ outcome: 'success', changed: BigInt(count) });
-  expect(looks).toBeLessThanOrEqual(2);
+  expect(searches).toBeLessThanOrEqual(2);
 });
 
 test('a recipient that is not free at the end of a full page waits exactly as long as the pace requires', async () => {
@@ -52,11 +52,11 @@ test('a recipient that is not free at the end of a full page waits exactly as lo
   await createNotifiedSubscriber(stage, 1n);
   await enqueueReceipts(stage, 100);
   // The first one is sent. The others are skipped, and follow once the recipient is free.
-  const { row, looks } = await runCounted(stage, createDelivery(stage.api, { gapMs: 10 }));
+  const { row, searches } = await runCounted(stage, createDelivery(stage.api, { gapMs: 10 }));
   expect(row).toMatchObject({ outcome: 'success', changed: 100n });
   expect((await readNotifications(stage.database)).every(({ state }) => state === 'sent')).toBe(
     true,
   );
   // At most two searches per message: the page, and the rest behind it.
-  expect(looks).toBeLessThanOrEqual(200);
+  expect(searches).toBeLessThanOrEqual(200);
 });

@@ -192,7 +192,7 @@ test('S3: a node that restarts during its seed is seeded from the start', async 
     adds += 1;
     if (adds !== 150) return 'serve';
     setTimeout(() => void node.restart(), 20);
-    return 'die';
+    return 'crash';
   };
   await node.restart();
   await until('the second start', () => (adds > 150 ? true : undefined));

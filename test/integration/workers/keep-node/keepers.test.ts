@@ -159,7 +159,7 @@ test.for<[number, number]>([
       if (name !== crasher) return 'serve';
       crashes += 1;
       setTimeout(() => void node.restart(), 50);
-      return 'die';
+      return 'crash';
     };
     await using _ = startTestKeepers(database);
     await until(
