@@ -204,6 +204,6 @@ async function reseed(options: Options): Promise<Row[]> {
 }
 
 export const benchmark: Benchmark = {
-  description: `a node of ${usersMax} users (or --due, if less) filled again, near by and 50 ms away`,
+  description: `a node of ${usersMax} users (or --due, if less) seeded again, nearby and 50 ms away`,
   run: reseed,
 };

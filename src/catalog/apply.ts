@@ -37,7 +37,7 @@ const discountsBefore = (step: CatalogStep) =>
 
 /**
  * Excludes transactions that mark credentials on every node. One that read the nodes before this
- * change, and commits after the keeper filled the new node, would lack its mark there. The lock
+ * change, and commits after the keeper seeded the new node, would lack its mark there. The lock
  * waits for such transactions. Later ones wait for this commit and read the new node.
  */
 async function lockMarks(tx: Tx): Promise<void> {
@@ -152,7 +152,7 @@ async function setNode(
         SELECT DISTINCT tag FROM unnest(n.former_inbounds || n.inbounds) tag
         WHERE tag <> ALL (excluded.inbounds) ORDER BY tag),
       link_error = NULL,
-      -- Another address may be another machine, so the node is filled again. The known boot stays: it
+      -- Another address may be another machine, so the node is seeded again. The known boot stays: it
       -- shows a restart, and that the node has our users.
       seeded_boot_at = CASE WHEN n.api = excluded.api THEN n.seeded_boot_at END,
       seed_after = CASE WHEN n.api = excluded.api THEN n.seed_after END,

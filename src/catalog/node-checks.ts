@@ -31,7 +31,7 @@ export function requireNodeFlags(
     if (before.groups.includes(drainingGroup) && !kept.includes(node.id)) {
       throw new UsageFault(
         'node_leaving',
-        `${location} is draining after "perennial node remove"; remove it from the file, or pass --keep ${node.id} to fill it again`,
+        `${location} is draining after "perennial node remove"; remove it from the file, or pass --keep ${node.id} to add its users again`,
       );
     }
     if (before.api !== node.api && !moved.includes(node.id)) {

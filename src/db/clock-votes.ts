@@ -11,14 +11,14 @@ import {
 //
 // 1. A node whose uptime is below that of before was restarted, and shows nothing.
 // 2. A node did not restart if its uptime is longer than the time since the last probe.
-//    A node with users did not restart either: a restarted node has none until a keeper fills it.
+//    A node with users did not restart either: a restarted node has none until a keeper seeds it.
 // 3. The time is suspicious if at least half of the nodes that did not restart contradict it.
 
 /** The state of a node at a trusted time, and its state now. */
 export interface NodeVote {
   readonly before: ClockWitness;
   readonly uptimeMs: number;
-  /** The node has users, and no keeper filled it since. */
+  /** The node has users, and no keeper seeded it since. */
   readonly hasUsers: boolean;
 }
 

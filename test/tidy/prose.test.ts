@@ -1,31 +1,17 @@
-import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { loadProse } from '../../scripts/prose/files.ts';
 import { describeExcess, measureProse } from '../../scripts/prose/measure.ts';
 import { extractCommentTexts, extractMarkdownTexts } from '../../scripts/prose/texts.ts';
+import { findBannedWord, readBannedWords } from './words.ts';
 
-/** Texts that still exceed a limit. Remove a text that no longer does. */
-const unfinished = new Set<string>();
-
-describe.each(loadProse())('$name', ({ name, texts }) => {
-  const found = describeExcess(measureProse(texts));
-  test('is plain English, or is on the list of unfinished texts', () => {
-    if (unfinished.has(name)) expect(found, 'remove it from the list').not.toEqual([]);
-    else expect(found).toEqual([]);
+describe.each(loadProse())('$name', ({ texts }) => {
+  test('is plain English', () => {
+    expect(describeExcess(measureProse(texts))).toEqual([]);
   });
 });
 
-/** Words that docs/writing.md bans from texts. Its lists of file names and replacements follow. */
-const readBannedWords = (): string[] => {
-  const [, section = ''] = readFileSync('docs/writing.md', 'utf8').split('\n## Banned words\n');
-  const [list = ''] = section.split('- in file names:');
-  return [...list.matchAll(/`([^`]+)`/g)].map(([, word = '']) => word);
-};
-
-const findBanned = (texts: readonly string[], words: readonly string[]): string[] => {
-  const banned = new RegExp(`\\b(?:${words.join('|')})\\b`, 'i');
-  return texts.filter((text) => banned.test(text));
-};
+const findBanned = (texts: readonly string[], words: readonly string[]): string[] =>
+  texts.filter((text) => findBannedWord(text, words) !== undefined);
 
 describe.each(loadProse().filter(({ name }) => name.endsWith('.md')))(
   '$name',

@@ -14,6 +14,7 @@ test('the design has 10 promises and 4 concurrency rules', () => {
 
 test.each([
   ['an absent source file', '// Written by `kernel/absent.ts`.', 'kernel/absent.ts'],
+  ['an absent folder', '// The files of `transfer/`.', 'transfer/'],
   ['an absent document', '// As DESIGN.md states.', 'DESIGN.md'],
   [
     'an absent heading',
@@ -35,7 +36,7 @@ test.each([
 test.each([
   '// promise 5, promises 4 and 5, rule 2, rules 1 and 4, matrix R13, matrix row X7',
   '// design, keep-node; design, expiry-reminders; design, change of plan',
-  '// docs/xray-facts.md, "Users"; docs/nodes.md; `terms.ts`, rules 2 and 9; `instant.ts`',
+  '// docs/xray-facts.md, "Users"; docs/nodes.md; `instant.ts` in `kernel/`; `terms.ts`, rules 2 and 9',
   '// `readTargets`, `targets.isFile`, `readTargets()`, `setWebhook`, `access_sync`',
   "const text = 'DESIGN.md'; const name = '`closeBooks`';",
 ])('accepts references that have a target: %s', (source) => {

@@ -16,6 +16,8 @@ export interface ReferenceTargets {
   readonly isFile: (path: string) => boolean;
   /** Whether the path of a source file ends with this one. */
   readonly isSource: (path: string) => boolean;
+  /** Whether the path of a folder ends with this one, which ends with a slash. */
+  readonly isFolder: (path: string) => boolean;
   /** Headings of a document; empty if it has none or is absent. */
   readonly readHeadings: (path: string) => readonly string[];
   readonly promises: number;
@@ -71,6 +73,9 @@ export function brokenReferences({ path, text }: CitingText, targets: ReferenceT
   for (const [, file = ''] of text.matchAll(/`((?:[\w-]+\/)*[a-z][\w.-]*\.(?:ts|sql))`/g)) {
     if (!targets.isSource(file)) report(file);
   }
+  for (const [, folder = ''] of text.matchAll(/`((?:[a-z][\w-]*\/)+)`/g)) {
+    if (!targets.isFolder(folder)) report(folder);
+  }
   for (const [cited, row = ''] of text.matchAll(/\bmatrix (?:row )?([A-Z]\d+)\b/g)) {
     if (!targets.rows.has(row)) report(cited);
   }
@@ -104,7 +109,8 @@ export function extractComments(source: string): string {
 const rootDocuments = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md'];
 /** Without migrations: they never change, also not in a comment. */
 const sources = [
-  ...['src', 'test', 'testbed', 'bench', 'scripts'].map((folder) => `${folder}/**/*.ts`),
+  ...['src', 'test', 'testbed', 'bench', 'scripts', 'examples'].map((name) => `${name}/**/*.ts`),
+  'bin/*.js',
   'bench/*.sql',
 ];
 
@@ -120,7 +126,7 @@ const foreignNames = [
 /** All words of the code, also of its strings, without comments. */
 function readCodeWords(): ReadonlySet<string> {
   // Tests of this folder plant violations.
-  const files = globSync('{src,test,testbed,bench,scripts,examples}/**/*.ts', {
+  const files = globSync(['{src,test,testbed,bench,scripts,examples}/**/*.ts', 'bin/*.js'], {
     exclude: ['test/tidy/*.test.ts'],
   });
   const comment = /^\s*\/\*[\s\S]*?\*\/|^\s*\/\/.*$|\s\/\/ .*$/gm;
@@ -150,6 +156,12 @@ function countStatements(section: string, path: string): number {
   return own.match(/^\d+\. /gm)?.length ?? 0;
 }
 
+/** All folders above a file. */
+function listFolders(path: string): string[] {
+  const names = path.split('/').slice(0, -1);
+  return names.map((_, at) => names.slice(0, at + 1).join('/'));
+}
+
 export function readTargets(): ReferenceTargets {
   const files = globSync('{src,test,testbed,bench,scripts}/**/*.ts').map((path) =>
     path.replaceAll('\\', '/'),
@@ -164,10 +176,12 @@ export function readTargets(): ReferenceTargets {
   const named = [...files, ...globSync(['*.ts', '{src,bench,examples}/**/*.{sql,ts}'])].map(
     (path) => `/${path.replaceAll('\\', '/')}`,
   );
+  const folders = new Set(named.flatMap(listFolders));
   const words = new Set([...readCodeWords(), ...foreignNames]);
   const inDocs = (path: string): string => (existsSync(path) ? path : `docs/${path}`);
   return {
     isFile: (path) => existsSync(path) || existsSync(`docs/${path}`),
+    isFolder: (path) => [...folders].some((folder) => `${folder}/`.endsWith(`/${path}`)),
     isSource: (path) => named.some((file) => file.endsWith(`/${path}`)),
     readHeadings: (path) =>
       existsSync(inDocs(path)) ? parseDocument(path, readText(inDocs(path))).headings : [],

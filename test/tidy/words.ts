@@ -56,7 +56,7 @@ export function findWords({ path, text }: Text, words: readonly string[]): strin
 const literal = /'((?:[^'\\\n]|\\.)*)'|"((?:[^"\\\n]|\\.)*)"|`((?:[^`\\]|\\.)*)`/g;
 const comment = /^\s*\/\*[\s\S]*?\*\/|^\s*\/\/.*$|\s\/\/ .*$/gm;
 
-/** Sentences of the program, for persons and logs, that contain a banned word. */
+/** Sentences for persons and logs, and labels of tests, that contain a banned word. */
 export function findMessageWords({ path, text }: Text, words: readonly string[]): string[] {
   return [...text.replaceAll(comment, '').matchAll(literal)]
     .map(([, single, double, template]) => single ?? double ?? template ?? '')
@@ -81,7 +81,8 @@ export function findWideComments({ path, text }: Text): string[] {
 
 /** Files of the repository that a person wrote, except the generated codec. */
 export function readTexts(): readonly Text[] {
-  return globSync('{src,test,testbed,bench,scripts,examples}/**/*.ts', {
+  const patterns = ['{src,test,testbed,bench,scripts,examples}/**/*.ts', 'bin/*.js'];
+  return globSync(patterns, {
     exclude: ['src/**/*.d.ts'],
   }).map((file) => ({ path: file.replaceAll('\\', '/'), text: readFileSync(file, 'utf8') }));
 }

@@ -19,7 +19,7 @@ const attemptsMax = 50;
 
 /**
  * Runs `work` with both customers locked.
- * @throws Fault `no_customer`; `busy` if other transactions lock one of the customers each time; the
+ * @throws Fault `no_customer`; `busy` if another transaction has locked one of the customers; the
  *   faults of `withLockedCustomer`
  */
 export function withTwoLockedCustomers<A extends CommandResult>(

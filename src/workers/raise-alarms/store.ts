@@ -233,7 +233,7 @@ async function readFailingWorkers(tx: Tx, now: Instant): Promise<Alarm[]> {
   }));
 }
 
-/** Removals are urgent marks. A node that is filled again has millions of other marks. */
+/** Removals are urgent marks. A node that is seeded again has millions of other marks. */
 async function readLateRemovals(tx: Tx, now: Instant): Promise<Alarm[]> {
   const { rows } = await sql<{ node: string; waiting: bigint; oldest: Instant }>`
     SELECT n.id AS node, w.waiting, w.oldest

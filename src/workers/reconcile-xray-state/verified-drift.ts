@@ -56,7 +56,7 @@ async function readNodeDrift(
   try {
     let users = await compareOnce();
     if ((await saveDrift(connection.db)) > 0) users = await compareOnce();
-    // A restarted node that is being filled gets its marks later.
+    // A restarted node that is being seeded gets its marks later.
     const current = (await readNodes(db)).find(({ id }) => id === node.id);
     await deleteUnrepeated(connection.db, node.seeding || current?.seeding !== false);
     const { kinds } = await readDriftCounts(connection.db);

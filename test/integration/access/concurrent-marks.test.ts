@@ -93,7 +93,7 @@ const writers: Readonly<Record<string, MarkWriter>> = {
       lease,
       reverse(marks).map(({ credentialId }) => credentialId),
     ),
-  'a keeper that fills its node': (tx, { now }) => seedChunk(tx, lease, bootAt, now),
+  'a keeper that seeds its node': (tx, { now }) => seedChunk(tx, lease, bootAt, now),
   'a comparison': async (tx, { marks, now }) => {
     await sql`
       CREATE TEMPORARY TABLE drift ON COMMIT DROP AS

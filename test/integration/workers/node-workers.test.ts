@@ -235,7 +235,7 @@ test('P9: keepers whose connections are all cut continue by themselves', async (
   await db.destroy();
 });
 
-test('P1: a filling ends, and marks each untouched user once, while others come and leave', async () => {
+test('P1: a seeding ends, and marks each untouched user once, while others come and leave', async () => {
   await using database = await createShopWithNodes(
     { 'nl-1': { api: '127.0.0.1:1' } },
     { now: '2026-11-01T00:00:00Z' },

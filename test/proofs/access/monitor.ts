@@ -35,7 +35,7 @@ export class AccessMonitor {
   readonly violations: string[] = [];
   judged = 0;
   /** The longest wait for access, for its end, and for a seeding. */
-  readonly longest = { in: 0, out: 0, filled: 0 };
+  readonly longest = { in: 0, out: 0, seeded: 0 };
   /** The checked situations: unknown users, and items in quarantine. */
   readonly seen = { strangers: new Set<string>(), aside: new Set<string>() };
 
@@ -120,7 +120,7 @@ export class AccessMonitor {
       if (!isFilled(scene)) {
         const since = (this.#unfilled.get(boot) ?? 0) + passed;
         this.#unfilled = new Map(this.#unfilled).set(boot, since);
-        this.longest.filled = Math.max(this.longest.filled, since);
+        this.longest.seeded = Math.max(this.longest.seeded, since);
         if (since > waitProbesMax) this.#report(after, `${id} is not seeded`);
       }
       for (const each of all) {

@@ -57,7 +57,7 @@ export function buildApplyCommand(open: DatabaseOpener): Command {
       'accept another address of this node; the old server is off [refused]',
       listed,
     )
-    .option('--keep <ID>', 'keep this draining node, and fill it again [refused]', listed)
+    .option('--keep <ID>', 'keep this draining node, and add its users again [refused]', listed)
     .option(
       '--confirm-removals <N>',
       'confirm that N running subscriptions lose access; required above max(20, 10%) [not confirmed]',

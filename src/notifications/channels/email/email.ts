@@ -34,7 +34,7 @@ export function toEmailOutcome(error: SmtpError, wasWritten: boolean): SendOutco
   const { responseCode = 0, command = '', message } = error;
   const detail = { error: message };
   if (responseCode >= 500 && command === 'RCPT TO') return { is: 'unreachable', ...detail };
-  // An answer to the message itself: refused permanently or temporarily. In both cases it was not sent.
+  // An answer to the message itself: a permanent or temporary refusal. It was not sent.
   if (command === 'DATA' && responseCode >= 500) return { is: 'refused', ...detail };
   if (responseCode >= 400) return { is: 'not_sent', ...detail };
   return { is: wasWritten ? 'uncertain' : 'not_sent', ...detail };

@@ -198,7 +198,7 @@ test.each([
       await refund(createCaller(database), { telegramId: 1n, periodId, part: 'whole' });
     },
   },
-])('C1: a chargeback takes the money of its own payment first, $name', async ({ before }) => {
+])('C1: a chargeback takes the money of its payment first, $name', async ({ before }) => {
   const database = await createPaidMonth(298_00n);
   await before(database);
   expect(await reverseCharge(database)).toMatchObject({ taken: '298.00', balance: '149.00' });

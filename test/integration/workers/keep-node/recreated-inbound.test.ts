@@ -116,7 +116,7 @@ test.for([
   ['beside users of another program that return', 40, 40],
   ['that another program fills with more users', 0, 45],
 ] as const)(
-  'X8: an inbound that is made again while the node runs, %s, is filled within 30 s',
+  'X8: an inbound that is made again while the node runs, %s, is seeded within 30 s',
   async ([, before, after]) => {
     await using at = await createPanelNode();
     await at.foreign(before);
@@ -137,7 +137,7 @@ test.for([
   },
 );
 
-test('X8: an inbound that is made again between two keepers is filled at once, also if another program fills it', async () => {
+test('X8: an inbound that is made again between two keepers is seeded at once, also if another program fills it', async () => {
   await using at = await createPanelNode();
   await using _ = at.keep();
   await untilCounted(at);

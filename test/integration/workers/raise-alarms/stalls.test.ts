@@ -111,7 +111,7 @@ test.each(blocks.map((one) => [one.what, one] as const))(
   60_000,
 );
 
-test('S8: a node that cannot be filled counts the users that have no mark yet', async () => {
+test('S8: a node that cannot be seeded counts the users that have no mark yet', async () => {
   using node = await startNode();
   await using database = await createShopWithNodes(
     { a: { api: node.api } },

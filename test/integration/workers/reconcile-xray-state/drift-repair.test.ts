@@ -88,7 +88,7 @@ describe.each(listContractNodes('reconciliation'))('$title', (subject) => {
   );
 
   test.skipIf(subject.missing !== undefined)(
-    'X6: a restarted node is found empty, and its keeper fills it again',
+    'X6: a restarted node is found empty, and its keeper seeds it again',
     async () => {
       const node = await subject.start();
       const database = await createShopWithNodes({ 'nl-1': { api: node.api, inbounds: tags } });

@@ -237,7 +237,7 @@ test("our name with another customer's UUID is a conflict: its removal would cut
   });
 });
 
-test('while a keeper fills a restarted node, missing users are reported, not marked again', async () => {
+test('while a keeper seeds a restarted node, missing users are reported, not marked again', async () => {
   const { database, node } = await createScene();
   await sql`UPDATE perennial.node SET boot_at = perennial.clock(), seeded_boot_at = NULL`.execute(
     database.db,

@@ -109,7 +109,7 @@ test('the same server at another address gets all pending changes', async () => 
   await expectSynced(database, node);
 });
 
-test('a file that still has a draining node fills it again only with --keep', async () => {
+test('a file that still has a draining node adds its users again only with --keep', async () => {
   await using database = await createShopWithNodes({ a: { api: '127.0.0.1:1' } });
   await createSubscriber(database, 1n, 0n);
   await inTransaction(database.db, async (tx) => drainNode(tx, 'a', 'test', await readClock(tx)));

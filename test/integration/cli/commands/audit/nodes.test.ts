@@ -134,7 +134,7 @@ test('the audit does not report a user added during the audit: each difference i
   expect(found).toMatchObject([{ id: 'node-has-who-may-connect', telegramId: missing.telegramId }]);
 });
 
-test('while a node is filled after a start, the audit does not report missing users', async () => {
+test('while a node is seeded after a start, the audit does not report missing users', async () => {
   const { node, database } = await createAuditedNode(2);
   await sql`UPDATE perennial.node SET boot_at = perennial.clock(), seeded_boot_at = NULL`.execute(
     database.db,
