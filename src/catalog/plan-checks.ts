@@ -40,6 +40,6 @@ function requireUnused(
   const when = first_end === last_end ? first_end : `${first_end} to ${last_end}`;
   throw new UsageFault(
     code,
-    `${removal}, but ${formatCount(count, 'running subscription')} ${verb} (${formatCount(customers, 'customer')}, ends ${when}); put it back, or pass --retire`,
+    `${removal}, but ${formatCount(count, 'running subscription')} ${verb} (${formatCount(customers, 'customer')}, ends ${when}); restore it, or pass --retire`,
   );
 }

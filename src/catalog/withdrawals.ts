@@ -99,6 +99,6 @@ export function formatWithdrawal(withdrawal: Withdrawal): string {
   const when =
     first_end === last_end ? `end ${first_end}` : `ends from ${first_end} to ${last_end}`;
   return days === null
-    ? `  ${label}: ${affected} keep it and are renewed; ${when}`
-    : `  ${label}: ${affected} will not be renewed; ${when}; each is notified from 3 days before its end`;
+    ? `  ${label}: ${affected} will keep it and be renewed; ${when}`
+    : `  ${label}: ${affected} will not be renewed; ${when}; each customer is notified from 3 days before the end`;
 }

@@ -44,13 +44,13 @@ test.each([
   [{}, '476 can connect, all active ones'],
   [
     { users: 475, equal: false, marks: 1 },
-    '475 can connect, the database has 476, and 1 change is under way',
+    '475 can connect, the database has 476, with 1 pending change',
   ],
   [
     { equal: false, marks: 3 },
-    '476 can connect, the database has other users, and 3 changes are under way',
+    '476 can connect, the database has other users, with 3 pending changes',
   ],
-  [{ users: 475, equal: false }, '475 can connect, the database has 476, with NO change under way'],
+  [{ users: 475, equal: false }, '475 can connect, the database has 476, with NO pending change'],
   [{ users: 475, wanted: 475 }, '475 can connect, all active ones except 1 on other nodes'],
 ])('the view explains the figures of the node: %j', (differs, sentence) => {
   const text = renderPicture({ ...state, node: { ...state.node, ...differs } }, [], wide);
@@ -58,7 +58,7 @@ test.each([
 });
 
 test('a rate that is not reached is shown beside the one that was asked for', () => {
-  expect(renderPicture(state, [], wide)).toContain('UTC   3,590x   Ctrl-C');
+  expect(renderPicture(state, [], wide)).toContain('09:00Z   3,590x   Ctrl-C');
   expect(renderPicture({ ...state, rate: 276 }, [], wide)).toContain(
     '276x of 3,600x (machine busy)',
   );

@@ -1,4 +1,5 @@
 import { createLogUpdate } from 'log-update';
+import { formatCount } from '../kernel/count.ts';
 import { hourMs, type Instant, isoTime } from '../kernel/instant.ts';
 import { moneyText } from '../kernel/money.ts';
 import type { ActivityItem, ActivityKind } from './activity.ts';
@@ -40,7 +41,8 @@ const kindTexts: Record<ActivityKind, string> = {
   expired: 'ended',
 };
 
-const formatMinute = (at: Instant): string => isoTime(at).slice(0, 16).replace('T', ' ');
+/** `2026-11-24 09:00Z`: the Z names the zone, UTC. */
+const formatMinute = (at: Instant): string => `${isoTime(at).slice(0, 16).replace('T', ' ')}Z`;
 
 function formatTotal(totals: Totals, kind: ActivityKind): string {
   const { count, minor } = totals[kind];
@@ -52,8 +54,8 @@ function formatTotal(totals: Totals, kind: ActivityKind): string {
 function formatAudit(audit: DemoState['audit']): string {
   if (audit === undefined) return 'audit: not yet';
   return audit.violations === 0
-    ? `audit: ${audit.checks} checks, all hold`
-    : `audit: ${audit.violations} VIOLATIONS`;
+    ? `audit: ${formatCount(audit.checks, 'check')}, all hold`
+    : `audit: ${formatCount(audit.violations, 'VIOLATION')}`;
 }
 
 /** The users of the node, compared with the database. */
@@ -70,8 +72,7 @@ function formatNode(node: NodeState): string[] {
 /** Explains a count that differs from the database or from the active subscriptions. */
 function formatComparison({ users, wanted, active, equal, marks }: NodeState): string {
   if (!equal) {
-    const pending = marks === 1 ? '1 change is under way' : `${marks} changes are under way`;
-    const cause = marks === 0 ? 'with NO change under way' : `and ${pending}`;
+    const cause = marks === 0 ? 'with NO pending change' : `with ${formatCount(marks, 'pending change')}`;
     const count = users === wanted ? 'other users' : `${wanted}`;
     return `the database has ${count}, ${cause}`;
   }
@@ -92,7 +93,7 @@ function formatFacts(state: DemoState, totals: Totals): string[][] {
   const balances = `balances ${moneyText(state.balanceMinor, 'RUB')}`;
   const counts = (kinds: readonly ActivityKind[]) => kinds.map((kind) => formatTotal(totals, kind));
   return [
-    [`${state.node.active} subscriptions active`, balances, formatAudit(state.audit)],
+    [`${formatCount(state.node.active, 'subscription')} active`, balances, formatAudit(state.audit)],
     counts(['renewed', 'short', 'topped_up', 'reminded']),
     counts(['revived', 'expired', 'purchased', 'trial_started']),
     formatNode(state.node),
@@ -146,7 +147,7 @@ export function renderPicture(
 ): string {
   const title = [
     'perennial demo',
-    `${formatMinute(state.now)} UTC`,
+    formatMinute(state.now),
     formatRate(state),
     'Ctrl-C ends it',
   ];
