@@ -23,7 +23,7 @@ export function buildNoticeCouriersCommand(open: DatabaseOpener): Command {
   return buildCommand('couriers', 'list bots, mailboxes and logs that delivered, with their states')
     .option(
       '--forget <ID>',
-      'forget this courier permanently; its notifications go to the log [list]',
+      'delete this courier; its notifications go to the log [list]',
     )
     .action((options: Options) =>
       withDatabase(open, options, async ({ db }) => {
