@@ -102,7 +102,7 @@ const hints: Readonly<Record<string, string>> = {
   top_up_too_large: 'a token with the scope admin may credit it',
   which_subscription: 'name one as subscription_id',
   other_plan: 'change-plan moves it to another plan; "new": true buys another subscription',
-  unpriced_time: '"forfeit": true gives this time up, "when": "next" keeps it',
+  unpriced_time: '"forfeit": true drops this time, "when": "next" keeps it',
   no_period: 'GET /v1/customers/{telegram_id} lists the periods',
   no_notice: 'GET /v1/notices lists them',
 };

@@ -87,7 +87,7 @@ const quote = defineRoute({
       .describe('subscription to extend, revive or change'),
     new: boolText.optional().describe('create another subscription'),
     change: boolText.optional().describe('quote a change of plan now, not a purchase'),
-    forfeit: boolText.optional().describe('with change: give up time that has no price'),
+    forfeit: boolText.optional().describe('with change: drop time that has no price'),
   }),
   answer: z.object({
     telegram_id: telegramIdSchema,

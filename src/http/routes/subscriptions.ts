@@ -146,7 +146,7 @@ const changePlanNow = defineRoute({
       plan: planKeySchema,
       period_days: periodDaysSchema,
       when: z.enum(['now', 'next']),
-      forfeit: z.boolean().optional().describe('give up granted or imported time'),
+      forfeit: z.boolean().optional().describe('drop granted or imported time'),
       price: moneySchema
         .optional()
         .describe('price that the customer saw; any other price is refused'),

@@ -28,7 +28,7 @@ import { recordRefund } from './refund-notices.ts';
 //
 // 1. At the next renewal: the change costs nothing now.
 // 2. Now: the unused time is credited as a refund, rounded down, and a new period starts now.
-// 3. Granted and imported time has no price. It is given up only with `forfeit`.
+// 3. Granted and imported time has no price. It is dropped only with `forfeit`.
 
 export interface PlanChange extends EndCondition {
   readonly telegramId: bigint;
@@ -183,7 +183,7 @@ export async function readCredits(
   return { credits, creditedMinor: credits.reduce((sum, credit) => sum + credit.minor, 0n) };
 }
 
-/** Time without a price has no value. It is given up only with `forfeit`. */
+/** Time without a price has no value. It is dropped only with `forfeit`. */
 function requirePricedTime(
   remaining: readonly Period[],
   request: Pick<PlanChange, 'forfeit'>,
@@ -193,7 +193,7 @@ function requirePricedTime(
   throw refused(
     'unpriced_time',
     `the time until ${isoTime(unpriced.endsAt)} has the source ${unpriced.source}, so it has no price to credit`,
-    'change at the next renewal, or give it up with --forfeit',
+    'change at the next renewal, or drop this time with --forfeit',
   );
 }
 

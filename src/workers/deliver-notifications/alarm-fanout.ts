@@ -17,7 +17,7 @@ import { adminChannel } from '../../outbox/outbox.ts';
 //
 // A configuration may lack a channel that has a courier in the database. Such a process waits for
 // one minute, so that a process with that channel can address the alarm. After that minute the
-// channel may have been given up.
+// channel may not be used any more.
 
 interface UnaddressedAlarm {
   readonly id: bigint;

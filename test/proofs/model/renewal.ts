@@ -44,7 +44,7 @@ export function examineSubscription(
 }
 
 /**
- * Decides one due subscription: renewed, too low a balance, given up, or quarantined. Changes
+ * Decides one due subscription: renewed, too low a balance, too late, or quarantined. Changes
  * `customer`.
  */
 export function decideRenewal(customer: Customer, place: number, around: CommandContext): void {

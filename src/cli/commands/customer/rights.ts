@@ -124,7 +124,7 @@ export function buildChangePlanCommand(open: DatabaseOpener): Command {
       '--immediately',
       'credit the unused time and start a new period now [at the next renewal]',
     )
-    .option('--forfeit', 'give up granted or imported time, with --immediately [refused]');
+    .option('--forfeit', 'drop granted or imported time, with --immediately [refused]');
   return buildChangeCommand<ChangeOptions>(
     open,
     addPriceOption(addEndOption(build)),
