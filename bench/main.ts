@@ -62,7 +62,10 @@ const program = new Command('bench')
   .option('--due <n>', 'make N of them due [100000]', parseCount)
   .option('--rounds <n>', 'measure each variant N times, report medians [3]', parseCount)
   .addOption(
-    new Option('--server <kind>', 'use this PostgreSQL: tuned, stock (Debian, default settings), both')
+    new Option(
+      '--server <kind>',
+      'use this PostgreSQL: tuned, stock (Debian, default settings), both',
+    )
       .choices(['tuned', 'stock', 'both'])
       .default('tuned'),
   )

@@ -37,7 +37,6 @@ async function overlap(options: Options): Promise<Row[]> {
 }
 
 export const benchmark: Benchmark = {
-  description:
-    'the cost of the overlap guard per renewal, against an exclusion constraint',
+  description: 'the cost of the overlap guard per renewal, against an exclusion constraint',
   run: overlap,
 };

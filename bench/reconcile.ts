@@ -39,7 +39,9 @@ async function reconcile({ subscriptions, rounds, server, log }: Options): Promi
         `round ${round}, ${variants[method]}: ${Math.round(ms)} ms, ${Math.round(peakMb - idleMb)} MB more`,
       );
       if (method !== 'listing' && JSON.stringify(found) !== expected) {
-        throw new Error(`${variants[method]} found ${JSON.stringify(found)} instead of ${expected}`);
+        throw new Error(
+          `${variants[method]} found ${JSON.stringify(found)} instead of ${expected}`,
+        );
       }
     }
   }

@@ -49,7 +49,9 @@ function runIn(node) {
   const forward = (signal) => child.kill(signal);
   for (const signal of signals) process.on(signal, forward);
   watchLaunchers(() => child.kill('SIGTERM'));
-  child.on('error', (error) => exitWithError(`${node} does not start (${error.message}); run npm ci`));
+  child.on('error', (error) =>
+    exitWithError(`${node} does not start (${error.message}); run npm ci`),
+  );
   child.on('exit', (code, signal) => {
     for (const each of signals) process.off(each, forward);
     // 128 plus the number of the signal, like a shell, if this process cannot end by the signal.
@@ -74,9 +76,13 @@ if (cloned && major >= 24 && process.features.typescript) {
 } else if (cloned && findPinnedNode() !== undefined) {
   runIn(findPinnedNode());
 } else if (!existsSync(compiled)) {
-  exitWithError(`a clone needs Node 24, and this is ${process.versions.node}; run "npm ci" to install it`);
+  exitWithError(
+    `a clone needs Node 24, and this is ${process.versions.node}; run "npm ci" to install it`,
+  );
 } else if (major < oldestMajor || (major === oldestMajor && minor < oldestMinor)) {
-  exitWithError(`needs Node ${oldest} or newer, and this is ${process.versions.node}; upgrade Node`);
+  exitWithError(
+    `needs Node ${oldest} or newer, and this is ${process.versions.node}; upgrade Node`,
+  );
 } else {
   await runHere(compiled);
 }

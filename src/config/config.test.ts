@@ -28,12 +28,18 @@ const keyText = 'is not a key; expected lower-case letters, digits, - and _';
 
 // The text of a file, and the sentence of its refusal without the name of the file.
 const refusals: readonly [text: string, sentence: string][] = [
-  ['installation: Ac_me', 'installation: "Ac_me" is not a name; expected 1 to 32 lower-case letters and digits'],
+  [
+    'installation: Ac_me',
+    'installation: "Ac_me" is not a name; expected 1 to 32 lower-case letters and digits',
+  ],
   ['installation: 5', 'installation: 5 is not a text'],
   ['currency: rub', `currency: "rub" ${currencyText}`],
   ['database: 5', 'database: is not a text'],
   ['database: ""', 'database: is empty; expected a value'],
-  ['discounts: { vip_percent: 101 }', 'discounts.vip_percent: 101 is too large; expected at most 100'],
+  [
+    'discounts: { vip_percent: 101 }',
+    'discounts.vip_percent: 101 is too large; expected at most 100',
+  ],
   ['discounts: { vip_percent: -1 }', 'discounts.vip_percent: -1 is too small; expected at least 0'],
   ['discounts: { vip_percent: 12.5 }', 'discounts.vip_percent: 12.5 is not a whole number'],
   ['discounts: { vip_percent: a lot }', 'discounts.vip_percent: "a lot" is not a number'],
@@ -81,7 +87,10 @@ const refusals: readonly [text: string, sentence: string][] = [
   ['telegram: { token: }', 'telegram.token: is missing; expected a text'],
   ['telegram: { token: 5 }', 'telegram.token: is not a text'],
   ['telegram: { token: x, api: nope }', 'telegram.api: "nope" is not a URL'],
-  ['telegram: { token: x, admins: [0] }', 'telegram.admins.1: 0 is too small; expected a number above 0'],
+  [
+    'telegram: { token: x, admins: [0] }',
+    'telegram.admins.1: 0 is too small; expected a number above 0',
+  ],
   ['email: { from: a@b.net }', 'email.url: is missing; expected a text'],
   [
     'email: { url: "http://ops:secret@mail.net", from: a@b.net }',
@@ -91,7 +100,10 @@ const refusals: readonly [text: string, sentence: string][] = [
     'email: { url: "smtp://mail.net", from: a@b.net, admins: [ops] }',
     'email.admins.1: "ops" is not an e-mail address; expected name@host',
   ],
-  ['telegram: { token: x, per_second: 31 }', 'telegram.per_second: 31 is too large; expected at most 30'],
+  [
+    'telegram: { token: x, per_second: 31 }',
+    'telegram.per_second: 31 is too large; expected at most 30',
+  ],
   [
     node('tls: maybe'),
     'nodes.1.tls: "maybe" is not a setting of TLS; expected true, false, or files as { ca: FILE, cert: FILE, key: FILE }',
@@ -115,7 +127,10 @@ const refusals: readonly [text: string, sentence: string][] = [
     'notices: there is no key "texts"; available: renewal_ahead, folder, admin_locale, admin_time_zone',
   ],
   ['workers: 5', 'workers: 5 is not a mapping (key: value)'],
-  ['workers: { auto-renewal: { batch: 0 } }', 'workers.auto-renewal.batch: 0 is too small; expected at least 1'],
+  [
+    'workers: { auto-renewal: { batch: 0 } }',
+    'workers.auto-renewal.batch: 0 is too small; expected at least 1',
+  ],
   [
     'workers: { auto-renewal: { batch: 10001 } }',
     'workers.auto-renewal.batch: 10001 is too large; expected at most 10000',

@@ -38,7 +38,9 @@ workers:
   expect(refused().split('\n')).toEqual([
     expect.stringMatching(/^shop\.yaml: line 1: currency: "rub" is not a currency/),
     expect.stringMatching(/^shop\.yaml: line 2: the file: there is no key "databse"; available: /),
-    expect.stringMatching(/^shop\.yaml: line 5: telegram\.admins\.2: 0 is too small; expected a number above 0/),
+    expect.stringMatching(
+      /^shop\.yaml: line 5: telegram\.admins\.2: 0 is too small; expected a number above 0/,
+    ),
     expect.stringMatching(
       /^shop\.yaml: line 11: plans\.basic\.prices\.RUB\.30: "-5" is not a price/,
     ),

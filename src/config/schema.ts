@@ -78,7 +78,10 @@ const currency = z
 const percent = z.number().int().min(0).max(100);
 const planKey = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'is not a key; expected lower-case letters, digits, - and _');
+  .regex(
+    /^[a-z0-9][a-z0-9_-]{0,62}$/,
+    'is not a key; expected lower-case letters, digits, - and _',
+  );
 const titleText = 'is not a text; expected one, or one by language as { en: Basic, ru: Базовый }';
 const title = z.union(
   [
@@ -138,7 +141,10 @@ export const planSchema = toMappingSchema({
 export const nodeSchema = toMappingSchema({
   id: z
     .string()
-    .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'is not an id; expected lower-case letters, digits, ., - and _'),
+    .regex(
+      /^[a-z0-9][a-z0-9._-]{0,62}$/,
+      'is not an id; expected lower-case letters, digits, ., - and _',
+    ),
   api: z.string().refine((api) => tryParseEndpoint(api) !== undefined, notAnAddressText),
   tls: z
     .union(
@@ -151,7 +157,10 @@ export const nodeSchema = toMappingSchema({
           server_name: z.string().optional(),
         }),
       ],
-      { error: 'is not a setting of TLS; expected true, false, or files as { ca: FILE, cert: FILE, key: FILE }' },
+      {
+        error:
+          'is not a setting of TLS; expected true, false, or files as { ca: FILE, cert: FILE, key: FILE }',
+      },
     )
     .default(false),
   groups: z.array(z.string().min(1)).min(1),

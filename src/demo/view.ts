@@ -72,7 +72,8 @@ function formatNode(node: NodeState): string[] {
 /** Explains a count that differs from the database or from the active subscriptions. */
 function formatComparison({ users, wanted, active, equal, marks }: NodeState): string {
   if (!equal) {
-    const cause = marks === 0 ? 'with NO pending change' : `with ${formatCount(marks, 'pending change')}`;
+    const cause =
+      marks === 0 ? 'with NO pending change' : `with ${formatCount(marks, 'pending change')}`;
     const count = users === wanted ? 'other users' : `${wanted}`;
     return `the database has ${count}, ${cause}`;
   }
@@ -93,7 +94,11 @@ function formatFacts(state: DemoState, totals: Totals): string[][] {
   const balances = `balances ${moneyText(state.balanceMinor, 'RUB')}`;
   const counts = (kinds: readonly ActivityKind[]) => kinds.map((kind) => formatTotal(totals, kind));
   return [
-    [`${formatCount(state.node.active, 'subscription')} active`, balances, formatAudit(state.audit)],
+    [
+      `${formatCount(state.node.active, 'subscription')} active`,
+      balances,
+      formatAudit(state.audit),
+    ],
     counts(['renewed', 'short', 'topped_up', 'reminded']),
     counts(['revived', 'expired', 'purchased', 'trial_started']),
     formatNode(state.node),
@@ -145,12 +150,7 @@ export function renderPicture(
   latest: readonly ActivityItem[],
   { columns, rows }: WindowSize,
 ): string {
-  const title = [
-    'perennial demo',
-    formatMinute(state.now),
-    formatRate(state),
-    'Ctrl-C ends it',
-  ];
+  const title = ['perennial demo', formatMinute(state.now), formatRate(state), 'Ctrl-C ends it'];
   const facts = formatFacts(state, state.totals).flatMap((line) => wrapFacts(line, columns));
   const head = [...wrapFacts(title, columns), '', ...facts, ''];
   // The cursor is on a separate line below.

@@ -37,7 +37,9 @@ export function describeIssue(issue: z.core.$ZodRawIssue): string | undefined {
     case 'unrecognized_keys':
       return `there is no field ${issue.keys.map((key) => JSON.stringify(key)).join(', ')}`;
     case 'invalid_format':
-      return issue.format === 'datetime' ? 'is not a time; expected ISO 8601' : 'has a wrong format';
+      return issue.format === 'datetime'
+        ? 'is not a time; expected ISO 8601'
+        : 'has a wrong format';
     case 'invalid_union':
       return 'has none of the allowed forms';
     default:

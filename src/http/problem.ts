@@ -132,11 +132,7 @@ export function toProblem(fault: Fault): Problem {
       if (code === statementTimeout) {
         return createProblem('too_slow', 503, 'the database needed too long; request less');
       }
-      return createProblem(
-        'unavailable',
-        503,
-        'the database cannot be reached now; retry later',
-      );
+      return createProblem('unavailable', 503, 'the database cannot be reached now; retry later');
     case 'bug':
       return createProblem('internal', 500, 'internal error; the log has the details');
     case 'permanent':
@@ -181,7 +177,11 @@ const frameworkErrors: readonly (readonly [RegExp, code: string, detail: string]
     'bad_request',
     'the body is shorter or longer than its stated length',
   ],
-  [/^FST_ERR_BAD_URL/, 'bad_request', 'the address has a % that is not part of a character in UTF-8'],
+  [
+    /^FST_ERR_BAD_URL/,
+    'bad_request',
+    'the address has a % that is not part of a character in UTF-8',
+  ],
   [/^FST_ERR_MAX_PARAM_LENGTH/, 'uri_too_long', 'a part of the address has over 200 characters'],
 ];
 

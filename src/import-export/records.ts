@@ -16,7 +16,10 @@ export function detectFormat(file: string, given: string | undefined): FileForma
   if (given === 'csv' || given === 'jsonl') return given;
   if (given === 'ndjson') return 'jsonl';
   if (given !== undefined) {
-    throw new UsageFault('bad_format', `--format: "${given}" is not a format; expected csv or jsonl`);
+    throw new UsageFault(
+      'bad_format',
+      `--format: "${given}" is not a format; expected csv or jsonl`,
+    );
   }
   if (/\.csv$/i.test(file)) return 'csv';
   if (/\.(jsonl|ndjson)$/i.test(file)) return 'jsonl';

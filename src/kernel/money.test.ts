@@ -26,17 +26,9 @@ const amounts: readonly [text: string, currency: string, minor: bigint | string]
   ['999999999999999.99', 'RUB', 99_999_999_999_999_999n],
   // The maximum of the column, and one more.
   ['922337203685477.5807', 'CLF', 9_223_372_036_854_775_807n],
-  [
-    '922337203685477.5808',
-    'CLF',
-    'too large; expected at most 9223372036854775807 minor units',
-  ],
+  ['922337203685477.5808', 'CLF', 'too large; expected at most 9223372036854775807 minor units'],
   ['9223372036854775807', 'XTR', 9_223_372_036_854_775_807n],
-  [
-    '1000000000000000000000',
-    'RUB',
-    'too large; expected at most 9223372036854775807 minor units',
-  ],
+  ['1000000000000000000000', 'RUB', 'too large; expected at most 9223372036854775807 minor units'],
   ['149.505', 'RUB', 'not an amount of RUB; expected at most 2 decimals'],
   ['149.500', 'RUB', 'not an amount of RUB; expected at most 2 decimals'],
   ['149.5', 'JPY', 'not an amount of JPY; expected no decimals'],

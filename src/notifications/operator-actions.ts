@@ -9,6 +9,7 @@ import { type Instant, isoTime } from '../kernel/instant.ts';
 import { noticeKinds } from '../outbox/kinds.ts';
 import { adminChannel, defaultChannel, fallbackChannel } from '../outbox/outbox.ts';
 import { type Actor, recordEvents, toCustomerSubject } from '../subscription/store/events.ts';
+import { noCustomerFault } from '../subscription/store/locked-customer.ts';
 
 // The actions of a person on notifications: list, send again, cancel.
 //
@@ -112,7 +113,7 @@ async function readCustomerId(db: Db, telegramId: bigint): Promise<CustomerId> {
     .select('id')
     .where('telegram_id', '=', telegramId)
     .executeTakeFirst();
-  if (row === undefined) throw refused('no_customer', `there is no customer ${telegramId}`);
+  if (row === undefined) throw noCustomerFault(telegramId);
   return row.id;
 }
 
@@ -171,10 +172,10 @@ export function cancelNotification(db: Db, id: bigint, actor: Actor): Promise<Ac
         case 'sending':
           throw createBeingSentFault(id);
         case 'sent':
-          throw refused('is_over', `notice ${id} was sent ${isoTime(sentAt as Instant)}`);
+          throw refused('is_over', `notification ${id} was sent ${isoTime(sentAt as Instant)}`);
         case 'suppressed':
         case 'failed':
-          throw refused('is_over', `notice ${id} is ${state}, and is not sent any more`);
+          throw refused('is_over', `notification ${id} is ${state}, and is not sent any more`);
         case 'pending':
         case 'uncertain':
           await sql`
@@ -187,7 +188,7 @@ export function cancelNotification(db: Db, id: bigint, actor: Actor): Promise<Ac
 }
 
 const createBeingSentFault = (id: bigint) =>
-  refused('being_sent', `notice ${id} is being sent now; retry in a minute`);
+  refused('being_sent', `notification ${id} is being sent now; retry in a minute`);
 
 interface LockedNotification {
   readonly kind: string;
@@ -235,7 +236,11 @@ async function lockRecipient(tx: Tx, id: bigint): Promise<CustomerId | null> {
     .where('id', '=', id)
     .executeTakeFirst();
   if (notification === undefined) {
-    throw refused('no_notice', `there is no notice ${id}`, 'list them with "perennial notice list"');
+    throw refused(
+      'no_notice',
+      `id: "${id}" is not a notification`,
+      'list them with "perennial notice list"',
+    );
   }
   const { customer_id } = notification;
   if (customer_id !== null) {

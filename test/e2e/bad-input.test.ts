@@ -120,11 +120,7 @@ describe('an unusable database', () => {
     const { port } = closed.address() as { port: number };
     await new Promise((done) => closed.close(done));
     const sentenceText = await at(`postgres://me:geheim@127.0.0.1:${port}/shop`, 'migrate');
-    expectRefusal(
-      sentenceText,
-      2,
-      new RegExp(`127.0.0.1:${port}/shop: no server answers; start`),
-    );
+    expectRefusal(sentenceText, 2, new RegExp(`127.0.0.1:${port}/shop: no server answers; start`));
     expect(sentenceText.err).not.toContain('geheim');
   });
 
@@ -289,14 +285,18 @@ describe('a wrong request', () => {
     ['run auto-renewal --now yesterday', 2, /--now: "yesterday" is not a time; expected ISO 8601/],
     ['start --role boss', 2, /--role: "boss" is not a role; available: all, worker, api/],
     ['customer show abc', 1, /"abc" names no customer; expected a Telegram id/],
-    ['customer show 8', 1, /there is no customer 8/],
+    ['customer show 8', 1, /telegram_id: "8" is not a customer/],
     ['customer auto-renew 7 perhaps', 2, /"perhaps" is not a switch; expected on or off/],
     [
       'customer top-up 7 1,5',
       2,
       /AMOUNT: "1,5" is not an amount; expected one like 149 or 149\.50/,
     ],
-    ['customer top-up 7 -5', 1, /a top-up of -5.00 RUB is not possible; expected an amount above 0; .* adjust/],
+    [
+      'customer top-up 7 -5',
+      1,
+      /a top-up of -5.00 RUB is not possible; expected an amount above 0; .* adjust/,
+    ],
     ['customer adjust 7 --reason x -- -99999', 1, /the balance is .*; it cannot become negative/],
     [
       'customer purchase 7 --plan gold --days 30',
@@ -310,7 +310,11 @@ describe('a wrong request', () => {
     ],
     ['customer purchase 7 --plan basic --days 30', 1, /several subscriptions: .*--subscription/],
     ['customer purchase 7 --plan basic', 2, /--days <N>: is missing/],
-    ['customer refund 7 --period 99', 1, /no period 99 .* list them with "customer show"/],
+    [
+      'customer refund 7 --period 99',
+      1,
+      /period_id: "99" is not a period .* list them with "customer show"/,
+    ],
     ['customer set 7', 2, /nothing to set/],
     [
       'customer set 7 --time-zone Mars/Olympus',
@@ -329,13 +333,17 @@ describe('a wrong request', () => {
       /--locale: "xx" is not a language of the texts; available: en, ru/,
     ],
     ['notice preview --zone Mars/Olympus', 2, /--zone: "Mars\/Olympus" is not a time zone/],
-    ['notice list 8', 1, /there is no customer 8/],
+    ['notice list 8', 1, /telegram_id: "8" is not a customer/],
     [
       'notice list --state gone',
       2,
       /--state: "gone" is not a choice; available: pending, sending, sent, uncertain/,
     ],
-    ['notice resend 999', 1, /there is no notice 999; "perennial notice list"/],
+    [
+      'notice resend 999',
+      1,
+      /id: "999" is not a notification; list them with "perennial notice list"/,
+    ],
     ['notice cancel x', 2, /"x" is not an id/],
     ['frobnicate', 2, /"frobnicate" is not a command of "perennial"; available: demo, start/],
     ['customer top-up 7 5 --key ""', 2, /^perennial: --key: "" is empty; expected a value/],
@@ -382,7 +390,10 @@ describe('a wrong request', () => {
     const { code, err } = await runLine('customer show 8 --json');
     expect(code).toBe(1);
     expect(JSON.parse(err)).toEqual({
-      error: { code: 'no_customer', message: expect.stringContaining('there is no customer 8') },
+      error: {
+        code: 'no_customer',
+        message: expect.stringContaining('telegram_id: "8" is not a customer'),
+      },
     });
   });
 });

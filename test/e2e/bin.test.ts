@@ -106,7 +106,9 @@ describe.each(olderNodes)('behind an older Node (%s)', (_, node) => {
     }
     const result = spawnSync(node, [join(bare, 'bin', 'perennial.js')], { encoding: 'utf8' });
     rmSync(bare, { recursive: true });
-    expect(result.stderr).toMatch(/^perennial: a clone needs Node 24, .*run "npm ci" to install it\n$/);
+    expect(result.stderr).toMatch(
+      /^perennial: a clone needs Node 24, .*run "npm ci" to install it\n$/,
+    );
     expect(result.status).toBe(2);
   });
 });

@@ -73,7 +73,11 @@ describe.skipIf(process.platform !== 'linux')('a signal to the launcher of the p
   ])('%j: SIGTERM ends the program within 10 s', async (words) => {
     const { launcher, pid, read } = await launch(words);
     launcher.kill('SIGTERM');
-    await until('the program received SIGTERM', () => read().includes('SIGTERM') || undefined, 10_000);
+    await until(
+      'the program received SIGTERM',
+      () => read().includes('SIGTERM') || undefined,
+      10_000,
+    );
     await until('the program ended', () => !isRunning(pid) || undefined, 10_000);
   });
 

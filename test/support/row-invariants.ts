@@ -18,7 +18,8 @@ function findMoneyViolations({ customer, ledger, periods, notices }: CustomerRow
   let balance = 0;
   for (const entry of ledger) {
     balance += entry.amount;
-    if (balance !== entry.after) found.push(`entry ${entry.id} does not continue from the entries before it`);
+    if (balance !== entry.after)
+      found.push(`entry ${entry.id} does not continue from the entries before it`);
     if (balance < 0) found.push(`entry ${entry.id} makes the balance negative`);
     const charged = periods.filter((period) => period.charge === entry.id);
     const refunded = periods.filter((period) => period.refund === entry.id);

@@ -1,6 +1,8 @@
-import { refused } from '../../kernel/faults.ts';
 import type { SubscriptionId } from '../../kernel/ids.ts';
-import { readOwnerTelegramId } from '../../subscription/store/subscriptions.ts';
+import {
+  createNoSubscriptionFault,
+  readOwnerTelegramId,
+} from '../../subscription/store/subscriptions.ts';
 import type { Route, RouteContext } from '../route.ts';
 import { bySubscription, byTelegramId, parseSubscriptionIdParam } from '../schemas.ts';
 
@@ -23,7 +25,7 @@ export async function readPathSubscription(
   if (telegram_id === undefined || telegramId === BigInt(telegram_id)) {
     return { telegramId, subscriptionId };
   }
-  throw refused('no_subscription', `there is no subscription ${id}`);
+  throw createNoSubscriptionFault(subscriptionId);
 }
 
 /** The same route under the customer of the subscription. */

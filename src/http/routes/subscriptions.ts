@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { refused } from '../../kernel/faults.ts';
 import { parseMinor } from '../../kernel/money.ts';
 import { setAutoRenew } from '../../subscription/commands/auto-renew.ts';
 import { changePlan } from '../../subscription/commands/change-plan.ts';
@@ -7,6 +6,7 @@ import { grant } from '../../subscription/commands/grant.ts';
 import { reissue } from '../../subscription/commands/reissue.ts';
 import { revoke } from '../../subscription/commands/revoke.ts';
 import { readCurrency, readCustomerView } from '../../subscription/queries/customer-view.ts';
+import { createNoSubscriptionFault } from '../../subscription/store/subscriptions.ts';
 import { addAccess, toGrantedAccess } from '../access.ts';
 import { canSeeSecrets, hideCredential } from '../redact.ts';
 import { defineRoute, type RouteContext } from '../route.ts';
@@ -53,8 +53,7 @@ async function readSubscriptionAnswer(context: RouteContext, params: Subscriptio
   const { telegramId, subscriptionId } = await readPathSubscription(context, params);
   const { subscriptions } = await readCustomerView(context.db, telegramId, 0, subscriptionId);
   const subscription = subscriptions.find(({ id }) => id === Number(subscriptionId));
-  if (subscription === undefined)
-    throw refused('no_subscription', `there is no subscription ${params.id}`);
+  if (subscription === undefined) throw createNoSubscriptionFault(subscriptionId);
   return { ...subscription, telegram_id: Number(telegramId) };
 }
 

@@ -49,7 +49,10 @@ export function readButtons(path: string, source: string): ButtonTemplates {
     throw createTextFault(path, `is not YAML (${broken.message.split('\n')[0]})`);
   const content: unknown = document.toJS() ?? {};
   if (typeof content !== 'object' || Array.isArray(content)) {
-    throw createTextFault(path, 'is not a mapping; expected rows of buttons by kind, as expired: [[{ … }]]');
+    throw createTextFault(
+      path,
+      'is not a mapping; expected rows of buttons by kind, as expired: [[{ … }]]',
+    );
   }
   for (const [kind, value] of Object.entries(content as object)) {
     if (!isNoticeKind(kind) || noticeSpecs[kind].to !== 'customer') {

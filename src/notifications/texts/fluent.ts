@@ -35,15 +35,15 @@ export function parseTexts({ path, locale, source }: TextFile): FluentResource {
     const id = entryStart.exec(line)?.[1];
     if (id === undefined) {
       if (otherLine.test(line)) return;
-      throw createTextFault(place, `"${line.slice(0, 40)}" does not begin a text; expected NAME = …`);
+      throw createTextFault(
+        place,
+        `"${line.slice(0, 40)}" does not begin a text; expected NAME = …`,
+      );
     }
     if (seen.has(id)) throw createTextFault(place, `${id} (${locale}) is given twice`);
     seen.add(id);
     if (read.has(id)) return;
-    throw createTextFault(
-      place,
-      `${id} (${locale}) is broken: it is not a message of Fluent`,
-    );
+    throw createTextFault(place, `${id} (${locale}) is broken: it is not a message of Fluent`);
   });
   return resource;
 }

@@ -145,7 +145,7 @@ async function requirePeriod(
   if (ownerId === undefined || period === undefined) {
     throw refused(
       'no_period',
-      `the customer has no period ${id} that could be refunded`,
+      `period_id: "${id}" is not a period that can be refunded`,
       'list them with "customer show"',
     );
   }
@@ -175,7 +175,10 @@ function requireRefundable(period: Period, periods: readonly Period[]): void {
   }
   if (source === 'grant') return;
   if (period.ledgerEntryId === null) {
-    throw refused('not_charged', `period ${id} has the source ${source}: it has no price to refund`);
+    throw refused(
+      'not_charged',
+      `period ${id} has the source ${source}: it has no price to refund`,
+    );
   }
   const laterPeriod = periods.find(
     (one) => one.startsAt > period.startsAt && one.ledgerEntryId !== null,

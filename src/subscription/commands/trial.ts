@@ -81,7 +81,11 @@ export function startTrial(caller: Caller, request: TrialRequest): Promise<Trial
 async function requireTrialOffer(context: CommandContext): Promise<{ plan: string; days: number }> {
   const { trial } = context.settings;
   if (trial === undefined) {
-    throw refused('no_trial', 'trials are off', 'set trial: { plan, days } in the file of "perennial apply"');
+    throw refused(
+      'no_trial',
+      'trials are off',
+      'set trial: { plan, days } in the file of "perennial apply"',
+    );
   }
   if (context.customer.trialUsedAt !== null) {
     throw refused('trial_used', 'the customer has used the trial; a customer has one trial');

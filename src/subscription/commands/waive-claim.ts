@@ -33,7 +33,10 @@ export function waiveClaim(caller: Caller, request: ClaimWaiver): Promise<ClaimW
     }
     const { amountMinor = claimMinor, reason } = request;
     if (amountMinor <= 0n || amountMinor > claimMinor) {
-      throw refused('bad_amount', `the claim is ${moneyText(claimMinor, currency)}; expected an amount above 0, at most the claim`);
+      throw refused(
+        'bad_amount',
+        `the claim is ${moneyText(claimMinor, currency)}; expected an amount above 0, at most the claim`,
+      );
     }
     const reversal = { claimMinor: -amountMinor };
     const entryId = await changeBalance(context, { amountMinor: 0n, kind: 'adjustment', reversal });

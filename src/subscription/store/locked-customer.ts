@@ -25,8 +25,13 @@ export interface Customer {
   claimMinor: bigint;
 }
 
+/** The fault `no_customer`. */
 export const noCustomerFault = (telegramId: bigint): Fault =>
-  refused('no_customer', `there is no customer ${telegramId}`);
+  refused(
+    'no_customer',
+    `telegram_id: "${telegramId}" is not a customer`,
+    `add the customer with "perennial customer create ${telegramId}"`,
+  );
 
 /** @throws Fault `blocked`: a blocked customer gets no access, and pays for nothing */
 export function requireNotBlocked({ isBlocked, telegramId }: Customer): void {

@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from 'kysely';
 import type { Db, Tx } from '../../db/connect.ts';
 import type { SubscriptionKind, SubscriptionState } from '../../db/schema.ts';
 import { anyOf } from '../../db/unnest.ts';
-import { mustHold, refused } from '../../kernel/faults.ts';
+import { type Fault, mustHold, refused } from '../../kernel/faults.ts';
 import type { CustomerId, SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
 import { computeFirstReminderAt, type ReminderSubject } from '../../outbox/reminder-schedule.ts';
@@ -53,6 +53,10 @@ async function readSubscriptions(
   return rows;
 }
 
+/** The fault `no_subscription`. */
+export const createNoSubscriptionFault = (id: SubscriptionId): Fault =>
+  refused('no_subscription', `subscription_id: "${id}" is not a subscription`);
+
 /** The Telegram id of the owner. @throws Fault `no_subscription` */
 export async function readOwnerTelegramId(db: Db | Tx, id: SubscriptionId): Promise<bigint> {
   const { rows } = await sql<{ telegramId: bigint }>`
@@ -60,7 +64,7 @@ export async function readOwnerTelegramId(db: Db | Tx, id: SubscriptionId): Prom
     FROM perennial.subscription s JOIN perennial.customer c ON c.id = s.customer_id
     WHERE s.id = ${id}`.execute(db);
   const [row] = rows;
-  if (row === undefined) throw refused('no_subscription', `there is no subscription ${id}`);
+  if (row === undefined) throw createNoSubscriptionFault(id);
   return row.telegramId;
 }
 
@@ -81,10 +85,10 @@ function describeSubscriptions(all: readonly Subscription[]): string {
 function requireSubscription(all: readonly Subscription[], id: SubscriptionId): Subscription {
   const found = all.find((one) => one.id === id);
   if (found !== undefined) return found;
-  const available = all.length === 0 ? 'has none' : `has ${describeSubscriptions(all)}`;
+  const available = all.length === 0 ? 'none' : describeSubscriptions(all);
   throw refused(
     'no_subscription',
-    `the customer has no subscription ${id}; the customer ${available}`,
+    `subscription_id: "${id}" is not a subscription of this customer; available: ${available}`,
   );
 }
 

@@ -196,7 +196,11 @@ function describe(
         sentence: `${label} would wait for --confirm: the guard holds this charge of ${moneyText(decision.chargeMinor, currency)}, and the subscription stays active`,
       };
     case 'quarantine':
-      return { ...base, amountMinor: 0n, sentence: `${label} would go to quarantine: it has no price in ${currency}` };
+      return {
+        ...base,
+        amountMinor: 0n,
+        sentence: `${label} would go to quarantine: it has no price in ${currency}`,
+      };
     case 'give-up':
       return {
         ...base,

@@ -3,12 +3,7 @@ import { inTransaction, type Tx } from '../../db/connect.ts';
 import { toFault } from '../../db/faults.ts';
 import type { TaskLog } from '../../logging/log.ts';
 import { isItemFault, quarantinedMax, quarantineItems } from '../../runs/quarantine.ts';
-import {
-  type Claim,
-  type CourierContext,
-  claimNotice,
-  deliveryWorkerName,
-} from './claim.ts';
+import { type Claim, type CourierContext, claimNotice, deliveryWorkerName } from './claim.ts';
 import type { RunCounts } from './run-counts.ts';
 import { type DueNotice, toNoticeItem } from './store.ts';
 
@@ -54,8 +49,8 @@ export function logClaim(
   const logFields = { worker: deliveryWorkerName, item: String(id) };
   if (outcome.is === 'quarantined') {
     const { fault: err } = outcome;
-    log.error({ ...logFields, code: err.code, err }, 'notice put into quarantine');
+    log.error({ ...logFields, code: err.code, err }, 'notification put into quarantine');
   } else if (outcome.is === 'suppressed') {
-    log.debug({ ...logFields, reason: outcome.reason }, 'notice suppressed');
+    log.debug({ ...logFields, reason: outcome.reason }, 'notification suppressed');
   }
 }

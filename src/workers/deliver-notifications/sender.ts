@@ -208,10 +208,7 @@ export class Sender {
   }
 
   /** Repeats for about 6 s while the database is unreachable, then abandons the work. */
-  async #withRetries(
-    work: () => Promise<void>,
-    message = 'outcome of a send lost',
-  ): Promise<void> {
+  async #withRetries(work: () => Promise<void>, message = 'outcome of a send lost'): Promise<void> {
     for (let attempt = 1; ; attempt += 1) {
       try {
         await work();

@@ -110,7 +110,11 @@ export interface ConfirmedCredential {
 }
 
 /** Writes the error of a node without waiting for the next probe. */
-export async function writeNodeError(db: Db, { id: node, epoch }: Lease, error: string): Promise<void> {
+export async function writeNodeError(
+  db: Db,
+  { id: node, epoch }: Lease,
+  error: string,
+): Promise<void> {
   await sql`
     UPDATE perennial.node SET last_error = ${error}
     WHERE id = ${node} AND keeper_epoch = ${epoch}`.execute(db);

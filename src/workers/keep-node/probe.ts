@@ -7,13 +7,7 @@ import type { NodeApi } from '../../xray/port.ts';
 import { toCapabilitiesKey } from './capabilities.ts';
 import type { KeeperConnection } from './connection.ts';
 import { type ConnectionState, getWorkError } from './connection-state.ts';
-import {
-  countConfirmed,
-  leaseLost,
-  type NodeFacts,
-  readNode,
-  writeProbe,
-} from './node-store.ts';
+import { countConfirmed, leaseLost, type NodeFacts, readNode, writeProbe } from './node-store.ts';
 import { findLostInbound } from './recount.ts';
 import { toResult } from './result.ts';
 import {

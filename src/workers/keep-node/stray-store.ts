@@ -22,7 +22,11 @@ export interface Stray {
 }
 
 /** Reads stray users that are due. */
-export async function readStrays(db: Db, { id: node, epoch }: Lease, max: number): Promise<Stray[]> {
+export async function readStrays(
+  db: Db,
+  { id: node, epoch }: Lease,
+  max: number,
+): Promise<Stray[]> {
   const { rows } = await sql<Stray>`
     SELECT x.name, x.version, x.attempts, x.ours, x.shared
     FROM perennial.node n JOIN perennial.stray x ON x.node_id = n.id

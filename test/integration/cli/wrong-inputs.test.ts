@@ -113,7 +113,7 @@ const noWorker = /^perennial: worker: ".+" is not a worker; available: auto-rene
 const anyText: Kind = { right: 'x', wrong: [], allowed: /./ };
 const telegramId: Kind = {
   right: '7',
-  wrong: [...noNumbers, '0', '07', ['8', 1, /there is no customer 8/]],
+  wrong: [...noNumbers, '0', '07', ['8', 1, /telegram_id: "8" is not a customer/]],
   allowed: /not a Telegram id; expected a whole number like 123456789/,
 };
 const rowId: Kind = {

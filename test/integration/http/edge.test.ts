@@ -207,7 +207,7 @@ test('a subscription under another customer is as unknown as one that does not e
     const foreign = await asked(8, `${id}`);
     const absent = await asked(8, '999');
     expect([foreign.status, foreign.json.type]).toEqual([404, absent.json.type]);
-    expect(foreign.json.detail).toBe(`there is no subscription ${id}`);
+    expect(foreign.json.detail).toBe(`subscription_id: "${id}" is not a subscription`);
     if (path.endsWith('revoke')) continue;
     expect((await asked(7, `${id}`)).status, path).toBeLessThan(300);
   }

@@ -44,7 +44,9 @@ test('P8: the API closes after its last answer, also with silent, incomplete and
   const silent = await openSocket('');
   const incomplete = await openSocket('GET /v1/customers/7 HTTP/1.1\r\nhost:');
   const kept = await openSocket('GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n');
-  await until('the connection stays open after its answer', () => (kept.text.endsWith('}') ? true : undefined));
+  await until('the connection stays open after its answer', () =>
+    kept.text.endsWith('}') ? true : undefined,
+  );
 
   // A transaction locks the customer, so that this request is pending.
   const held = Promise.withResolvers<void>();

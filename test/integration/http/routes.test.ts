@@ -204,11 +204,16 @@ test('bad input is refused with its place and its fault, and changes nothing', a
   const cases: readonly [path: string, body: unknown, status: number, detail: RegExp][] = [
     ['/v1/customers/7/top-ups', { amount: 5 }, 400, /^body\.amount: /],
     ['/v1/customers/7/top-ups', { amount: '5', amonut: 1 }, 400, /amonut/],
-    ['/v1/customers/7/top-ups', { amount: '5.123' }, 422, /not an amount of RUB; expected at most 2 decimals/],
+    [
+      '/v1/customers/7/top-ups',
+      { amount: '5.123' },
+      422,
+      /not an amount of RUB; expected at most 2 decimals/,
+    ],
     ['/v1/customers/7/top-ups', { amount: '-5' }, 422, /expected an amount above 0/],
     ['/v1/customers/7/top-ups', '{"amount":', 400, /body: is not JSON/],
     ['/v1/customers/x/top-ups', { amount: '5' }, 400, /^params\.telegram_id: is not an id/],
-    ['/v1/customers/8/top-ups', { amount: '5' }, 404, /there is no customer 8/],
+    ['/v1/customers/8/top-ups', { amount: '5' }, 404, /telegram_id: "8" is not a customer/],
     ['/v1/nothing', {}, 404, /there is no POST \/v1\/nothing/],
   ];
   for (const [path, body, status, detail] of cases) {

@@ -60,7 +60,10 @@ test('no token, subscription secret or UUID is logged, also if a request fails',
   // A table is missing during a request: a bug is logged with its cause.
   await database.pool.query('ALTER TABLE perennial.period RENAME TO gone');
   const broken = await send('GET', '/v1/customers/7');
-  expect([broken.status, broken.json.detail]).toEqual([500, 'internal error; the log has the details']);
+  expect([broken.status, broken.json.detail]).toEqual([
+    500,
+    'internal error; the log has the details',
+  ]);
   const log = api.log();
   expect(log).toContain('pg_42P01');
   const canaries = [...Object.values(tokens), unknown, sub_token, subscriptions[0].credential];

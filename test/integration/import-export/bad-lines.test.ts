@@ -102,7 +102,11 @@ describe('a value that a column does not allow is reported with its line, column
     ['expires_at', '01.12.2026', spreadsheetDate],
     ['expires_at', '2026-02-30T00:00:00Z', timeReason],
     ['expires_at', '1796083200', timeReason],
-    ['expires_at', '2026-12-01T12:00:00', 'has no offset; expected one like 2026-11-24T09:00:00+03:00'],
+    [
+      'expires_at',
+      '2026-12-01T12:00:00',
+      'has no offset; expected one like 2026-11-24T09:00:00+03:00',
+    ],
     ['expires_at', '1970-01-01T00:00:00Z', 'is not between 2001 and 9999'],
     ['auto_renew', 'on', flagReason],
     ['uuid', '11111111111141118111111111111111', 'is not a UUID of 36 characters'],

@@ -36,7 +36,7 @@ async function readState({ db }: Pick<TestDatabase, 'db'>) {
 }
 
 const due = { state: 'pending', reason: null, due: true };
-const refusal = /notice 1 (is being sent now|was sent 2026|is (suppressed|failed))/;
+const refusal = /notification 1 (is being sent now|was sent 2026|is (suppressed|failed))/;
 
 test.each<[NoticeState, object | undefined, object | undefined]>([
   ['pending', due, { state: 'suppressed', reason: 'cancelled' }],
@@ -113,7 +113,9 @@ test('an action during the claim of a courier waits, and is refused', async () =
 
 test('an unknown notification is refused', async () => {
   await using database = await createDatabase({ now: start });
-  await expect(resendNotification(database.db, 9n, 'test')).rejects.toThrow('there is no notice 9');
+  await expect(resendNotification(database.db, 9n, 'test')).rejects.toThrow(
+    'id: "9" is not a notification',
+  );
 });
 
 test('the list goes back page by page and ends, also while notifications are added', async () => {
@@ -135,7 +137,7 @@ test('the list goes back page by page and ends, also while notifications are add
   expect(await listNotices(database.db, { max: 9, state: 'sent' })).toEqual(none);
   expect(await listNotices(database.db, { max: 9, kind: 'refund' })).toEqual(none);
   await expect(listNotices(database.db, { max: 9, telegramId: 99n })).rejects.toThrow(
-    'no customer 99',
+    '"99" is not a customer',
   );
 });
 

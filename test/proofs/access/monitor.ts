@@ -130,7 +130,11 @@ export class AccessMonitor {
         waiting.set(key, since);
         const direction = each.isEntitled ? 'in' : 'out';
         this.longest[direction] = Math.max(this.longest[direction], since);
-        if (since > waitProbesMax) this.#report(after, `${key} waits for its ${direction === 'in' ? 'addition' : 'removal'}`);
+        if (since > waitProbesMax)
+          this.#report(
+            after,
+            `${key} waits for its ${direction === 'in' ? 'addition' : 'removal'}`,
+          );
       }
     }
     // A wait continues when its node is up again.

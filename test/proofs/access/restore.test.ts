@@ -58,7 +58,9 @@ test('X3: after a restore, later customers can connect until a person confirms t
   await untilSynced(database);
   expect(admits(since)).toEqual([true, true]);
   await runComparison(database, { requestedNode: 'all', confirmed: true });
-  await until('the later users were removed', () => (admits(since).some(Boolean) ? undefined : true));
+  await until('the later users were removed', () =>
+    admits(since).some(Boolean) ? undefined : true,
+  );
   await monitor.check('the confirmation');
   expect(admits(before)).toEqual([true, true]);
 }, 60_000);

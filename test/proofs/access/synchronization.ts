@@ -41,7 +41,9 @@ export async function checkSynced(
     for (const simulated of environment.nodes) {
       const left = monitor.countUnknown(simulated);
       if (left > 0)
-        monitor.violations.push(`${after}: ${simulated.id} has ${left} users whose removal was confirmed`);
+        monitor.violations.push(
+          `${after}: ${simulated.id} has ${left} users whose removal was confirmed`,
+        );
     }
   }
   environment.now = environment.now > endAt ? environment.now : endAt;

@@ -21,10 +21,7 @@ interface Options extends CommonOptions {
 /** `perennial notice couriers`: the bots, mailboxes and logs that delivered, with their states. */
 export function buildNoticeCouriersCommand(open: DatabaseOpener): Command {
   return buildCommand('couriers', 'list bots, mailboxes and logs that delivered, with their states')
-    .option(
-      '--forget <ID>',
-      'delete this courier; its notifications go to the log [list]',
-    )
+    .option('--forget <ID>', 'delete this courier; its notifications go to the log [list]')
     .action((options: Options) =>
       withDatabase(open, options, async ({ db }) => {
         const { forget } = options;

@@ -54,7 +54,7 @@ test('P7 P9: a notification that fails by itself is counted, logged with its cau
   const item = `notice:${id}`;
   expect(await readQuarantine(stage)).toEqual([item]);
   expect(logged).toMatchObject([
-    { message: 'notice put into quarantine', item: String(id), code: 'pg_P0001' },
+    { message: 'notification put into quarantine', item: String(id), code: 'pg_P0001' },
   ]);
   expect(logged[0]?.err?.cause).toBeInstanceOf(Error);
   // It waits for its retry, and no run fails because of it.

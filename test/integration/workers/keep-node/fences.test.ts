@@ -237,7 +237,9 @@ test.for(['before the node executes its call', 'after it'])(
     await until('its pending calls', () => (waiting.length >= 32 ? true : undefined));
     // Calls before a probe arrive before it, and no call is sent before an answer.
     const probed = probes;
-    await until('the second probe after the resume', () => (probes > probed + 1 ? true : undefined));
+    await until('the second probe after the resume', () =>
+      probes > probed + 1 ? true : undefined,
+    );
     const pid = Number(
       (await stopped.untilLine('its pid', (line) => line.startsWith('pid '))).slice(4),
     );

@@ -58,7 +58,10 @@ describe.skipIf(path === undefined)('with a real Xray', () => {
     await createEndingSubscribers(database, 3_000, '2100-01-01T00:00:00Z');
     await using _ = startTestKeepers(database, { probeMs: 500 });
     const inTheMiddle = async () => {
-      const count = await until('some users are on the node', async () => (await node.count()) || undefined);
+      const count = await until(
+        'some users are on the node',
+        async () => (await node.count()) || undefined,
+      );
       expect(count).toBeLessThan(3_000);
     };
     await inTheMiddle();
@@ -88,7 +91,8 @@ describe.skipIf(path === undefined)('with a real Xray', () => {
       for (let starts = 0; flapping; starts += 1) {
         await flaps.xray.kill();
         // Some boots are long enough for the whole seed, others are not.
-        if (starts % 2 === 0) await until('a missing user is reported', () => readMissed(database, 'a'));
+        if (starts % 2 === 0)
+          await until('a missing user is reported', () => readMissed(database, 'a'));
         await flaps.xray.start();
       }
     };
