@@ -4,7 +4,7 @@ import { toFault } from '../../db/faults.ts';
 import { outageMessages } from '../../db/outage.ts';
 import { secondMs } from '../../kernel/instant.ts';
 import { stopwatch } from '../../kernel/stopwatch.ts';
-import { LeaseHolder, type LeasePlan } from '../../leases/lease.ts';
+import { type Lease, LeaseHolder, type LeasePlan } from '../../leases/lease.ts';
 import { registerReplica } from '../../leases/lock.ts';
 import { WakeableSleep } from '../../leases/wakeable-sleep.ts';
 import type { TaskLog } from '../../logging/log.ts';

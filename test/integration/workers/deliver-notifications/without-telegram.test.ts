@@ -104,11 +104,11 @@ test('a person can forget a bot only if no process delivers for it; then the log
   await createNotifiedSubscriber(stage, 1n);
   const having = startStageCouriers(stage);
   await untilHeld(having);
-  expect(await readCouriers(db)).toMatchObject([{ id: bot, lives: true, restsUntil: null }]);
+  expect(await readCouriers(db)).toMatchObject([{ id: bot, isRunning: true, pausedUntil: null }]);
   await expect(forgetCourier(db, bot, 'test')).rejects.toThrow(/a process delivers for telegram:/);
   await having.stop();
   await until('its lock to be free', async () =>
-    (await readCouriers(db))[0]?.lives === false ? true : undefined,
+    (await readCouriers(db))[0]?.isRunning === false ? true : undefined,
   );
   await expect(forgetCourier(db, 'telegram:1', 'test')).rejects.toThrow(
     /"telegram:1" is not a courier/,
