@@ -124,7 +124,7 @@ const rowId: Kind = {
 const amount: Kind = {
   right: '5',
   wrong: ['x', '1,5', '1e3', '0x10', 'NaN', 'Infinity', '+5', '.5', '1.234', long],
-  allowed: /like 149 or 149\.50|decimals; RUB has 2|too large/,
+  allowed: /like 149 or 149\.50|at most 2 decimals|too large/,
 };
 const instant: Kind = {
   right: '2026-12-01T00:00:00Z',
@@ -332,8 +332,8 @@ const kinds: Readonly<Record<string, Kind>> = {
   '--ref': anyText,
   '--dispute': anyText,
   '--reason': anyText,
-  '--subscription': { ...rowId, wrong: [...rowId.wrong, ['99', 1, /no subscription 99/]] },
-  '--period': { ...rowId, wrong: [...rowId.wrong, ['99', 1, /no period 99/]] },
+  '--subscription': { ...rowId, wrong: [...rowId.wrong, ['99', 1, /subscription_id: "99" is not a subscription/]] },
+  '--period': { ...rowId, wrong: [...rowId.wrong, ['99', 1, /"99" is not a period/]] },
   '--adjustment': rowId,
   '--plan': plan,
   '--pay': amount,
