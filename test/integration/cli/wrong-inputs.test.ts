@@ -332,7 +332,10 @@ const kinds: Readonly<Record<string, Kind>> = {
   '--ref': anyText,
   '--dispute': anyText,
   '--reason': anyText,
-  '--subscription': { ...rowId, wrong: [...rowId.wrong, ['99', 1, /subscription_id: "99" is not a subscription/]] },
+  '--subscription': {
+    ...rowId,
+    wrong: [...rowId.wrong, ['99', 1, /subscription_id: "99" is not a subscription/]],
+  },
   '--period': { ...rowId, wrong: [...rowId.wrong, ['99', 1, /"99" is not a period/]] },
   '--adjustment': rowId,
   '--plan': plan,

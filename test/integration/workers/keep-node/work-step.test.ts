@@ -33,7 +33,7 @@ class ObservedLanes extends Lanes {
 
 function createContext(database: TestDatabase, nowMs: () => number) {
   const { db } = database;
-  const lease = { node: 'a', epoch: 0n };
+  const lease = { id: 'a', epoch: 0n };
   const lanes = new ObservedLanes();
   const context: WorkContext = {
     ...{ db, lease, lanes, log: silentLog, signal: never, calls: never },
