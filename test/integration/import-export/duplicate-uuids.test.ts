@@ -20,7 +20,7 @@ test('two UUIDs that VLESS does not distinguish are refused, in the file and aga
   expect(await importText(database.url, file(line(100, first)))).toMatchObject({
     outcome: 'imported',
   });
-  const unread = 'already to VLESS, which does not read the third group';
+  const unread = 'to VLESS, which does not read the third group';
   const refused = await importText(
     database.url,
     file(line(200, second), line(300, toNearUuid(second)), line(400, toNearUuid(first))),
@@ -28,8 +28,8 @@ test('two UUIDs that VLESS does not distinguish are refused, in the file and aga
   expect(refused).toMatchObject({
     outcome: 'refused',
     problems: [
-      { line: 3, column: 'uuid', value: toNearUuid(second), reason: `is that of line 2 ${unread}` },
-      { line: 4, column: 'uuid', value: toNearUuid(first), reason: `is in the database ${unread}` },
+      { line: 3, column: 'uuid', value: toNearUuid(second), reason: `is already in line 2 ${unread}` },
+      { line: 4, column: 'uuid', value: toNearUuid(first), reason: `is in the database already ${unread}` },
     ],
   });
 });
