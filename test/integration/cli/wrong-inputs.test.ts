@@ -240,11 +240,17 @@ const kinds: Readonly<Record<string, Kind>> = {
   ID: node,
   'notice resend ID': {
     ...rowId,
-    wrong: [...rowId.wrong, ['99', 1, /"99" is not a notification; list them with "perennial notice list"/]],
+    wrong: [
+      ...rowId.wrong,
+      ['99', 1, /"99" is not a notification; list them with "perennial notice list"/],
+    ],
   },
   'notice cancel ID': {
     ...rowId,
-    wrong: [...rowId.wrong, ['99', 1, /"99" is not a notification; list them with "perennial notice list"/]],
+    wrong: [
+      ...rowId.wrong,
+      ['99', 1, /"99" is not a notification; list them with "perennial notice list"/],
+    ],
   },
   'runs show ID': {
     ...rowId,

@@ -28,8 +28,18 @@ test('two UUIDs that VLESS does not distinguish are refused, in the file and aga
   expect(refused).toMatchObject({
     outcome: 'refused',
     problems: [
-      { line: 3, column: 'uuid', value: toNearUuid(second), reason: `is already in line 2 ${unread}` },
-      { line: 4, column: 'uuid', value: toNearUuid(first), reason: `is in the database already ${unread}` },
+      {
+        line: 3,
+        column: 'uuid',
+        value: toNearUuid(second),
+        reason: `is already in line 2 ${unread}`,
+      },
+      {
+        line: 4,
+        column: 'uuid',
+        value: toNearUuid(first),
+        reason: `is in the database already ${unread}`,
+      },
     ],
   });
 });
