@@ -86,7 +86,7 @@ function findCourier(
   const found =
     ofChannel(channel) ?? (channel === defaultChannel ? ofChannel(fallbackChannel) : undefined);
   if (found === undefined) return null;
-  const { id, lives: isRunning, restsUntil: pausedUntil, lastError: error } = found;
+  const { id, isRunning, pausedUntil, lastError: error } = found;
   return { id, isRunning, pausedUntil, error };
 }
 
