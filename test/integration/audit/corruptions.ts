@@ -231,7 +231,7 @@ const chargeCorruptions: readonly Corruption[] = [
 const refundCorruptions: readonly Corruption[] = [
   {
     check: 'refund-has-its-period',
-    what: 'money that went back for nothing',
+    what: 'a refund without a period',
     also: ['charges-are-accounted'],
     statements: ({ victim, newEntry }) => entrySql(victim, newEntry, 'refund', 100),
     rows: ({ newEntry }) => ({ ledger_entry: [newEntry] }),
@@ -254,7 +254,7 @@ const refundCorruptions: readonly Corruption[] = [
   },
   {
     check: 'refund-within-charge',
-    what: 'a refund of what cost nothing',
+    what: 'a refund of a free period',
     also: ['cause-has-its-notification', 'charges-are-accounted'],
     statements: ({ victim, newEntry }) =>
       entrySql(victim, newEntry, 'refund', 1) + refundedPeriodSql(victim, newEntry),
