@@ -8,7 +8,13 @@ import { startBotApi } from '../../testbed/bot-api/bot-api.ts';
 import { until } from '../../testbed/until.ts';
 import { readFingerprint, startApi } from '../support/api.ts';
 import { fastLimits, runDelivery } from '../support/delivery.ts';
-import { addBalance, addCustomer, buyPlan, createSubscriber, runWorker } from '../support/shop.ts';
+import {
+  addBalance,
+  addCustomer,
+  buyPlan,
+  createSubscriber,
+  runWorkerAt,
+} from '../support/shop.ts';
 
 // examples/bot for its customers: the real bot on a fake Bot API, through the real HTTP API.
 // Perennial sends its notifications by the same bot.
@@ -72,8 +78,9 @@ test('the bot serves a customer from the first message to renewal and to the end
   );
 
   // Perennial renews, and sends the receipt by the same bot.
-  await database.setClock('2026-12-27T08:00:00Z');
-  expect(await runWorker(database, 'auto-renewal')).toMatchObject({ changed: 1n });
+  expect(await runWorkerAt(database, '2026-12-27T08:00:00Z', 'auto-renewal')).toMatchObject({
+    changed: 1n,
+  });
   await runDelivery({ database, api: telegram });
   expect(telegram.texts(7n).at(-1)).toMatch(/149/);
   expect((await tap('balance')).text).toBe('202.00 RUB\nbasic: until January 26, 2027');
@@ -82,8 +89,7 @@ test('the bot serves a customer from the first message to renewal and to the end
   const [toggle = ''] = (await tap('renewal')).data;
   expect(toggle).toBe('renewal:1:false');
   expect((await tap(toggle)).text).toBe('Off.');
-  await database.setClock('2027-01-26T09:00:00Z');
-  await runWorker(database, 'fast-expiry-cleanup');
+  await runWorkerAt(database, '2027-01-26T09:00:00Z', 'fast-expiry-cleanup');
   await runDelivery({ database, api: telegram });
   expect(telegram.texts(7n).at(-1)).toMatch(/Basic|basic/);
   expect(telegram.texts(7n).at(-1)).toMatch(/ended|over/);
@@ -176,8 +182,9 @@ test('a customer of a retired plan changes to another plan with the button of th
   const { json } = await sendToApi('GET', '/v1/customers/7');
   expect(json.subscriptions).toMatchObject([{ plan: 'basic', next_plan: 'plus' }]);
   await addBalance(database, 7n, 500_00n);
-  await database.setClock('2026-12-24T08:00:00Z');
-  expect(await runWorker(database, 'auto-renewal')).toMatchObject({ changed: 1n });
+  expect(await runWorkerAt(database, '2026-12-24T08:00:00Z', 'auto-renewal')).toMatchObject({
+    changed: 1n,
+  });
   // The same button under an old message is outdated, because the end has changed.
   expect((await tap(choice)).text).toBe('This offer is old.');
 });
@@ -190,8 +197,7 @@ test('after the end, the same button leads to a purchase; the bot states if no p
   await database.pool.query(
     `UPDATE perennial.plan SET retired_at = perennial.clock() WHERE key = 'basic'`,
   );
-  await database.setClock('2026-12-26T09:00:00Z');
-  await runWorker(database, 'fast-expiry-cleanup');
+  await runWorkerAt(database, '2026-12-26T09:00:00Z', 'fast-expiry-cleanup');
   const { data } = await tap(`perennial:buy:${id}`);
   const choice = data.find((each) => each.startsWith('buy:plus:30:')) ?? '';
   expect((await tap(choice)).text).toMatch(/^Done: it runs until/);

@@ -40,7 +40,7 @@ test('S7: each command that connects to a node exits, also if the node agrees on
     expect(code).toBe(1);
     expect(out + err).toContain(`${silent.api}: no answer within 5 s`);
   }
-  await until('no connection is left', async () => (silent.countOpen() === 0 ? true : undefined));
+  await until('no connection is left', async () => silent.countOpen() === 0);
 });
 
 test('S7: `node check` exits if nodes flood it, stop within an answer, or answer without end', async () => {
@@ -82,9 +82,9 @@ test('S7: a service with a silent node keeps the other nodes synced, and opens o
     await using _ = startTestKeepers(database, { probeMs: 20 });
     await expectSynced(database, node);
     const asked = () => silent.countAccepted() >= 3;
-    await until('3 connections', async () => (asked() ? true : undefined), 60_000);
+    await until('3 connections', async () => asked(), 60_000);
     expect(silent.countOpen()).toBeLessThanOrEqual(2);
     expect((await readNode(database, 'silent')).last_error).toContain('no answer within 3 s');
   }
-  await until('no connection is left', async () => (silent.countOpen() === 0 ? true : undefined));
+  await until('no connection is left', async () => silent.countOpen() === 0);
 });

@@ -74,7 +74,7 @@ function untilStatement(like: string, wait: string): Promise<true> {
        AND query ILIKE $1 AND state = 'active' AND wait_event_type = $2`,
         [like, wait],
       );
-      return rows.length > 0 || undefined;
+      return rows.length > 0;
     },
     60_000,
   );
@@ -150,13 +150,13 @@ test('SIGINT while a restore waits for standard input: nothing is restored', asy
         `SELECT FROM pg_stat_activity WHERE datname = current_database()
        AND query ILIKE 'COPY perennial.%' AND state = 'active'`,
       );
-      return rows.length > 0 || undefined;
+      return rows.length > 0;
     },
     60_000,
   );
   child.kill('SIGINT');
   const [code] = await once(child, 'close');
-  expect(err).toMatch(/^(\d+ rows read\n)*perennial: interrupted; nothing was restored\n$/);
+  expect(err).toMatch(/^(\d+ rows? read\n)*perennial: interrupted; nothing was restored\n$/);
   expect(code).toBe(130);
   const { rows } = await empty.pool.query("SELECT to_regnamespace('perennial') AS found");
   expect(rows).toEqual([{ found: null }]);
@@ -172,7 +172,7 @@ describe.skipIf(!existsSync('/usr/bin/script'))("Ctrl-C at `apply`'s question", 
     );
     const command = `'${process.execPath}' ${binPath} apply '${file}'`;
     const { child, ended, readOutput } = startCommand(['script', '-qec', command, '/dev/null']);
-    await until('the question', () => readOutput().includes('[y/N]') || undefined, 60_000);
+    await until('the question', () => readOutput().includes('[y/N]'), 60_000);
     child.stdin?.write('\u0003');
     const { code, out } = await ended;
     const after = stripVTControlCharacters(out.slice(out.indexOf('[y/N]')));

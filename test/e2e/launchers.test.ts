@@ -73,12 +73,8 @@ describe.skipIf(process.platform !== 'linux')('a signal to the launcher of the p
   ])('%j: SIGTERM ends the program within 10 s', async (words) => {
     const { launcher, pid, read } = await launch(words);
     launcher.kill('SIGTERM');
-    await until(
-      'the program received SIGTERM',
-      () => read().includes('SIGTERM') || undefined,
-      10_000,
-    );
-    await until('the program ended', () => !isRunning(pid) || undefined, 10_000);
+    await until('the program received SIGTERM', () => read().includes('SIGTERM'), 10_000);
+    await until('the program ended', () => !isRunning(pid), 10_000);
   });
 
   test.each([
@@ -87,7 +83,7 @@ describe.skipIf(process.platform !== 'linux')('a signal to the launcher of the p
   ])('%j: SIGKILL also ends the program', async (words) => {
     const { launcher, pid } = await launch(words);
     launcher.kill('SIGKILL');
-    await until('the program ended', () => !isRunning(pid) || undefined, 10_000);
+    await until('the program ended', () => !isRunning(pid), 10_000);
   });
 
   test.each([
@@ -102,10 +98,10 @@ describe.skipIf(process.platform !== 'linux')('a signal to the launcher of the p
     // bin/perennial.js checks its launcher twice a second, so it has checked four times before the
     // test ends the program by SIGTERM.
     const killedMs = performance.now();
-    await until('four checks', () => performance.now() - killedMs > 2_000 || undefined);
+    await until('four checks', () => performance.now() - killedMs > 2_000);
     expect(read()).not.toContain('SIGTERM');
     expect(isRunning(pid)).toBe(true);
     process.kill(pid, 'SIGTERM');
-    await until('the program ended', () => !isRunning(pid) || undefined);
+    await until('the program ended', () => !isRunning(pid));
   });
 });

@@ -1,16 +1,20 @@
-import { sql } from 'kysely';
 import { describe, expect, test } from 'vitest';
 import type { SubscriptionId } from '../../src/kernel/ids.ts';
-import { topUp } from '../../src/subscription/commands/top-up.ts';
 import { findXrayOrSkip } from '../../testbed/real-xray.ts';
 import { until } from '../../testbed/until.ts';
 import { readCredential } from '../support/comparison.ts';
 import type { TestDatabase } from '../support/database.ts';
 import { setRemainingTime } from '../support/due-subscriptions.ts';
-import { createShopWithNodes, untilSynced } from '../support/nodes.ts';
+import { createShopWithNodes, expectSynced, untilSynced } from '../support/nodes.ts';
 import { startPerennial } from '../support/perennial-process.ts';
-import { expectSynced, startClient, startRealNode } from '../support/real-node.ts';
-import { createEndingSubscribers, createSubscriber, readSubscription } from '../support/shop.ts';
+import { startClient, startRealNode } from '../support/real-node.ts';
+import {
+  addBalance,
+  createEndingSubscribers,
+  createSubscriber,
+  expectSubscription,
+  readSubscription,
+} from '../support/shop.ts';
 
 // Real clients of customers, with `perennial start` as a process and a real Xray that serves them.
 // The clock is real, because the promises to customers are in real time.
@@ -18,13 +22,11 @@ import { createEndingSubscribers, createSubscriber, readSubscription } from '../
 const path = findXrayOrSkip('customers who connect through a real Xray') ?? '';
 
 /** Waits until the end of the subscription, by the clock of the database. */
-const untilEnded = ({ db }: TestDatabase, id: SubscriptionId) =>
+const untilEnded = ({ query }: TestDatabase, id: SubscriptionId) =>
   until('its end', async () => {
-    const { rows } = await sql`
-      SELECT FROM perennial.subscription WHERE id = ${id} AND expires_at <= clock_timestamp()`.execute(
-      db,
-    );
-    return rows.length === 1 ? true : undefined;
+    const rows = await query`
+      SELECT FROM perennial.subscription WHERE id = ${id} AND expires_at <= clock_timestamp()`;
+    return rows.length === 1;
   });
 
 describe.skipIf(path === '')('a customer with a client and a real Xray', () => {
@@ -42,15 +44,11 @@ describe.skipIf(path === '')('a customer with a client and a real Xray', () => {
     expect(await client.canConnect()).toBe(true);
     await untilEnded(database, id);
     await client.untilRefused(5_000);
-    expect(await readSubscription(database, id)).toMatchObject({ state: 'expired', live: 0 });
+    await expectSubscription(database, id, { state: 'expired', live: 0 });
 
-    await topUp({ db: database.db, actor: 'test' }, { telegramId: 1n, amountMinor: 149_00n });
+    await addBalance(database, 1n, 149_00n);
     await client.untilConnected(10_000);
-    expect(await readSubscription(database, id)).toMatchObject({
-      state: 'active',
-      live: 1,
-      charges: 2,
-    });
+    await expectSubscription(database, id, { state: 'active', live: 1, charges: 2 });
     expect(await readCredential(database, id)).toBe(uuid);
   }, 90_000);
 
@@ -58,8 +56,8 @@ describe.skipIf(path === '')('a customer with a client and a real Xray', () => {
     await using node = await startRealNode(path);
     await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
     await createEndingSubscribers(database, 1_000, '2100-01-01T00:00:00Z');
-    const { rows } = await sql<{ id: SubscriptionId }>`
-      SELECT max(id) AS id FROM perennial.subscription`.execute(database.db);
+    const rows = await database.query<{ id: SubscriptionId }>`
+      SELECT max(id) AS id FROM perennial.subscription`;
     const last = await readCredential(database, rows[0]?.id ?? (0n as SubscriptionId));
     await using service = startPerennial(['start'], { url: database.url });
     await service.untilReady();
@@ -88,8 +86,9 @@ describe.skipIf(path === '')('a customer with a client and a real Xray', () => {
     await two.untilConnected(20_000);
     await node.xray.kill();
     await setRemainingTime(database, ending, 500);
-    await until('it expired in the database', async () =>
-      (await readSubscription(database, ending)).state === 'expired' ? true : undefined,
+    await until(
+      'it expired in the database',
+      async () => (await readSubscription(database, ending)).state === 'expired',
     );
     await node.xray.start();
     await two.untilConnected(10_000);

@@ -4,7 +4,7 @@ import type { Instant } from '../../src/kernel/instant.ts';
 import { openReplica } from '../../src/leases/replica.ts';
 import { finishRun, reserveRunId, startRun } from '../../src/runs/run-record.ts';
 import type { TestDatabase } from './database.ts';
-import { runWorker } from './shop.ts';
+import { runWorkerAt } from './shop.ts';
 
 // Alarms about Perennial itself, and run records that cause them.
 
@@ -44,10 +44,8 @@ export async function recordRun(
 }
 
 /** A run of raise-alarms at this time. */
-export const runRaiseAlarms = async (database: TestDatabase, at: Instant) => {
-  await database.setClock(at);
-  return runWorker(database, 'raise-alarms');
-};
+export const runRaiseAlarms = (database: TestDatabase, at: Instant) =>
+  runWorkerAt(database, at, 'raise-alarms');
 
 /** The parameters of each `alarm_node`, in the order of their notifications. */
 export async function readNodeAlarmParams({

@@ -4,8 +4,8 @@ import { openServer, type ServerOptions } from '../../src/http/server.ts';
 import { openLog } from '../../src/logging/log.ts';
 import { createToken } from '../../src/tokens/store.ts';
 import type { TokenScope } from '../../src/tokens/token.ts';
-import { createDatabase, type DatabaseOptions, type TestDatabase } from './database.ts';
-import { createShopWithTrial } from './shop.ts';
+import type { DatabaseOptions, TestDatabase } from './database.ts';
+import { createShopDatabase } from './shop.ts';
 
 // The real server on a port of loopback with a separate database, and a client that returns
 // responses byte for byte.
@@ -50,12 +50,11 @@ export async function startApi(
   const { requests, trustedProxies, requestMs, readiness, reads, lists, ...databaseOptions } =
     options;
   const serverOptions = { trustedProxies, requestMs, readiness, reads, lists };
-  const database = await createDatabase({
+  const database = await createShopDatabase({
     now: '2026-11-24T09:00:00Z',
     prepared: true,
     ...databaseOptions,
   });
-  await createShopWithTrial(database);
   const lines: string[] = [];
   const sink = new Writable({
     write(chunk, _, done) {

@@ -1,9 +1,13 @@
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import pg from 'pg';
-import { vi } from 'vitest';
+import { afterAll, afterEach, vi } from 'vitest';
 import type { DatabaseOpener } from '../../src/cli/command.ts';
+import { buildApplyCommand } from '../../src/cli/commands/apply/apply.ts';
 import { runProgram } from '../../src/cli/program.ts';
-import type { TestDatabase } from './database.ts';
+import { createDatabase, type TestDatabase } from './database.ts';
 
 // Command lines in the process of the test, and the contents of a database to compare.
 
@@ -38,32 +42,69 @@ export async function runWords(words: readonly string[]): Promise<Outcome> {
   }
 }
 
-/** Opens a database of a test for a command, which does not close it. */
-export const createOpener =
-  ({ db, url }: Pick<TestDatabase, 'db' | 'url'>): DatabaseOpener =>
-  async (config) => ({
-    ...{ config, db, url, installation: { id: '', test: true, madeBy: 'migrate' } },
-    close: async () => undefined,
+/**
+ * A new current folder without a configuration, and a database, until the end of the test file.
+ */
+export async function enterCommandFolder(): Promise<{ folder: string; database: TestDatabase }> {
+  const home = process.cwd();
+  const folder = mkdtempSync(join(tmpdir(), 'perennial-commands-'));
+  chmodSync(folder, 0o755); // as root, a server has another account
+  process.chdir(folder);
+  vi.stubEnv('PERENNIAL_DATA_DIR', join(folder, 'data'));
+  vi.stubEnv('PERENNIAL_CONFIG', undefined);
+  vi.stubEnv('DATABASE_URL', undefined);
+  const database = await createDatabase({ now: '2026-11-24T09:00:00Z' });
+  afterEach(() => {
+    process.exitCode = 0;
   });
+  afterAll(async () => {
+    process.chdir(home);
+    vi.unstubAllEnvs();
+    rmSync(folder, { recursive: true, force: true });
+    await database.close();
+  });
+  return { folder, database };
+}
 
-/** Runs words with one command of the program. @throws the fault of the command */
-export async function runBuilt(
-  command: Command,
+/** Runs one command on an open database. Its faults are thrown. */
+export async function runCommand(
+  build: (open: DatabaseOpener) => Command,
+  { db, url }: Pick<TestDatabase, 'db' | 'url'>,
   words: readonly string[],
-): Promise<{ readonly out: string; readonly code: unknown }> {
+): Promise<{ readonly out: string; readonly code: typeof process.exitCode }> {
   let out = '';
-  const spy = vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+  const write = vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
     out += String(text);
     return true;
   });
+  const installation = { id: '', test: true, madeBy: 'migrate' };
+  const close = async () => undefined;
+  const command = build(async (config) => ({ config, db, url, installation, close }));
+  for (const each of [command, ...command.commands])
+    each.exitOverride().configureOutput({ writeErr: () => undefined });
   process.exitCode = undefined;
-  for (const each of command.commands) each.exitOverride();
   try {
-    await command.exitOverride().parseAsync(words, { from: 'user' });
+    await command.parseAsync(words, { from: 'user' });
     return { out, code: process.exitCode };
   } finally {
+    write.mockRestore();
     process.exitCode = undefined;
-    spy.mockRestore();
+  }
+}
+
+/** Applies a configuration file with this text. @returns the output of `apply` */
+export async function applyFile(
+  database: Pick<TestDatabase, 'db' | 'url'>,
+  text: string,
+  ...options: string[]
+): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'perennial-apply-'));
+  const file = join(folder, 'shop.yaml');
+  writeFileSync(file, text);
+  try {
+    return (await runCommand(buildApplyCommand, database, [file, '--yes', ...options])).out;
+  } finally {
+    rmSync(folder, { recursive: true });
   }
 }
 

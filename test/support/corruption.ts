@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import pg from 'pg';
 import type { Tx } from '../../src/db/connect.ts';
-import { createDatabase, type TestDatabase } from './database.ts';
-import { createShop, createSubscriber } from './shop.ts';
+import type { TestDatabase } from './database.ts';
+import { createShopDatabase, createSubscriber } from './shop.ts';
 
 // A database with planted violations, each at a separate customer. A violation that names this
 // customer has the planted cause. A second customer beside each shows that the two are not
@@ -36,8 +36,7 @@ export interface AuditScene {
  * 500.00.
  */
 export async function createScenes(count: number) {
-  const database = await createDatabase({ now: sceneTime });
-  await createShop(database);
+  const database = await createShopDatabase({ now: sceneTime });
   const scenes: AuditScene[] = [];
   for (let n = 0; n < count; n += 1) {
     const telegramId = 70_000n + BigInt(n);
@@ -55,14 +54,14 @@ async function createSceneCustomer(
   telegramId: bigint,
 ): Promise<CustomerIds> {
   await createSubscriber(database, telegramId, 500_00n);
-  const { rows } = await sql<CustomerIds>`
+  const rows = await database.query<CustomerIds>`
     SELECT c.telegram_id AS "telegramId", c.id AS customer, s.id AS subscription, p.id AS period,
       p.ledger_entry_id AS charge, e.id AS "topUp", k.id AS credential
     FROM perennial.customer c JOIN perennial.subscription s ON s.customer_id = c.id
     JOIN perennial.period p ON p.subscription_id = s.id
     JOIN perennial.ledger_entry e ON e.customer_id = c.id AND e.kind = 'top_up'
     JOIN perennial.credential k ON k.subscription_id = s.id
-    WHERE c.telegram_id = ${telegramId}`.execute(database.db);
+    WHERE c.telegram_id = ${telegramId}`;
   return rows[0] as CustomerIds;
 }
 

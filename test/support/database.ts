@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { sql } from 'kysely';
 import pg from 'pg';
 import { inject } from 'vitest';
 import { setClock } from '../../src/db/clock.ts';
@@ -15,6 +16,8 @@ export interface TestDatabase {
   readonly pool: pg.Pool;
   readonly db: Db;
   readonly watch: PoolWatch;
+  /** The rows of a statement: `` await query<{ n: number }>`SELECT …` ``. */
+  query<Row>(text: TemplateStringsArray, ...values: readonly unknown[]): Promise<Row[]>;
   /** Sets the stored clock. Before the first call the clock of the server counts. */
   setClock(now: string | Instant): Promise<void>;
   close(): Promise<void>;
@@ -63,6 +66,8 @@ export async function createDatabase(options: DatabaseOptions = {}): Promise<Tes
     pool,
     db,
     watch,
+    query: async <Row>(text: TemplateStringsArray, ...values: readonly unknown[]) =>
+      (await sql<Row>(text, ...values).execute(db)).rows,
     setClock: (now) => setClock(db, typeof now === 'string' ? parseInstant(now, 'now') : now),
     close,
     [Symbol.asyncDispose]: close,

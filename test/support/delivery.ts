@@ -19,8 +19,10 @@ import {
 } from '../../src/workers/deliver-notifications/couriers.ts';
 import { deliverNotifications } from '../../src/workers/deliver-notifications/worker.ts';
 import { type BotApi, type BotApiOptions, startBotApi } from '../../testbed/bot-api/bot-api.ts';
-import { createDatabase, type DatabaseOptions, type TestDatabase } from './database.ts';
-import { createShop, createSubscriber } from './shop.ts';
+import type { DatabaseOptions, TestDatabase } from './database.ts';
+import { silentLog } from './log.ts';
+import { enqueueOne } from './notifications.ts';
+import { createCaller, createShopDatabase, createSubscriber } from './shop.ts';
 
 // A shop whose couriers, in this process or in others, send to a local Bot API.
 
@@ -39,8 +41,7 @@ export async function createStage(
   options: DatabaseOptions & { readonly api?: BotApiOptions } = {},
 ): Promise<Stage> {
   const api = await startBotApi({ limits: fastLimits, ...options.api });
-  const database = await createDatabase(options);
-  await createShop(database);
+  const database = await createShopDatabase(options);
   return {
     database,
     api,
@@ -68,13 +69,6 @@ export function createDelivery(
   const admins = { locale: 'en', timeZone: 'UTC' };
   return { channels: [openTelegram(settings)], texts, admins };
 }
-
-export const silentLog = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-};
 
 export interface RunningCouriers extends Couriers, AsyncDisposable {}
 
@@ -161,7 +155,7 @@ export async function createNotifiedSubscriber(
   leftMinor = 0n,
 ): Promise<SubscriptionId> {
   const id = await createSubscriber(database, telegramId, leftMinor);
-  await sql`DELETE FROM perennial.notification`.execute(database.db);
+  await database.query`DELETE FROM perennial.notification`;
   return id;
 }
 
@@ -171,6 +165,14 @@ export async function createEndingSubscriber(
   telegramId: bigint,
 ): Promise<void> {
   const subscriptionId = await createNotifiedSubscriber(stage, telegramId);
-  const call = { db: stage.database.db, actor: 'test' };
-  await setAutoRenew(call, { telegramId, subscriptionId, on: false });
+  await setAutoRenew(createCaller(stage.database), { telegramId, subscriptionId, on: false });
+}
+
+/** Customers 1 to `count`, each with a pending receipt. */
+export async function enqueueReceipts(
+  stage: Pick<Stage, 'database'>,
+  count: number,
+): Promise<void> {
+  for (let n = 1; n <= count; n += 1) await createNotifiedSubscriber(stage, BigInt(n));
+  for (let n = 1; n <= count; n += 1) await enqueueOne(stage.database, 'receipt', BigInt(n));
 }

@@ -1,4 +1,6 @@
 import type pg from 'pg';
+import { openDatabase, openPool } from '../../src/db/connect.ts';
+import type { TestDatabase } from './database.ts';
 
 /** A statement that a client is about to send, or that was answered. */
 export interface StatementEvent {
@@ -51,4 +53,15 @@ export function hookPool(pool: pg.Pool, hook: StatementHook): pg.Pool {
     Object.assign(client, { query: hookedQuery });
   });
   return pool;
+}
+
+/** The same database by separate connections, whose statements call `hook`. */
+export function hookDatabase(
+  database: TestDatabase,
+  hook: StatementHook = () => undefined,
+): TestDatabase {
+  const pool = hookPool(openPool(database.url), hook);
+  const db = openDatabase(pool);
+  const close = () => db.destroy();
+  return { ...database, pool, db, close, [Symbol.asyncDispose]: close };
 }

@@ -5,6 +5,7 @@ import { defaultColumns } from '../../src/import-export/columns.ts';
 import { exportCustomers } from '../../src/import-export/export.ts';
 import { type ImportOutcome, importCustomers } from '../../src/import-export/import.ts';
 import type { FileFormat } from '../../src/import-export/records.ts';
+import { createDatabase, type TestDatabase } from './database.ts';
 
 // Import and export of a test database as text.
 
@@ -27,6 +28,13 @@ export async function createImportPlans(db: Db): Promise<void> {
       INSERT INTO perennial.plan_price VALUES
         (${plan}, ${periodDays}, ${currency}, '2020-01-01Z', ${amountMinor})`.execute(db);
   }
+}
+
+/** A database with `createImportPlans`. */
+export async function createImportDatabase(): Promise<TestDatabase> {
+  const database = await createDatabase({ now: '2026-11-24T00:00:00Z' });
+  await createImportPlans(database.db);
+  return database;
 }
 
 /** Imports text in small pieces, so that lines, quotes and characters are cut in the middle. */

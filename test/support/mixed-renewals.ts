@@ -8,7 +8,7 @@ import {
   createCaller,
   createShopWithTrial,
   createSubscriber,
-  runWorker,
+  runWorkerAt,
 } from './shop.ts';
 
 // A small database in which one batch of auto-renewal has all outcomes: plain renewals, a VIP,
@@ -37,8 +37,7 @@ export async function createMixedRenewals(database: TestDatabase): Promise<void>
   await changePlan(createCaller(database), { telegramId: 5n, ...plus });
   await createSubscriber(database, 6n, 105_00n, { vip: true });
   await addCustomer(database, 7n, { balanceMinor: 1_00n });
-  await database.setClock('2026-11-27T00:01:00Z');
-  await runWorker(database, 'fast-expiry-cleanup');
+  await runWorkerAt(database, '2026-11-27T00:01:00Z', 'fast-expiry-cleanup');
   await database.setClock('2026-11-28T00:00:00Z');
   await addBalance(database, 1n, 149_00n);
   await database.setClock(dueAt);

@@ -12,17 +12,11 @@ import type {
 import { startEmbeddedNode } from '../../src/xray/embedded/node.ts';
 import { connectNode } from '../../src/xray/grpc/client.ts';
 import { until } from '../../testbed/until.ts';
-import { createDatabase, type DatabaseOptions, type TestDatabase } from './database.ts';
-import { createShop } from './shop.ts';
+import type { DatabaseOptions, TestDatabase } from './database.ts';
+import { silentLog } from './log.ts';
+import { createShopDatabase } from './shop.ts';
 
 // A shop with kept nodes: embedded ones, or any server at an address.
-
-export const silentLog = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-};
 
 export interface TestNode extends EmbeddedNode, Disposable {
   /** The outcome of calls from now on. */
@@ -46,15 +40,12 @@ export async function createShopWithNodes(
   nodes: Readonly<Record<string, { readonly api: string; readonly inbounds?: readonly string[] }>>,
   options: DatabaseOptions = {},
 ): Promise<TestDatabase> {
-  const database = await createDatabase(options);
-  await createShop(database);
-  await sql`DELETE FROM perennial.node`.execute(database.db);
+  const database = await createShopDatabase(options);
+  await database.query`DELETE FROM perennial.node`;
   for (const [id, { api, inbounds = ['vless'] }] of Object.entries(nodes)) {
-    await sql`
+    await database.query`
       INSERT INTO perennial.node (id, api, inbounds, groups, link)
-      VALUES (${id}, ${api}, ${inbounds}, '{all}', '{"host": "nl1.example", "port": 443}')`.execute(
-      database.db,
-    );
+      VALUES (${id}, ${api}, ${inbounds}, '{all}', '{"host": "nl1.example", "port": 443}')`;
   }
   return database;
 }
@@ -97,14 +88,12 @@ export async function untilSynced(
   await until(
     `no marks left${node === undefined ? '' : ` on ${node}`}`,
     async () => {
-      const { rows } = await sql`
+      const rows = await database.query`
         SELECT FROM perennial.node n
         WHERE (n.id = ${node ?? null} OR ${node ?? null}::text IS NULL)
           AND (n.seeded_boot_at IS DISTINCT FROM n.boot_at OR n.boot_at IS NULL
-            OR EXISTS (SELECT FROM perennial.access_sync WHERE node_id = n.id))`.execute(
-        database.db,
-      );
-      return rows.length === 0 ? true : undefined;
+            OR EXISTS (SELECT FROM perennial.access_sync WHERE node_id = n.id))`;
+      return rows.length === 0;
     },
     deadlineMs,
   );
@@ -123,20 +112,18 @@ export async function readEntitledNames({ db }: Pick<TestDatabase, 'db'>): Promi
   return rows.map(({ name }) => name).sort();
 }
 
-/** Waits until a node has exactly the entitled users. */
+/** Waits until a node, embedded or real, has exactly the entitled users. */
 export async function expectSynced(
-  database: TestDatabase,
-  node: TestNode,
-  tag = 'vless',
+  database: Pick<TestDatabase, 'db'>,
+  node: { listUserNames(tag: string): readonly string[] | Promise<readonly string[]> },
   deadlineMs?: number,
-) {
+  tag = 'vless',
+): Promise<void> {
   await until(
     'the node equals the database',
     async () => {
       const names = await readEntitledNames(database);
-      return JSON.stringify([...node.listUserNames(tag)].sort()) === JSON.stringify(names)
-        ? true
-        : undefined;
+      return JSON.stringify([...(await node.listUserNames(tag))].sort()) === JSON.stringify(names);
     },
     deadlineMs,
   );

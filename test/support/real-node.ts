@@ -4,7 +4,6 @@ import type { CredentialId } from '../../src/kernel/ids.ts';
 import { connectNode } from '../../src/xray/grpc/client.ts';
 import { createServerConfig, createXrayProcess, freePort } from '../../testbed/real-xray.ts';
 import { until } from '../../testbed/until.ts';
-import { readEntitledNames } from './nodes.ts';
 import { createClientConfig, createRoute, fetchThrough } from './socks-client.ts';
 
 // A real Xray as a node, and customers who connect through it by a real client.
@@ -30,7 +29,7 @@ export async function startRealNode(path: string) {
     port,
     xray,
     /** The users that the node lists. */
-    async names(): Promise<string[]> {
+    async listUserNames(): Promise<string[]> {
       const names: string[] = [];
       for await (const slice of observer.listUsers('vless'))
         names.push(...slice.map(({ name }) => name));
@@ -42,22 +41,6 @@ export async function startRealNode(path: string) {
       await xray.remove();
     },
   };
-}
-
-/** Waits until a node has exactly the entitled users. */
-export async function expectSynced(
-  database: Parameters<typeof readEntitledNames>[0],
-  node: RealNode,
-  deadlineMs: number,
-): Promise<void> {
-  await until(
-    'the node equals the database',
-    async () =>
-      JSON.stringify(await node.names()) === JSON.stringify(await readEntitledNames(database))
-        ? true
-        : undefined,
-    deadlineMs,
-  );
 }
 
 export interface XrayClient extends AsyncDisposable {
@@ -82,8 +65,7 @@ export async function startClient(
   const client = createXrayProcess(path, createClientConfig([route]));
   await client.start();
   const canConnect = async () => (await fetchThrough(route.socksPort, port)) === 'it works';
-  const checkAccess = (expected: boolean) => async () =>
-    (await canConnect()) === expected ? true : undefined;
+  const checkAccess = (expected: boolean) => async () => (await canConnect()) === expected;
   return {
     canConnect,
     untilConnected: async (deadlineMs) =>

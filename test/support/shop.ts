@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { expect } from 'vitest';
 import { inTransaction } from '../../src/db/connect.ts';
 import type { SubscriptionId } from '../../src/kernel/ids.ts';
 import { dayMs, type Instant, isoTime, later, parseInstant } from '../../src/kernel/instant.ts';
@@ -13,7 +14,7 @@ import { topUp } from '../../src/subscription/commands/top-up.ts';
 import type { Caller } from '../../src/subscription/store/command-context.ts';
 import type { Delivery } from '../../src/workers/deliver-notifications/claim.ts';
 import { createRunnableWorkers } from '../../src/workers/index.ts';
-import type { TestDatabase } from './database.ts';
+import { createDatabase, type DatabaseOptions, type TestDatabase } from './database.ts';
 
 // A shop for tests: plans, prices, a node, customers that buy by the real commands, and runs.
 
@@ -42,15 +43,22 @@ export async function createShop({ db }: Pick<TestDatabase, 'db'>): Promise<void
 }
 
 /** `createShop`, with the plan `mini` for 10.00 RUB a month, and a trial: three days of `basic`. */
-export async function createShopWithTrial(database: Pick<TestDatabase, 'db'>): Promise<void> {
-  await createShop(database);
+export async function createShopWithTrial({ db }: Pick<TestDatabase, 'db'>): Promise<void> {
+  await createShop({ db });
   await sql`
     INSERT INTO perennial.plan (key, title, groups)
-    VALUES ('mini', '{"en": "Mini"}', '{all}')`.execute(database.db);
-  await setPrice(database, 'mini', 30, 10_00n, 'RUB');
+    VALUES ('mini', '{"en": "Mini"}', '{all}')`.execute(db);
+  await setPrice({ db }, 'mini', 30, 10_00n, 'RUB');
   await sql`
     INSERT INTO perennial.setting (key, value)
-    VALUES ('trial', '{"plan": "basic", "days": 3}')`.execute(database.db);
+    VALUES ('trial', '{"plan": "basic", "days": 3}')`.execute(db);
+}
+
+/** A database with `createShopWithTrial`. */
+export async function createShopDatabase(options?: DatabaseOptions): Promise<TestDatabase> {
+  const database = await createDatabase(options);
+  await createShopWithTrial(database);
+  return database;
 }
 
 /** Writes a price, or with null that the plan has none from `validFrom` on. */
@@ -214,6 +222,17 @@ export async function runWorker(
   }
 }
 
+/** Moves the clock, and runs a worker at that time. */
+export async function runWorkerAt(
+  database: DatabaseHandle & Pick<TestDatabase, 'setClock'>,
+  now: string | Instant,
+  name: string,
+  options: WorkerRunOptions = {},
+): Promise<RunRow> {
+  await database.setClock(now);
+  return runWorker(database, name, options);
+}
+
 export const runAutoRenewal = (
   database: DatabaseHandle,
   options: WorkerRunOptions = {},
@@ -248,4 +267,13 @@ export async function readSubscription({ db }: Pick<TestDatabase, 'db'>, id: Sub
   const [row] = rows;
   if (row === undefined) throw new Error(`no subscription ${id}`);
   return row;
+}
+
+/** Compares a subscription and the balance of its customer with these values. */
+export async function expectSubscription(
+  database: Pick<TestDatabase, 'db'>,
+  id: SubscriptionId,
+  expected: Partial<Awaited<ReturnType<typeof readSubscription>>>,
+): Promise<void> {
+  expect(await readSubscription(database, id)).toMatchObject(expected);
 }

@@ -1,15 +1,14 @@
-import { sql } from 'kysely';
 import { onTestFinished } from 'vitest';
 import { runAudit } from '../../src/audit/audit.ts';
 import { readCustomerLinks } from '../../src/catalog/links.ts';
 import type { PeriodId } from '../../src/kernel/ids.ts';
 import { changePlan } from '../../src/subscription/commands/change-plan.ts';
 import { grant } from '../../src/subscription/commands/grant.ts';
-import { refund } from '../../src/subscription/commands/refund.ts';
+import { type Refund, refund } from '../../src/subscription/commands/refund.ts';
 import { readCustomerView } from '../../src/subscription/queries/customer-view.ts';
 import type { SubscriptionDetails } from '../../src/subscription/queries/subscription-details.ts';
-import { createDatabase, type TestDatabase } from './database.ts';
-import { createCaller, createShopWithTrial, setPrice } from './shop.ts';
+import type { TestDatabase } from './database.ts';
+import { createCaller, createShopDatabase, setPrice } from './shop.ts';
 
 // A shop with different terms, and the rights of its customer at a time.
 
@@ -17,15 +16,12 @@ export const start = '2026-11-01T00:00:00Z';
 
 /** The shop with a yearly price of `basic`, and a node that only `plus` opens. */
 export async function createTermsShop(): Promise<TestDatabase> {
-  const database = await createDatabase({ now: start });
+  const database = await createShopDatabase({ now: start });
   onTestFinished(() => database.close());
-  await createShopWithTrial(database);
   await setPrice(database, 'basic', 365, 1_399_00n, 'RUB');
-  await sql`
+  await database.query`
     INSERT INTO perennial.node (id, api, inbounds, groups, link)
-    VALUES ('fast-1', '127.0.0.1:2', '{vless}', '{fast}', '{"host": "fast.example.net"}')`.execute(
-    database.db,
-  );
+    VALUES ('fast-1', '127.0.0.1:2', '{vless}', '{fast}', '{"host": "fast.example.net"}')`;
   return database;
 }
 
@@ -53,9 +49,9 @@ export const readNodes = async ({ db }: TestDatabase): Promise<string[]> =>
   (await readCustomerLinks(db, 1n)).map(({ node }) => node).sort();
 
 /** Marks since the last call. */
-export async function takeMarks({ db }: TestDatabase): Promise<string[]> {
-  const { rows } = await sql<{ node: string }>`
-    DELETE FROM perennial.access_sync RETURNING node_id AS node`.execute(db);
+export async function takeMarks({ query }: TestDatabase): Promise<string[]> {
+  const rows = await query<{ node: string }>`
+    DELETE FROM perennial.access_sync RETURNING node_id AS node`;
   return rows.map(({ node }) => node).sort();
 }
 
@@ -90,4 +86,5 @@ export const refundPeriod = (
   database: TestDatabase,
   periodId: PeriodId,
   part: 'whole' | 'unused' = 'whole',
-) => refund(createCaller(database), { telegramId: 1n, periodId, part });
+  more: Partial<Refund> = {},
+) => refund(createCaller(database), { telegramId: 1n, periodId, part, ...more });

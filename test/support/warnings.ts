@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import { readClock } from '../../src/db/clock.ts';
 import { inTransaction } from '../../src/db/connect.ts';
 import type { SubscriptionId } from '../../src/kernel/ids.ts';
@@ -8,14 +7,13 @@ import { readRelevanceFacts } from '../../src/notifications/relevance-store.ts';
 import type { NoticeKind, NoticeParams } from '../../src/outbox/kinds.ts';
 import { enqueueNotifications, type NewNotice } from '../../src/outbox/outbox.ts';
 import type { TestDatabase } from './database.ts';
-import { createShop, createSubscriber, runWorker } from './shop.ts';
+import { createShop, createSubscriber, runWorkerAt } from './shop.ts';
 
 // Relevance of the notifications in a database, and a customer with pending warnings.
 
 export const start = '2026-10-26T09:00:00Z';
 export const end = '2026-11-25T09:00:00.000Z';
 const hourBeforeEnd = '2026-11-25T08:00:00Z';
-export const createCaller = ({ db }: Pick<TestDatabase, 'db'>) => ({ db, actor: 'test' });
 
 interface NotificationRow {
   readonly id: bigint;
@@ -36,9 +34,9 @@ export async function readOutcomes(database: TestDatabase): Promise<Record<strin
 }
 
 export async function readVerdicts(database: TestDatabase): Promise<Record<string, SendDecision>> {
-  const { rows } = await sql<NotificationRow>`
+  const rows = await database.query<NotificationRow>`
     SELECT id, kind, params, created_at AS "createdAt" FROM perennial.notification
-    ORDER BY id`.execute(database.db);
+    ORDER BY id`;
   return inTransaction(database.db, async (tx) => {
     const now = await readClock(tx);
     const ids = rows.map(({ id }) => id);
@@ -73,8 +71,7 @@ export const createEndReminder = (
 export async function createShortSubscriber(database: TestDatabase) {
   await createShop(database);
   const id = await createSubscriber(database, 1n, 100_00n);
-  await database.setClock('2026-11-25T05:00:00Z');
-  await runWorker(database, 'auto-renewal');
+  await runWorkerAt(database, '2026-11-25T05:00:00Z', 'auto-renewal');
   await database.setClock(hourBeforeEnd);
   const { id: customer } = await database.db
     .selectFrom('perennial.customer')
@@ -92,7 +89,7 @@ export async function createShortSubscriber(database: TestDatabase) {
 
 /** A second subscription of the customer that ends a minute earlier. */
 export async function createEarlierSubscription(database: TestDatabase, id: SubscriptionId) {
-  await sql`
+  await database.query`
     WITH made AS (
       INSERT INTO perennial.subscription (customer_id, kind, plan, period_days, state, started_at,
         expires_at)
@@ -100,7 +97,5 @@ export async function createEarlierSubscription(database: TestDatabase, id: Subs
       FROM perennial.subscription WHERE id = ${id} RETURNING *)
     INSERT INTO perennial.period (subscription_id, customer_id, source, plan, starts_at, ends_at,
       currency)
-    SELECT id, customer_id, 'import', plan, started_at, expires_at, 'RUB' FROM made`.execute(
-    database.db,
-  );
+    SELECT id, customer_id, 'import', plan, started_at, expires_at, 'RUB' FROM made`;
 }

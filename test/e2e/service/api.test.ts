@@ -1,17 +1,18 @@
 import { createServer } from 'node:net';
 import { expect, test, vi } from 'vitest';
 import { createToken } from '../../../src/tokens/store.ts';
+import { until } from '../../../testbed/until.ts';
 import { createDatabase } from '../../support/database.ts';
+import { countBlocked, holdLocks } from '../../support/locks.ts';
 import { startPerennial } from '../../support/perennial-process.ts';
-import { addCustomer, createShopWithTrial } from '../../support/shop.ts';
+import { addCustomer, createShopDatabase } from '../../support/shop.ts';
 
 // The API as a separate process: start, answers and shutdown.
 
 vi.setConfig({ testTimeout: 90_000 });
 
 test('the service answers at the address that it logs, and completes a pending request on shutdown', async () => {
-  await using database = await createDatabase({ now: '2026-11-24T09:00:00Z' });
-  await createShopWithTrial(database);
+  await using database = await createShopDatabase({ now: '2026-11-24T09:00:00Z' });
   await addCustomer(database, 7n);
   const { token } = await createToken(
     database.db,
@@ -36,20 +37,12 @@ test('the service answers at the address that it logs, and completes a pending r
       body: '{"amount": "10"}',
     });
   // A transaction locks the customer, so the request waits while the service receives SIGTERM.
-  const hold = await database.pool.connect();
-  await hold.query('BEGIN');
-  await hold.query('SELECT FROM perennial.customer WHERE telegram_id = 7 FOR NO KEY UPDATE');
+  const { release } = await holdLocks(database, 'SELECT FROM perennial.customer FOR NO KEY UPDATE');
   const pending = topUp();
-  for (;;) {
-    const { rows } = await database.pool.query(
-      "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
-    );
-    if (rows.length > 0) break;
-  }
+  await until('the request waits', async () => (await countBlocked(database)) > 0);
   service.kill('SIGTERM');
   await service.untilLine('shutdown', ({ msg }) => msg.startsWith('shutdown'));
-  await hold.query('COMMIT');
-  hold.release();
+  await release();
   const answer = await pending;
   expect(answer.status).toBe(201);
   expect(await answer.json()).toMatchObject({ balance: '10.00' });

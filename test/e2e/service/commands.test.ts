@@ -28,28 +28,6 @@ test('`start` logs its workers and its database when it is ready, and no passwor
   expect(out + err).not.toContain(password);
 });
 
-test.each([
-  ['worker,boss', /--role: "boss" is not a role; available: all, worker, api/],
-  ['boss', /--role: "boss" is not a role; available: all, worker, api/],
-])('`start` refuses the role %s in one sentence', async (role, sentence) => {
-  const { code, out, err } = await runToExit(['start', '--role', role], {
-    url: 'postgres://nowhere/x',
-  });
-  expect({ code, out }).toEqual({ code: 2, out: '' });
-  expect(err).toMatch(sentence);
-  expect(err.trim().split('\n')).toHaveLength(1);
-});
-
-test('`start` refuses a database that a demo made', async () => {
-  await using database = await createDatabase();
-  await withOwnerClient(database.url, (client) =>
-    client.query("UPDATE perennial.installation SET made_by = 'demo'"),
-  );
-  const { code, err } = await runToExit(['start'], { url: database.url });
-  expect(code).toBe(2);
-  expect(err).toMatch(/^perennial: database .+: was made by "perennial demo".+\n$/);
-});
-
 test('`start` refuses a second bot and names the bot of the database', async () => {
   await using database = await createDatabase();
   await withOwnerClient(database.url, (client) =>
@@ -65,19 +43,6 @@ test('`start` refuses a second bot and names the bot of the database', async () 
   expect(err).toMatch(/"telegram:222" is not the bot of this database; expected telegram:111/);
   expect(err).toMatch(/perennial notice couriers --forget telegram:111/);
   expect(err).not.toContain('canary');
-});
-
-test('`start` without a database names the setting and its values', async () => {
-  const { code, err } = await runToExit(['start'], { url: '' });
-  expect(code).toBe(2);
-  expect(err).toMatch(/database: is not set; expected "embedded" or a URL/);
-});
-
-test('`start` refuses an empty database and names the command to run', async () => {
-  await using database = await createDatabase({ isEmpty: true });
-  const { code, err } = await runToExit(['start'], { url: database.url });
-  expect(code).toBe(2);
-  expect(err).toMatch(/run "perennial migrate"/);
 });
 
 test('`run` does all the work that is due, and prints the record of the run', async () => {
@@ -136,12 +101,6 @@ test('`run --dry-run` prints the decision for each customer and the totals, and 
   expect(text.out.trim().split('\n')).toHaveLength(30 + 1 + 1 + 2);
   expect(text.out).toContain('dry run: nothing was changed; a run would have these outcomes:');
   expect(text.out).toMatch(/^renew: 20 \(2980\.00 RUB\)$/m);
-});
-
-test('`run` of an unknown worker names the available ones', async () => {
-  const { code, err } = await runToExit(['run', 'auto-renew'], { url: 'postgres://nowhere/x' });
-  expect(code).toBe(2);
-  expect(err).toMatch(/"auto-renew" is not a worker; available: auto-renewal/);
 });
 
 test('a failed run exits with 1, and its record has the reason', async () => {

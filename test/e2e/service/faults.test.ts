@@ -11,6 +11,7 @@ import {
   readRenewalState,
   withOwnerClient,
 } from '../../support/due-subscriptions.ts';
+import { silentLog } from '../../support/log.ts';
 import { startPerennial } from '../../support/perennial-process.ts';
 import { type BatchGate, createBatchGate } from './batch-gate.ts';
 
@@ -39,7 +40,7 @@ async function runInProcess(database: TestDatabase): Promise<RunRow | undefined>
       budgetMs: 60 * secondMs,
       signal: new AbortController().signal,
       elapsedMs: stopwatch(),
-      log: { warn: () => undefined, error: () => undefined },
+      log: silentLog,
     });
   } finally {
     await replica.close();
@@ -135,7 +136,7 @@ test('P9: a service recovers by itself if all its connections end: the run fails
     await withOwnerClient(database.url, (client) =>
       client.query("SELECT pg_notify('perennial_wake', 'auto-renewal')"),
     );
-    return idle() > before ? true : undefined;
+    return idle() > before;
   });
   service.kill('SIGTERM');
   expect(await service.exit).toMatchObject({ code: 0 });

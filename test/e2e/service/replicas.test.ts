@@ -9,7 +9,7 @@ import {
   withOwnerClient,
 } from '../../support/due-subscriptions.ts';
 import { startPerennial } from '../../support/perennial-process.ts';
-import { createShop, createSubscriber, readSubscription } from '../../support/shop.ts';
+import { createShopDatabase, createSubscriber, readSubscription } from '../../support/shop.ts';
 import { createBatchGate } from './batch-gate.ts';
 
 // Replicas of a service: wrong clocks, idle runs, budgets, and the takeover after a crash.
@@ -81,10 +81,10 @@ test('P10: a clock that is off by less than 30 s changes nothing', async () => {
 test('P6: an idle run leaves no record, and a run with changes records them', async () => {
   await using database = await createDatabase();
   await using service = startPerennial(['start'], { url: database.url, autoRenewal: 'every: 1s' });
-  await until('three idle runs', () =>
-    service.log.filter(({ msg, examined }) => msg === 'run ended' && examined === 0).length >= 3
-      ? true
-      : undefined,
+  await until(
+    'three idle runs',
+    () =>
+      service.log.filter(({ msg, examined }) => msg === 'run ended' && examined === 0).length >= 3,
   );
   // A run that is not finished has an open record.
   const ended = (await readRuns(database.url)).filter(({ outcome }) => outcome !== 'running');
@@ -128,16 +128,16 @@ test('a top-up starts a run within about a second', async () => {
 });
 
 test('a subscription expires within 5 s of its end, while two replicas wait for it', async () => {
-  await using database = await createDatabase();
-  await createShop(database);
+  await using database = await createShopDatabase();
   const id = await createSubscriber(database, 1n, 0n);
   await using one = startPerennial(['start'], { url: database.url });
   await using two = startPerennial(['start'], { url: database.url });
   await one.untilReady();
   await two.untilReady();
   await setRemainingTime(database, id, 3_000);
-  await until('the subscription has expired', async () =>
-    (await readSubscription(database, id)).state === 'expired' ? true : undefined,
+  await until(
+    'the subscription has expired',
+    async () => (await readSubscription(database, id)).state === 'expired',
   );
   const ended = await withOwnerClient(database.url, async (client) => {
     const { rows } = await client.query(`
@@ -167,9 +167,7 @@ test('the other replica replaces a killed one within 15 s', async () => {
   await until('a batch of the other replica', async () =>
     (await readRuns(database.url)).some(
       ({ replica, changed }) => replica.endsWith(`:${two.pid}`) && changed > 0,
-    )
-      ? true
-      : undefined,
+    ),
   );
   expect(performance.now() - killed).toBeLessThan(15_000);
   await two.untilRun({ changed: 400 });

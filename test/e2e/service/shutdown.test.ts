@@ -1,13 +1,12 @@
 import { expect, test, vi } from 'vitest';
 import { until } from '../../../testbed/until.ts';
 import { createDatabase } from '../../support/database.ts';
-import { createNotifiedSubscriber, createStage, token } from '../../support/delivery.ts';
+import { createStage, enqueueReceipts, token } from '../../support/delivery.ts';
 import {
   createDueSubscriptions,
   readRenewalState,
   withOwnerClient,
 } from '../../support/due-subscriptions.ts';
-import { enqueueOne } from '../../support/notifications.ts';
 import { type ProcessExit, startPerennial } from '../../support/perennial-process.ts';
 import { createEndingSubscribers } from '../../support/shop.ts';
 import { createBatchGate } from './batch-gate.ts';
@@ -51,8 +50,7 @@ test('P8: at SIGTERM both running batches end, nothing new starts, and the servi
 test('P8: at SIGTERM running batches of reminders end, pending answers are stored, nothing new starts, and the service exits within 10 s', async () => {
   await using stage = await createStage({ now: '2026-11-24T12:00:00Z' });
   const { database, api } = stage;
-  for (let n = 1n; n <= 3n; n += 1n) await createNotifiedSubscriber(stage, n);
-  for (let n = 1n; n <= 3n; n += 1n) await enqueueOne(database, 'receipt', n);
+  await enqueueReceipts(stage, 3);
   await createEndingSubscribers(database, 200, '2026-11-25T12:00:00Z');
   await database.pool.query(`
     UPDATE perennial.subscription SET remind_at = perennial.clock(),
@@ -76,7 +74,7 @@ test('P8: at SIGTERM running batches of reminders end, pending answers are store
   await service.untilReady();
   // Two batches of each worker, and three notifications.
   await gate.untilHeld(4);
-  await until('three sent messages', () => (sent === 3 ? true : undefined));
+  await until('three sent messages', () => sent === 3);
   const startedMs = performance.now();
   service.kill('SIGTERM');
   await service.untilLine('shutdown', ({ msg }) => msg.startsWith('shutdown'));
@@ -138,7 +136,7 @@ test('P8, P6: nothing is lost by SIGKILL; the next run closes the killed one as 
   await using service = startPerennial(['start'], { url: database.url, autoRenewal: 'batch: 5' });
   await until('some batches', async () => {
     const [run] = await readRuns(database.url);
-    return run?.changed >= 10 ? true : undefined;
+    return run?.changed >= 10;
   });
   await gate.close();
   await gate.untilHeld();

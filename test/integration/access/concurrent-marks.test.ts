@@ -16,6 +16,7 @@ import {
 import { markDrift } from '../../../src/workers/reconcile-xray-state/store.ts';
 import { until } from '../../../testbed/until.ts';
 import type { TestDatabase } from '../../support/database.ts';
+import { countBlocked } from '../../support/locks.ts';
 import { createShopWithNodes } from '../../support/nodes.ts';
 import { createEndingSubscribers } from '../../support/shop.ts';
 
@@ -39,10 +40,8 @@ let scene: MarkScene;
 beforeAll(async () => {
   const database = await createShopWithNodes({ [node]: { api: '127.0.0.1:1' } });
   await createEndingSubscribers(database, 40, '2100-01-01T00:00:00Z');
-  const { rows } = await sql<{ id: CredentialId; subscription: SubscriptionId }>`
-    SELECT id, subscription_id AS subscription FROM perennial.credential ORDER BY id`.execute(
-    database.db,
-  );
+  const rows = await database.query<{ id: CredentialId; subscription: SubscriptionId }>`
+    SELECT id, subscription_id AS subscription FROM perennial.credential ORDER BY id`;
   const now = await readClock(database.db);
   const marks = rows.map(({ id, subscription }, at) => ({
     ...{ credentialId: id, subscriptionId: subscription, version: BigInt(at + 1) },
@@ -54,15 +53,13 @@ beforeAll(async () => {
 afterAll(() => scene.database.close());
 
 beforeEach(async () => {
-  await sql`DELETE FROM perennial.access_sync`.execute(scene.database.db);
-  await sql`
+  await scene.database.query`DELETE FROM perennial.access_sync`;
+  await scene.database.query`
     UPDATE perennial.node SET boot_at = '2026-01-01Z', seeded_boot_at = NULL, seed_after = NULL,
-      groups = '{all}'`.execute(scene.database.db);
-  await sql`
+      groups = '{all}'`;
+  await scene.database.query`
     INSERT INTO perennial.marking (node_id, plan, urgent, replace, ordered_at)
-    VALUES (${node}, 'basic', true, false, 'now') ON CONFLICT DO NOTHING`.execute(
-    scene.database.db,
-  );
+    VALUES (${node}, 'basic', true, false, 'now') ON CONFLICT DO NOTHING`;
 });
 
 type MarkWriter = (tx: Tx, scene: MarkScene) => Promise<unknown>;
@@ -126,13 +123,12 @@ function startWork(work: Promise<unknown>) {
 }
 
 /** Each of these is done, or waits for a lock. */
-const untilBlocked = ({ db }: TestDatabase, ...works: readonly ReturnType<typeof startWork>[]) =>
-  until('each is done or waits', async () => {
-    const { rows } = await sql`
-      SELECT FROM pg_stat_activity
-      WHERE datname = current_database() AND wait_event_type = 'Lock'`.execute(db);
-    return rows.length === works.filter(({ end }) => end === undefined).length ? true : undefined;
-  });
+const untilBlocked = (database: TestDatabase, ...works: readonly ReturnType<typeof startWork>[]) =>
+  until(
+    'each is done or waits',
+    async () =>
+      (await countBlocked(database)) === works.filter(({ end }) => end === undefined).length,
+  );
 
 /** Holds a mark in the middle, so that two writers stop halfway. */
 async function holdMark({ database, marks }: MarkScene, isExisting: boolean) {
@@ -168,9 +164,9 @@ test.each(cases)(
     if (isExisting) {
       await inTransaction(database.db, (tx) => markInOrder(tx, scene));
       for (const { credentialId, version } of scene.marks) {
-        await sql`
+        await database.query`
         UPDATE perennial.access_sync SET version = ${version}, lost = 1
-        WHERE credential_id = ${credentialId}`.execute(database.db);
+        WHERE credential_id = ${credentialId}`;
       }
     }
     const releaseMark = await holdMark(scene, isExisting);

@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { markChunk, runMarkingJobs } from '../../../src/access/marking-jobs.ts';
 import { applySteps } from '../../../src/catalog/apply.ts';
@@ -109,12 +108,10 @@ test('S6: a customer who buys while a node is added is added there too', async (
   // their customers.
   const added = applyChange(database.db, { nodes: { a, b: { api: second.api } } });
   await until('the change waits', async () => {
-    const { rows } = await sql`
+    const rows = await database.query`
       SELECT FROM pg_locks WHERE NOT granted AND relation = 'perennial.access_sync'::regclass
-        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`.execute(
-      database.db,
-    );
-    return rows.length > 0 ? true : undefined;
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
+    return rows.length > 0;
   });
   database.letGo();
   await Promise.all([bought, added]);
@@ -133,12 +130,10 @@ test('S6: a change marks only the customers whose access differs, in several tra
   await applyChange(database.db, { plan: ['fast'], nodes });
   expect(await countMarks(database)).toBe(0);
   await inTransaction(database.db, async (tx) => markChunk(tx, await readClock(tx)));
-  const marked = async () =>
-    (
-      await sql<{ node: string; urgent: boolean; marks: bigint; transactions: bigint }>`
+  const marked = () =>
+    database.query<{ node: string; urgent: boolean; marks: bigint; transactions: bigint }>`
         SELECT node_id AS node, urgent, count(*) AS marks, count(DISTINCT xmin::text) AS transactions
-        FROM perennial.access_sync GROUP BY node_id, urgent ORDER BY node_id`.execute(database.db)
-    ).rows;
+        FROM perennial.access_sync GROUP BY node_id, urgent ORDER BY node_id`;
   expect(await marked()).toEqual([{ node: 'a', urgent: true, marks: 10_000n, transactions: 1n }]);
   // The process that ran the job is gone. The next comparison continues the job.
   expect(await runComparison(database)).toMatchObject({

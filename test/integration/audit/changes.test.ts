@@ -24,13 +24,13 @@ import { workerCorruptions } from './worker-corruptions.ts';
  * Waits until no transaction of the server is older than all rows so far. Transactions of other
  * tests count too, and rows that are newer than the oldest one count as changed.
  */
-async function waitForOldTransactions({ db }: TestDatabase): Promise<void> {
-  const { rows } = await sql<{ last: string }>`
-    SELECT pg_current_xact_id()::text AS last`.execute(db);
+async function waitForOldTransactions({ query }: TestDatabase): Promise<void> {
+  const rows = await query<{ last: string }>`
+    SELECT pg_current_xact_id()::text AS last`;
   await until('older transactions have ended', async () => {
-    const { rows: snapshots } = await sql<{ horizon: string }>`
-      SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS horizon`.execute(db);
-    return BigInt(snapshots[0]?.horizon ?? 0) > BigInt(rows[0]?.last ?? 0) || undefined;
+    const snapshots = await query<{ horizon: string }>`
+      SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS horizon`;
+    return BigInt(snapshots[0]?.horizon ?? 0) > BigInt(rows[0]?.last ?? 0);
   });
 }
 
@@ -175,7 +175,7 @@ test('what time alone breaks is found: an end, and a change of terms, that no wo
   );
   expect(await runAudit(database.db, { keepsBaseline: true })).toMatchObject({ ok: true });
   await database.setClock(later(parseInstant(sceneTime, 'scene'), 31 * dayMs + 1));
-  await sql`DELETE FROM perennial.worker_run`.execute(database.db);
+  await database.query`DELETE FROM perennial.worker_run`;
   const changes = await auditChanges(database);
   const everything = await runAudit(database.db);
   expect(changes.scope).toMatchObject({ kind: 'changes' });
@@ -261,10 +261,8 @@ test('an audit of the changes leaves no temporary table in its session', async (
   const stage = await createAuditedScenes(1);
   await using database = stage.database;
   await auditChanges(database);
-  const { rows } = await sql`
-    SELECT FROM pg_class WHERE relpersistence = 't' AND relname = 'audited_customer'`.execute(
-    database.db,
-  );
+  const rows = await database.query`
+    SELECT FROM pg_class WHERE relpersistence = 't' AND relname = 'audited_customer'`;
   expect(rows).toEqual([]);
   await dropCopies(database.db);
 });

@@ -9,8 +9,8 @@ import { setAutoRenew } from '../../../src/subscription/commands/auto-renew.ts';
 import { applyChargeback } from '../../../src/subscription/commands/chargeback.ts';
 import { setCustomer } from '../../../src/subscription/commands/customer.ts';
 import { grant } from '../../../src/subscription/commands/grant.ts';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
-import { addCustomer, buyPlan, createCaller, createShopWithTrial } from '../../support/shop.ts';
+import type { TestDatabase } from '../../support/database.ts';
+import { addCustomer, buyPlan, createCaller, createShopDatabase } from '../../support/shop.ts';
 
 // The audit recomputes earlier prices, discounts and switches from the stored history.
 
@@ -18,9 +18,8 @@ const first = Date.parse('2026-11-24T10:00:00Z');
 
 /** Purchases under each price and discount in history, an hour apart. */
 async function openHistory(): Promise<TestDatabase> {
-  const database = await createDatabase({ now: instant(first) });
+  const database = await createShopDatabase({ now: instant(first) });
   const { db } = database;
-  await createShopWithTrial(database);
   await addCustomer(database, 1n, { balanceMinor: 9_000_00n, discountPercent: 50 });
   const set = (given: object) => setCustomer(createCaller(database), { telegramId: 1n, ...given });
   const price = (amountMinor: bigint | null) =>
@@ -59,10 +58,10 @@ const found = async ({ db }: TestDatabase) =>
   );
 
 /** Percent and list price of the purchases, in their order. */
-const sold = async ({ db }: TestDatabase) => {
-  const { rows } = await sql<{ text: string }>`
+const sold = async ({ query }: TestDatabase) => {
+  const rows = await query<{ text: string }>`
     SELECT discount_percent || '% of ' || list_minor / 100 AS text
-    FROM perennial.period ORDER BY id`.execute(db);
+    FROM perennial.period ORDER BY id`;
   return rows.map(({ text }) => text);
 };
 
@@ -106,8 +105,7 @@ test.each([
 });
 
 test('each command that changes the switch of auto-renewal records it', async () => {
-  await using database = await createDatabase({ now: instant(first) });
-  await createShopWithTrial(database);
+  await using database = await createShopDatabase({ now: instant(first) });
   await addCustomer(database, 1n);
   const payment = { amountMinor: 149_00n, provider: 'cards', providerRef: 'p-1' };
   await buyPlan(database, 1n, { payment });
@@ -119,6 +117,6 @@ test('each command that changes the switch of auto-renewal records it', async ()
   await buyPlan(database, 2n, { subscriptionId: id, autoRenew: false });
   await grant(createCaller(database), { telegramId: 2n, days: 3, newPlan: 'basic' });
   expect(await found(database)).toEqual([]);
-  await sql`UPDATE perennial.subscription SET auto_renew = NOT auto_renew`.execute(database.db);
+  await database.query`UPDATE perennial.subscription SET auto_renew = NOT auto_renew`;
   expect(await found(database)).toEqual(['switch-is-its-event 3']);
 });

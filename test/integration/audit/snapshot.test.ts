@@ -12,11 +12,17 @@ import { revoke } from '../../../src/subscription/commands/revoke.ts';
 import { topUp } from '../../../src/subscription/commands/top-up.ts';
 import { until } from '../../../testbed/until.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
-import { createShop, createSubscriber, runWorker } from '../../support/shop.ts';
+import { expectFault } from '../../support/faults.ts';
+import {
+  createCaller,
+  createShopDatabase,
+  createSubscriber,
+  runWorker,
+  runWorkerAt,
+} from '../../support/shop.ts';
 
 const start = '2026-11-24T09:00:00Z';
 const addDays = (count: number) => later(parseInstant(start, 'start'), count * dayMs);
-const createCaller = ({ db }: TestDatabase) => ({ db, actor: 'test' });
 
 /** A check that finds nothing and runs an action between two other checks. */
 const createActingCheck = (work: () => Promise<void>): AuditCheck => ({
@@ -33,8 +39,7 @@ const readFindings = async (database: TestDatabase) =>
   (await runAudit(database.db)).checks.flatMap(({ id, sample }) => sample.map((one) => [id, one]));
 
 test('the database is valid after each command and run', async () => {
-  await using database = await createDatabase({ now: start });
-  await createShop(database);
+  await using database = await createShopDatabase({ now: start });
   const call = createCaller(database);
   const basic = { plan: 'basic', periodDays: 30 };
   await createSubscriber(database, 1n, 0n); // will be short, and expire
@@ -47,9 +52,9 @@ test('the database is valid after each command and run', async () => {
   await grant(call, { telegramId: 5n, days: 10, newPlan: 'plus' });
   await database.setClock(addDays(10));
   await changePlan(call, { ...change, when: 'now' }); // refunds two periods
-  const { rows } = await sql<{ id: bigint }>`
+  const rows = await database.query<{ id: bigint }>`
     SELECT p.id FROM perennial.period p JOIN perennial.customer c ON c.id = p.customer_id
-    WHERE c.telegram_id = 4`.execute(database.db);
+    WHERE c.telegram_id = 4`;
   const periodId = rows[0]?.id as Parameters<typeof refund>[1]['periodId'];
   await refund(call, { telegramId: 4n, periodId, part: 'whole' });
   await revoke(call, {
@@ -60,8 +65,7 @@ test('the database is valid after each command and run', async () => {
   });
   expect(await readFindings(database)).toEqual([]);
 
-  await database.setClock(addDays(30));
-  await runWorker(database, 'auto-renewal');
+  await runWorkerAt(database, addDays(30), 'auto-renewal');
   await runWorker(database, 'fast-expiry-cleanup');
   expect(await readFindings(database)).toEqual([]);
   await topUp(call, { telegramId: 1n, amountMinor: 149_00n });
@@ -69,24 +73,20 @@ test('the database is valid after each command and run', async () => {
   expect(await readFindings(database)).toEqual([]);
 });
 
-async function readFirstSubscription({ db }: TestDatabase, telegramId: bigint) {
-  const { rows } = await sql<{ id: Parameters<typeof grant>[1]['subscriptionId'] & bigint }>`
+async function readFirstSubscription({ query }: TestDatabase, telegramId: bigint) {
+  const rows = await query<{ id: Parameters<typeof grant>[1]['subscriptionId'] & bigint }>`
     SELECT min(s.id) AS id FROM perennial.subscription s
-    JOIN perennial.customer c ON c.id = s.customer_id WHERE c.telegram_id = ${telegramId}`.execute(
-    db,
-  );
+    JOIN perennial.customer c ON c.id = s.customer_id WHERE c.telegram_id = ${telegramId}`;
   return (rows[0] as (typeof rows)[number]).id;
 }
 
 test('renewals that commit between two checks are no violation: all checks read one snapshot', async () => {
-  await using database = await createDatabase({ now: start });
-  await createShop(database);
+  await using database = await createShopDatabase({ now: start });
   await createSubscriber(database, 1n, 20_000_00n);
   let months = 0;
   const renewals = createActingCheck(async () => {
     months += 1;
-    await database.setClock(addDays(30 * months));
-    expect(await runWorker(database, 'auto-renewal')).toMatchObject({
+    expect(await runWorkerAt(database, addDays(30 * months), 'auto-renewal')).toMatchObject({
       outcome: 'success',
       changed: 1n,
     });
@@ -100,11 +100,10 @@ test('renewals that commit between two checks are no violation: all checks read 
 });
 
 test('a corruption during an audit is found by the next audit', async () => {
-  await using database = await createDatabase({ now: start });
-  await createShop(database);
+  await using database = await createShopDatabase({ now: start });
   await createSubscriber(database, 1n, 0n);
   const wrong = createActingCheck(async () => {
-    await sql`UPDATE perennial.customer SET balance_minor = 1`.execute(database.db);
+    await database.query`UPDATE perennial.customer SET balance_minor = 1`;
   });
   expect((await runAudit(database.db, { checks: [wrong, ...auditChecks] })).ok).toBe(true);
   expect((await runAudit(database.db)).ok).toBe(false);
@@ -137,22 +136,18 @@ test('an interrupted audit ends on the server too, and reports the interruption'
     describe: () => '',
   });
   const running = async () => {
-    const { rows } = await sql`
+    const rows = await database.query`
       SELECT FROM pg_stat_activity WHERE datname = current_database() AND state = 'active'
-        AND query LIKE '%generate_series(1, 1000000) b%' AND pid <> pg_backend_pid()`.execute(
-      database.db,
-    );
+        AND query LIKE '%generate_series(1, 1000000) b%' AND pid <> pg_backend_pid()`;
     return rows.length > 0;
   };
   const interrupted = new AbortController();
   const audited = runAudit(database.db, { checks: [endless], signal: interrupted.signal });
-  const refused = expect(audited).rejects.toMatchObject({ code: 'interrupted' });
+  const refused = expectFault(audited, 'interrupted');
   await until('the check runs', async () => (await running()) || undefined);
   interrupted.abort('SIGINT');
   await refused;
-  await until('the check has ended', async () => !(await running()) || undefined);
-  await expect(runAudit(database.db, { signal: AbortSignal.abort() })).rejects.toMatchObject({
-    code: 'interrupted',
-  });
+  await until('the check has ended', async () => !(await running()));
+  await expectFault(runAudit(database.db, { signal: AbortSignal.abort() }), 'interrupted');
   expect((await runAudit(database.db)).ok).toBe(true);
 });

@@ -12,12 +12,13 @@ import {
 import { inTransaction } from '../../../src/db/connect.ts';
 import { blockCustomer } from '../../../src/subscription/commands/block.ts';
 import { grant } from '../../../src/subscription/commands/grant.ts';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import type { TestDatabase } from '../../support/database.ts';
+import { expectFault } from '../../support/faults.ts';
 import {
   addCustomer,
   buyPlan,
   createCaller,
-  createShopWithTrial,
+  createShopDatabase,
   createSubscriber,
   createSubscribers,
   runWorker,
@@ -28,8 +29,7 @@ import {
 let database: TestDatabase;
 
 beforeEach(async () => {
-  database = await createDatabase({ now: '2026-11-24T09:00:00Z' });
-  await createShopWithTrial(database);
+  database = await createShopDatabase({ now: '2026-11-24T09:00:00Z' });
   return () => database.close();
 });
 
@@ -41,10 +41,10 @@ const create = async (request: BulkRequest, where: Record<string, string>, key?:
 const run = (id: bigint) => runBulkJob(database.db, id, { mustStop: () => false });
 
 async function readEnds(): Promise<Record<string, string>> {
-  const { rows } = await sql<{ id: string; ends: string }>`
+  const rows = await database.query<{ id: string; ends: string }>`
     SELECT c.telegram_id::text AS id, to_char(s.expires_at, 'MM-DD') AS ends
     FROM perennial.subscription s JOIN perennial.customer c ON c.id = s.customer_id
-    ORDER BY s.id`.execute(database.db);
+    ORDER BY s.id`;
   return Object.fromEntries(rows.map(({ id, ends }) => [id, ends]));
 }
 
@@ -62,10 +62,10 @@ test('a grant extends the active subscriptions that match, by the command of one
   expect(await readEnds()).toEqual({ 1: '12-24', 2: '12-26' });
   const job = await readBulkJob(database.db, id);
   expect(job).toMatchObject({ state: 'done', done: 1, skipped: 0, failed: 0, reasons: {} });
-  const { rows } = await sql<{ actor: string; kind: string }>`
+  const rows = await database.query<{ actor: string; kind: string }>`
     SELECT e.actor, n.kind FROM perennial.event e
     JOIN perennial.notification n ON n.customer_id = e.customer_id AND n.kind = 'grant'
-    WHERE e.action = 'granted'`.execute(database.db);
+    WHERE e.action = 'granted'`;
   expect(rows).toEqual([{ actor: 'test', kind: 'grant' }]);
   const report = await runAudit(database.db);
   expect(report.checks.filter(({ violations }) => violations > 0n)).toEqual([]);
@@ -76,7 +76,7 @@ test('a bulk grant writes what single grants write', async () => {
   await createSubscriber(database, 2n, 0n);
   await grant(createCaller(database), { telegramId: 1n, days: 2 });
   await run(await create(twoDays, { plan: 'basic', ends_before: '2026-12-25' }));
-  const { rows } = await sql<{ id: string; row: unknown }>`
+  const rows = await database.query<{ id: string; row: unknown }>`
     SELECT c.telegram_id::text AS id, jsonb_build_object(
       'subscription', to_jsonb(s) - 'id' - 'customer_id',
       'periods', (SELECT jsonb_agg(to_jsonb(p) - 'id' - 'subscription_id' - 'customer_id'
@@ -84,7 +84,7 @@ test('a bulk grant writes what single grants write', async () => {
       'notices', (SELECT jsonb_agg(jsonb_build_array(n.kind, n.params) ORDER BY n.id)
         FROM perennial.notification n WHERE n.customer_id = c.id AND n.kind = 'grant')) AS row
     FROM perennial.customer c JOIN perennial.subscription s ON s.customer_id = c.id
-    ORDER BY c.id`.execute(database.db);
+    ORDER BY c.id`;
   expect(rows[1]?.row).toEqual(rows[0]?.row);
 });
 
@@ -92,11 +92,9 @@ test('G3: a job processes only the customers of its creation, and skips who does
   for (const id of [1n, 2n, 3n, 4n]) await createSubscriber(database, id, 149_00n);
   const id = await create(twoDays, { plan: 'basic' });
   await createSubscriber(database, 5n, 0n);
-  await sql`
+  await database.query`
     UPDATE perennial.subscription SET state = 'revoked'
-    WHERE customer_id = (SELECT id FROM perennial.customer WHERE telegram_id = 2)`.execute(
-    database.db,
-  );
+    WHERE customer_id = (SELECT id FROM perennial.customer WHERE telegram_id = 2)`;
   await blockCustomer(createCaller(database), { telegramId: 3n, reason: 'abuse' });
   await run(id);
   expect(await readEnds()).toEqual({ 1: '12-26', 2: '12-24', 3: '12-24', 4: '12-26', 5: '12-24' });
@@ -128,21 +126,19 @@ test('G3: one key creates one job, and a different request with it is refused', 
   await run(first);
   expect(await readEnds()).toEqual({ 1: '12-26' });
   const other = create({ action: 'grant', days: 3 }, { state: 'active' }, 'k1');
-  await expect(other).rejects.toMatchObject({ code: 'key_reused' });
+  await expectFault(other, 'key_reused');
 });
 
 test('a customer whose change fails by itself does not stop the others', async () => {
   await createSubscribers(database, { count: 4, endsAt: '2026-12-01T09:00:00Z', balanceMinor: 0n });
-  await sql`
-    UPDATE perennial.period SET refunded_at = '2026-11-24T09:00:00Z' WHERE id = 2`.execute(
-    database.db,
-  );
-  await sql`
+  await database.query`
+    UPDATE perennial.period SET refunded_at = '2026-11-24T09:00:00Z' WHERE id = 2`;
+  await database.query`
     INSERT INTO perennial.period (subscription_id, customer_id, source, plan, starts_at, ends_at,
       currency) SELECT id, customer_id, 'import', plan, '2026-11-01Z', '9999-12-30Z', 'RUB'
-    FROM perennial.subscription WHERE id = 2`.execute(database.db);
-  await sql`
-    UPDATE perennial.subscription SET expires_at = '9999-12-30Z' WHERE id = 2`.execute(database.db);
+    FROM perennial.subscription WHERE id = 2`;
+  await database.query`
+    UPDATE perennial.subscription SET expires_at = '9999-12-30Z' WHERE id = 2`;
   const id = await create(twoDays, { state: 'active' });
   expect(await run(id)).toBe('over');
   expect(await readBulkJob(database.db, id)).toMatchObject({
@@ -160,9 +156,9 @@ test('auto-renewal is switched for all who match, and left where it is as wanted
   await run(await create({ action: 'auto_renew', isOn: false }, { plan: 'basic' }));
   const read = async () =>
     (
-      await sql<{ on: boolean }>`
-        SELECT auto_renew AS on FROM perennial.subscription ORDER BY id`.execute(database.db)
-    ).rows.map(({ on }) => on);
+      await database.query<{ on: boolean }>`
+        SELECT auto_renew AS on FROM perennial.subscription ORDER BY id`
+    ).map(({ on }) => on);
   expect(await read()).toEqual([false, false, false]);
   const id = await create({ action: 'auto_renew', isOn: true }, { kind: 'paid' });
   await run(id);
@@ -183,7 +179,7 @@ const announcement: BulkRequest = {
 };
 
 async function readAnnouncements() {
-  const { rows } = await sql<{
+  const rows = await database.query<{
     id: string;
     text: string;
     state: string;
@@ -192,7 +188,7 @@ async function readAnnouncements() {
   }>`
     SELECT c.telegram_id::text AS id, n.params->>'text' AS text, n.state, n.reason, n.bulk
     FROM perennial.notification n JOIN perennial.customer c ON c.id = n.customer_id
-    WHERE n.kind = 'announcement' ORDER BY c.telegram_id`.execute(database.db);
+    WHERE n.kind = 'announcement' ORDER BY c.telegram_id`;
   return rows;
 }
 
@@ -217,7 +213,7 @@ test('announcements of a cancelled job are not sent', async () => {
   expect(await cancelBulkJob(database.db, id, 'test')).toMatchObject({ state: 'cancelled' });
   await runWorker(database, 'deliver-notifications');
   expect(await readAnnouncements()).toMatchObject([{ state: 'suppressed', reason: 'cancelled' }]);
-  await expect(cancelBulkJob(database.db, id, 'test')).rejects.toMatchObject({ code: 'is_over' });
+  await expectFault(cancelBulkJob(database.db, id, 'test'), 'is_over');
 });
 
 test('a cancelled job changes no further customer', async () => {
@@ -227,7 +223,7 @@ test('a cancelled job changes no further customer', async () => {
   expect(await run(id)).toBe('over');
   expect(await readEnds()).toEqual({ 1: '12-24' });
   const over = cancelBulkJob(database.db, await createDone(), 'test');
-  await expect(over).rejects.toMatchObject({ code: 'is_over' });
+  await expectFault(over, 'is_over');
 });
 
 async function createDone(): Promise<bigint> {
@@ -267,7 +263,7 @@ test.each([
   ],
   ['an empty text', { action: 'announcement', texts: { en: ' ' } }, { plan: 'basic' }, 'bad_texts'],
 ] as const)('%s is refused, and no job is created', async (_, request, where, code) => {
-  await expect(create(request, where)).rejects.toMatchObject({ code });
-  const { rows } = await sql`SELECT FROM perennial.bulk_job`.execute(database.db);
+  await expectFault(create(request, where), code);
+  const rows = await database.query`SELECT FROM perennial.bulk_job`;
   expect(rows).toEqual([]);
 });

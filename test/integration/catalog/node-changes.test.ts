@@ -1,17 +1,11 @@
-import { sql } from 'kysely';
 import { expect, onTestFinished, test } from 'vitest';
-import { runMarkingJobs } from '../../../src/access/marking-jobs.ts';
-import { applySteps } from '../../../src/catalog/apply.ts';
-import { describeStep, diffCatalog } from '../../../src/catalog/diff.ts';
 import { readCustomerLinks } from '../../../src/catalog/links.ts';
 import { buildRunCommand } from '../../../src/cli/commands/run/run.ts';
-import { type Config, parseConfig } from '../../../src/config/config.ts';
-import { readClock } from '../../../src/db/clock.ts';
-import { inTransaction } from '../../../src/db/connect.ts';
 import { generateCredentialId } from '../../../src/kernel/ids.ts';
 import type { CallBehavior } from '../../../src/xray/embedded/node.ts';
 import { connectNode } from '../../../src/xray/grpc/client.ts';
 import { until } from '../../../testbed/until.ts';
+import { applyConfig, createConfig } from '../../support/catalog.ts';
 import type { TestDatabase } from '../../support/database.ts';
 import {
   countMarks,
@@ -34,30 +28,12 @@ interface ListedNode {
   readonly inbounds?: readonly string[];
 }
 
-async function applyNodes(
-  { db }: TestDatabase,
-  ...nodes: readonly ListedNode[]
-): Promise<string[]> {
+function applyNodes(database: TestDatabase, ...nodes: readonly ListedNode[]): Promise<string[]> {
   const text = nodes.map(
     ({ id, node, host, inbounds = ['vless'] }) =>
       `- { id: ${id}, api: "${node.api}", groups: [all], inbounds: [${inbounds}], link: { host: ${host}, port: 443 } }`,
   );
-  const config: Config = {
-    path: 'perennial.yaml',
-    file: parseConfig(`nodes:\n${text.join('\n')}\n`, 'perennial.yaml'),
-    database: undefined,
-    dataDir: '/nowhere',
-    dataDirNamed: false,
-    logLevel: 'info',
-  };
-  const steps = await inTransaction(db, async (tx) => {
-    const now = await readClock(tx);
-    const found = await diffCatalog(tx, config, now);
-    await applySteps(tx, found, 'test', now);
-    return found;
-  });
-  await runMarkingJobs(db);
-  return steps.map(describeStep);
+  return applyConfig(database, createConfig(`nodes:\n${text.join('\n')}\n`));
 }
 
 test('a new node receives all entitled users beside the nodes that exist', async () => {
@@ -127,7 +103,7 @@ test('a dropped inbound loses our users, also those that end later; other users 
   await applyNodes(database, at('trojan'));
   await untilSynced(database);
   expect(node.listUserNames('vless')).toEqual(['bob']);
-  await expectSynced(database, node, 'trojan');
+  await expectSynced(database, node, undefined, 'trojan');
   // An inbound that is named again gets our users again.
   await applyNodes(database, at('vless', 'trojan'));
   await untilSynced(database);
@@ -137,7 +113,7 @@ test('a dropped inbound loses our users, also those that end later; other users 
   await node.restart([both[1]]);
   await createSubscriber(database, 4n, 0n);
   await untilSynced(database);
-  await expectSynced(database, node, 'trojan');
+  await expectSynced(database, node, undefined, 'trojan');
   const { former_inbounds } = await readNode(database, 'a');
   expect(former_inbounds).toSatisfy((tags: string[]) => tags.length <= 1);
 });
@@ -164,10 +140,10 @@ test('a node that cannot count its users is seeded, and its dropped inbounds are
     return 'garbage';
   };
   await using _ = startTestKeepers(database);
-  await until('the node was asked for its counts', () => (counts > 0 ? true : undefined));
+  await until('the node was asked for its counts', () => counts > 0);
   await untilSynced(database);
   expect(node.listUserNames('vless')).toEqual([]);
-  await expectSynced(database, node, 'trojan');
+  await expectSynced(database, node, undefined, 'trojan');
 });
 
 test('a mark that is delayed for an hour is due in the next boot of the node, and keeps its attempts and losses', async () => {
@@ -180,16 +156,16 @@ test('a mark that is delayed for an hour is due in the next boot of the node, an
   {
     await using _ = startTestKeepers(database);
     await untilSynced(database);
-    await sql`
+    await database.query`
       INSERT INTO perennial.access_sync (node_id, credential_id, attempts, lost, next_attempt_at,
         marked_at)
       SELECT 'a', id, 6, 1, perennial.clock() + interval '1 hour', perennial.clock()
-      FROM perennial.credential ORDER BY id LIMIT 2`.execute(database.db);
+      FROM perennial.credential ORDER BY id LIMIT 2`;
     node.conduct = async ({ method, name }): Promise<CallBehavior> => {
       if (method !== 'AlterInbound') return 'serve';
-      const { rows } = await sql<{ held: string }>`
+      const rows = await database.query<{ held: string }>`
         SELECT attempts || ' ' || lost AS held FROM perennial.access_sync
-        WHERE 'perennial-' || credential_id = ${name}`.execute(database.db);
+        WHERE 'perennial-' || credential_id = ${name}`;
       kept.push(...rows.map(({ held }) => held));
       return 'serve';
     };

@@ -1,11 +1,14 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { chmodSync, writeFileSync } from 'node:fs';
 import type { Command, Option } from 'commander';
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { buildProgram } from '../../../src/cli/program.ts';
-import { type Outcome, readAllTables, runLine, runWords } from '../../support/command-line.ts';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import {
+  enterCommandFolder,
+  type Outcome,
+  readAllTables,
+  runLine,
+  runWords,
+} from '../../support/command-line.ts';
 
 // Wrong inputs for every command and option of the program. The lines follow from the tree of
 // commands, so a new command needs a right line here, and a new option needs its wrong values.
@@ -308,7 +311,10 @@ const kinds: Readonly<Record<string, Kind>> = {
   '--seed': whole(1, 999_999_999),
   '--rate': whole(1, 100_000),
   '--seconds': whole(1, 86_400),
-  '--role': choice('all', /all, worker, api/),
+  '--role': {
+    ...choice('all', /all, worker, api/),
+    wrong: ['gone', 'ALL', '1', ['worker,boss', 2, /--role: "boss" is not a role; available: all/]],
+  },
   '--log': choice('json', /text, json/),
   '--wait': { ...duration, wrong: ['-1d', '5', 'x', '1 day', `${long}d`, '8d'] },
   '--moved': node,
@@ -342,7 +348,10 @@ const kinds: Readonly<Record<string, Kind>> = {
     ...rowId,
     wrong: [...rowId.wrong, ['99', 1, /subscription_id: "99" is not a subscription/]],
   },
-  '--period': { ...rowId, wrong: [...rowId.wrong, ['99', 1, /"99" is not a period/]] },
+  '--period': {
+    ...rowId,
+    wrong: [...rowId.wrong, ['99', 1, /"99" is not a period .* list them with "customer show"/]],
+  },
   '--adjustment': rowId,
   '--plan': plan,
   '--pay': amount,
@@ -479,18 +488,9 @@ function casesOf({ path, command }: Leaf): Case[] {
   return cases;
 }
 
-let folder: string;
-let database: TestDatabase;
-const home = process.cwd();
+const { database } = await enterCommandFolder();
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'perennial-wrong-'));
-  chmodSync(folder, 0o755);
-  process.chdir(folder);
-  vi.stubEnv('PERENNIAL_DATA_DIR', join(folder, 'data'));
-  vi.stubEnv('PERENNIAL_CONFIG', undefined);
-  vi.stubEnv('DATABASE_URL', undefined);
-  database = await createDatabase({ now: '2026-11-24T09:00:00Z' });
   writeFileSync(
     'perennial.yaml',
     `database: ${database.url}
@@ -516,15 +516,6 @@ nodes:
     INSERT INTO perennial.quarantine (worker, item, reason, retry_at, first_seen_at)
     VALUES ('auto-renewal', '1', 'no_price: set a price', perennial.clock(), perennial.clock())`);
 }, 60_000);
-afterEach(() => {
-  process.exitCode = 0;
-});
-afterAll(async () => {
-  process.chdir(home);
-  vi.unstubAllEnvs();
-  rmSync(folder, { recursive: true, force: true });
-  await database?.close();
-});
 
 /** The faults of an answer; empty if the answer is right. */
 function faultsOf({ code, out, err }: Outcome, wanted: Case): string[] {

@@ -5,6 +5,7 @@ import { migrate } from '../../../src/db/migrate.ts';
 import { loadMigrations, type Migration } from '../../../src/db/schema-state.ts';
 import { UsageFault } from '../../../src/kernel/faults.ts';
 import { createDatabase } from '../../support/database.ts';
+import { expectFault } from '../../support/faults.ts';
 
 const shipped = loadMigrations();
 
@@ -124,9 +125,7 @@ test('a user without the right to create is refused before the first change', as
 
 test('a clock that cannot be set is refused before the first change', async () => {
   await using database = await createDatabase({ isEmpty: true });
-  await expect(migrate(database.url, { setsClock: true })).rejects.toMatchObject({
-    code: 'not_a_test',
-  });
+  await expectFault(migrate(database.url, { setsClock: true }), 'not_a_test');
   const { rows } = await database.pool.query("SELECT to_regnamespace('perennial') AS made");
   expect(rows).toEqual([{ made: null }]);
   expect(await migrate(database.url, { test: true, setsClock: true })).toMatchObject({
@@ -170,7 +169,7 @@ test('a migration that gets no lock in time fails, and leaves the database uncha
   await reader.query('SELECT count(*) FROM perennial.event');
   const alter = withNext('CREATE TABLE perennial.half (); DROP TABLE perennial.event');
   const refused = migrate(database.url, { migrations: alter, blockedMaxMs: 0 });
-  await expect(refused).rejects.toMatchObject({ code: 'migration_blocked' });
+  await expectFault(refused, 'migration_blocked');
   expect(await queryRows(database.url, "SELECT to_regclass('perennial.half')")).toEqual([null]);
   await reader.end();
 });

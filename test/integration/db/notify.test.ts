@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { inTransaction } from '../../../src/db/connect.ts';
 import { deferWakes, wakeChannel, wakeWorker } from '../../../src/db/notify.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { expectFault } from '../../support/faults.ts';
 
 /** Receives wake-ups as a service does. `readReceived` returns the names since its last call. */
 async function openListener(
@@ -54,7 +55,7 @@ test('a transaction that is rolled back wakes no worker, and an inner transactio
     await wakeWorker(tx, 'auto-renewal');
     await sql`SELECT 1/0`.execute(tx);
   });
-  await expect(undone).rejects.toMatchObject({ code: '22012' });
+  await expectFault(undone, '22012');
   await inTransaction(database.db, (tx) =>
     inTransaction(tx, (inner) => wakeWorker(inner, 'keep-node')),
   );

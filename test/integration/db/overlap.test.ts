@@ -1,7 +1,10 @@
 import pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
 import { toClientConfig, workLimits } from '../../../src/db/connect.ts';
+import { until } from '../../../testbed/until.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { expectFault } from '../../support/faults.ts';
+import { countBlocked } from '../../support/locks.ts';
 
 // Guarantees of the database for every writer, with or without the lock of the customer. Periods
 // that are not refunded never overlap. Append-only rows never change.
@@ -73,15 +76,6 @@ async function openClient(database: TestDatabase): Promise<pg.Client> {
   return opened;
 }
 
-/** Resolves once the server shows a backend that waits for a lock. Measures no time. */
-async function untilOneWaits({ pool }: TestDatabase): Promise<void> {
-  for (;;) {
-    const { rowCount } = await pool.query(`SELECT FROM pg_stat_activity
-      WHERE datname = current_database() AND wait_event_type = 'Lock'`);
-    if (rowCount === 1) return;
-  }
-}
-
 test.each(['COMMIT', 'ROLLBACK'] as const)(
   'R3: of two concurrent writers without the lock of the customer, the second waits, and is checked after %s of the first',
   async (end) => {
@@ -93,7 +87,7 @@ test.each(['COMMIT', 'ROLLBACK'] as const)(
       () => 'written',
       (error: unknown) => error,
     );
-    await untilOneWaits(database);
+    await until('it waits', async () => (await countBlocked(database)) === 1);
     await first.query(end);
     if (end === 'COMMIT') expect(await waiting).toMatchObject(overlaps);
     else expect(await waiting).toBe('written');
@@ -106,7 +100,7 @@ test.each(['REPEATABLE READ', 'SERIALIZABLE'])(
     const database = await createSubscriptionDatabase();
     const client = await openClient(database);
     await client.query(`BEGIN ISOLATION LEVEL ${level}`);
-    await expect(client.query(insert([january]))).rejects.toMatchObject({ code: '25000' });
+    await expectFault(client.query(insert([january])), '25000');
   },
 );
 

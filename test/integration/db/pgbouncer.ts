@@ -1,9 +1,9 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '../../../testbed/real-xray.ts';
 
 // A real PgBouncer in front of a test database, if the machine has one: `PGBOUNCER_BIN`, else
 // `pgbouncer` on the PATH.
@@ -16,15 +16,6 @@ export function hasPgbouncer(): boolean {
   if (!found && process.env.REQUIRE_PGBOUNCER === '1') throw new Error(`${binary}: cannot be run`);
   if (!found) process.stderr.write(`skipped: tests with a real PgBouncer: no ${binary}\n`);
   return found;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** @param mode `pool_mode`. @returns the URL of the same database through the pooler */

@@ -1,10 +1,9 @@
-import { sql } from 'kysely';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { explainCustomer } from '../../../src/explanation/customer.ts';
 import { revoke } from '../../../src/subscription/commands/revoke.ts';
 import { until } from '../../../testbed/until.ts';
 import { readAllTables, runLine } from '../../support/command-line.ts';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import type { TestDatabase } from '../../support/database.ts';
 import {
   createShopWithNodes,
   readNode,
@@ -14,10 +13,10 @@ import {
 } from '../../support/nodes.ts';
 import {
   createCaller,
-  createShop,
+  createShopDatabase,
   createSubscriber,
-  runAutoRenewal,
   runWorker,
+  runWorkerAt,
 } from '../../support/shop.ts';
 
 const start = '2026-11-01T00:00:00Z';
@@ -57,8 +56,7 @@ test('`why` names the node that is down, since when, and the nodes that have the
 });
 
 test('a revocation that the node has not confirmed is pending', async () => {
-  await using database = await createDatabase({ now: start });
-  await createShop(database);
+  await using database = await createShopDatabase({ now: start });
   await createSubscriber(database, 1n, 0n);
   const [bought] = (await explain(database)).subscriptions;
   expect(bought?.access.nodes).toMatchObject([
@@ -76,8 +74,7 @@ test('a revocation that the node has not confirmed is pending', async () => {
 });
 
 test('a notification states what it waits for, and is then the last one that was sent', async () => {
-  await using database = await createDatabase({ now: start });
-  await createShop(database);
+  await using database = await createShopDatabase({ now: start });
   await createSubscriber(database, 1n, 0n);
   const bought = (await explain(database)).notices;
   expect(bought).toMatchObject({
@@ -89,28 +86,26 @@ test('a notification states what it waits for, and is then the last one that was
     waiting: [],
     last_sent: { kind: 'receipt', channel: 'log' },
   });
-  await database.setClock('2026-11-30T18:00:00Z');
-  await runAutoRenewal(database);
-  await sql`
-    UPDATE perennial.customer SET reachable = false WHERE telegram_id = 1`.execute(database.db);
-  await sql`
+  await runWorkerAt(database, '2026-11-30T18:00:00Z', 'auto-renewal');
+  await database.query`
+    UPDATE perennial.customer SET reachable = false WHERE telegram_id = 1`;
+  await database.query`
     UPDATE perennial.notification SET reason = 'unreachable: blocked', sending_since = perennial.clock(),
       next_attempt_at = perennial.clock() + interval '7 days'
-    WHERE kind = 'low_balance'`.execute(database.db);
+    WHERE kind = 'low_balance'`;
   expect((await explain(database)).notices.waiting).toMatchObject([
     { kind: 'low_balance', reason: { code: 'waits_for_customer' } },
   ]);
-  await sql`
+  await database.query`
     UPDATE perennial.customer SET reachable = true, balance_minor = 14900
-    WHERE telegram_id = 1`.execute(database.db);
+    WHERE telegram_id = 1`;
   expect((await explain(database)).notices.waiting).toMatchObject([
     { reason: { code: 'outdated', params: { reason: 'will_be_renewed' } } },
   ]);
 });
 
 test('`why` prints the explanation for a person and as JSON, and changes nothing', async () => {
-  await using database = await createDatabase({ now: start });
-  await createShop(database);
+  await using database = await createShopDatabase({ now: start });
   await createSubscriber(database, 1n, 100_00n);
   vi.stubEnv('DATABASE_URL', database.url);
   onTestFinished(() => void vi.unstubAllEnvs());

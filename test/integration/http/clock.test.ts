@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { routes } from '../../../src/http/routes/index.ts';
 import { hourMs } from '../../../src/kernel/instant.ts';
@@ -11,7 +10,7 @@ import { addCustomer, runWorker } from '../../support/shop.ts';
 
 test('while the time is suspect the API sells nothing, credits top-ups, and lets an admin accept the time', async () => {
   const { send, database } = await startApi();
-  await sql`UPDATE perennial.installation SET clock_at = NULL`.execute(database.db);
+  await database.query`UPDATE perennial.installation SET clock_at = NULL`;
   const clock = await installFaultyClock(database.db);
   await addCustomer(database, 7n, { balanceMinor: 500_00n });
   await watchClock(database.db);
@@ -39,8 +38,8 @@ test('while the time is suspect the API sells nothing, credits top-ups, and lets
   const accepted = await send('POST', '/v1/clock/accept');
   expect(accepted.json).toMatchObject({ accepted: true, cause: 'ahead', by_s: 10_800 });
   expect((await send('POST', '/v1/customers/7/purchases', { body: order, key })).status).toBe(201);
-  const { rows } = await sql<{ actor: string }>`
-    SELECT actor FROM perennial.event WHERE action = 'clock_accepted'`.execute(database.db);
+  const rows = await database.query<{ actor: string }>`
+    SELECT actor FROM perennial.event WHERE action = 'clock_accepted'`;
   expect(rows).toEqual([{ actor: expect.stringMatching(/^api:/) }]);
 });
 
@@ -48,10 +47,10 @@ test('K9: a command of the API raises the high-water mark, so a step back is rep
   const { send, database } = await startApi();
   await addCustomer(database, 7n, { balanceMinor: 500_00n });
   const setServerClock = (now: string) =>
-    sql`UPDATE perennial.installation SET clock_at = ${now}`.execute(database.db);
+    database.query`UPDATE perennial.installation SET clock_at = ${now}`;
   const markAt = async () => {
-    const { rows } = await sql<{ at: string }>`
-      SELECT to_json(clock_high_at)#>>'{}' AS at FROM perennial.installation`.execute(database.db);
+    const rows = await database.query<{ at: string }>`
+      SELECT to_json(clock_high_at)#>>'{}' AS at FROM perennial.installation`;
     return Date.parse(rows[0]?.at ?? '');
   };
   await setServerClock('2027-10-25T00:00:00Z');
@@ -64,10 +63,8 @@ test('K9: a command of the API raises the high-water mark, so a step back is rep
 
   await setServerClock('2026-11-24T09:01:00Z');
   await runWorker(database, 'raise-alarms');
-  const { rows } = await sql`
-    SELECT FROM perennial.notification WHERE next_attempt_at > perennial.clock()`.execute(
-    database.db,
-  );
+  const rows = await database.query`
+    SELECT FROM perennial.notification WHERE next_attempt_at > perennial.clock()`;
   expect(rows).toEqual([]);
   expect(await markAt()).toBe(Date.parse('2026-11-24T09:01:00Z'));
 });
@@ -75,11 +72,11 @@ test('K9: a command of the API raises the high-water mark, so a step back is rep
 test('while commits may be lost, every request that changes something waits, except the confirmation', async () => {
   const { send, database } = await startApi();
   await addCustomer(database, 7n, { balanceMinor: 500_00n });
-  await sql`UPDATE perennial.installation SET clock_at = NULL`.execute(database.db);
+  await database.query`UPDATE perennial.installation SET clock_at = NULL`;
   await installFaultyClock(database.db);
-  await sql`
+  await database.query`
     UPDATE perennial.clock_state SET suspect_cause = 'commits_lost', suspect_by_ms = 0,
-      suspect_reason = 'a test', suspect_at = perennial.clock()`.execute(database.db);
+      suspect_reason = 'a test', suspect_at = perennial.clock()`;
   const writes = routes.filter(({ method }) => method !== 'GET');
   const waiting = writes.filter(({ confirmsTime }) => confirmsTime !== true);
   expect(writes.length - waiting.length).toBe(1);

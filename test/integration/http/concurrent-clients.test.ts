@@ -60,10 +60,7 @@ test('R16: sixteen clients of one customer lose answers and repeat requests: the
       minLength: 16,
       maxLength: 16,
     }),
-    {
-      seed: readSeed(),
-      numRuns: 1,
-    },
+    { seed: readSeed(), numRuns: 1 },
   ) as [ClientRequest[][]];
   let answeredSum = 20_000_00;
   let done = 0;

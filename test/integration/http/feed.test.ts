@@ -21,8 +21,6 @@ async function fetchFeed({ send, database }: TestApi, slash = '') {
 
 const formatUserinfo = (at: string) =>
   `upload=0; download=0; total=0; expire=${Date.parse(at) / 1_000}`;
-const decodeHeader = (header: string | null) =>
-  Buffer.from((header ?? '').replace(/^base64:/, ''), 'base64').toString();
 
 const expireSql = "UPDATE perennial.subscription SET state = 'expired'";
 
@@ -69,29 +67,4 @@ test('a customer without a subscription, or without a node, gets one entry that 
   const feed = await fetchFeed(api);
   expect(feed.names).toEqual([expect.stringMatching(/^No subscription yet\./)]);
   expect(feed.headers.get('subscription-userinfo')).not.toMatch(/expire=0$/);
-});
-
-test('the operator sets title, announce, addresses, the way to pay and the interval; a slash at the end is accepted', async () => {
-  const api = await startApi();
-  await createSubscriber(api.database, 7n, 0n);
-  const feed = {
-    ...{ title: { en: 'Acme', ru: 'Акме' }, announce: { en: 'Работы в 3:00' } },
-    ...{ pay: { en: 'https://t.me/acme_bot' }, support_url: 'https://t.me/acme' },
-    ...{ web_page_url: 'https://acme.example/', update_hours: 6 },
-  };
-  await api.database.pool.query("INSERT INTO perennial.setting (key, value) VALUES ('feed', $1)", [
-    JSON.stringify(feed),
-  ]);
-  await api.database.pool.query(expireSql);
-  const { headers, names } = await fetchFeed(api, '/');
-  expect(decodeHeader(headers.get('profile-title'))).toBe('Acme');
-  expect(decodeHeader(headers.get('announce'))).toBe('Работы в 3:00');
-  expect(headers.get('support-url')).toBe('https://t.me/acme');
-  expect(headers.get('profile-web-page-url')).toBe('https://acme.example/');
-  expect(headers.get('profile-update-interval')).toBe('6');
-  expect(names).toEqual([expect.stringMatching(/To renew: https:\/\/t\.me\/acme_bot$/)]);
-  await api.database.pool.query("UPDATE perennial.customer SET locale = 'ru'");
-  const russian = await fetchFeed(api);
-  expect(decodeHeader(russian.headers.get('profile-title'))).toBe('Акме');
-  expect(decodeHeader(russian.headers.get('announce'))).toBe('Работы в 3:00');
 });

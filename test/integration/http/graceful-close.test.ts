@@ -6,7 +6,8 @@ import { openServer } from '../../../src/http/server.ts';
 import { createToken } from '../../../src/tokens/store.ts';
 import { until } from '../../../testbed/until.ts';
 import { createDatabase } from '../../support/database.ts';
-import { silentLog } from '../../support/nodes.ts';
+import { countBlocked } from '../../support/locks.ts';
+import { silentLog } from '../../support/log.ts';
 import { addCustomer } from '../../support/shop.ts';
 
 // The graceful close of the API: it waits for pending answers only.
@@ -44,9 +45,7 @@ test('P8: the API closes after its last answer, also with silent, incomplete and
   const silent = await openSocket('');
   const incomplete = await openSocket('GET /v1/customers/7 HTTP/1.1\r\nhost:');
   const kept = await openSocket('GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n');
-  await until('the connection stays open after its answer', () =>
-    kept.text.endsWith('}') ? true : undefined,
-  );
+  await until('the connection stays open after its answer', () => kept.text.endsWith('}'));
 
   // A transaction locks the customer, so that this request is pending.
   const held = Promise.withResolvers<void>();
@@ -59,13 +58,7 @@ test('P8: the API closes after its last answer, also with silent, incomplete and
     `POST /v1/customers/7/top-ups HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${token}\r\n` +
       `idempotency-key: k\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
   );
-  await until('the request waits for the customer', async () => {
-    const { rows } = await sql`
-      SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`.execute(
-      database.db,
-    );
-    return rows.length > 0 ? true : undefined;
-  });
+  await until('the request waits', async () => (await countBlocked(database)) > 0);
   const closed = server.close();
   await Promise.all([silent, incomplete, kept].map(({ isOver }) => isOver));
   expect(pending.text).toBe('');

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
+import { until } from '../../../testbed/until.ts';
 import { createKey, readFingerprint, startApi } from '../../support/api.ts';
-import type { TestDatabase } from '../../support/database.ts';
+import { countBlocked, holdLocks } from '../../support/locks.ts';
 import { addCustomer, createSubscriber } from '../../support/shop.ts';
 
 // Idempotency over HTTP: the same key gives the same bytes and one effect, also if the answer was
@@ -49,26 +50,14 @@ test('a second request during the first one is refused at once, and gets the sam
   const key = createKey();
   const body = { amount: '10' };
   // A transaction locks the customer, so the first request waits for the row.
-  const hold = await database.pool.connect();
-  await hold.query('BEGIN');
-  await hold.query('SELECT FROM perennial.customer WHERE telegram_id = 7 FOR NO KEY UPDATE');
+  const { release } = await holdLocks(database, 'SELECT FROM perennial.customer FOR NO KEY UPDATE');
   const first = send('POST', '/v1/customers/7/top-ups', { key, body });
-  await untilWaiting(database);
+  await until('the first one waits', async () => (await countBlocked(database)) > 0);
   const second = await send('POST', '/v1/customers/7/top-ups', { key, body });
   expect([second.status, second.json.type]).toEqual([409, 'urn:perennial:problem:in_flight']);
-  await hold.query('COMMIT');
-  hold.release();
+  await release();
   const answer = await first;
   expect(answer.status).toBe(201);
   const again = await send('POST', '/v1/customers/7/top-ups', { key, body });
   expect(again.text).toBe(answer.text);
 });
-
-async function untilWaiting({ pool }: Pick<TestDatabase, 'pool'>): Promise<void> {
-  for (;;) {
-    const { rows } = await pool.query(
-      "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
-    );
-    if (rows.length > 0) return;
-  }
-}

@@ -19,6 +19,7 @@ test('a request without Host gets a problem, and CONNECT gets 405 with Allow', a
   });
   const proxied = await sendRaw(api, joinLines('CONNECT x:1 HTTP/1.1', 'host: x'));
   expect(proxied.head).toMatch(/^HTTP\/1.1 405 /);
+  expect(JSON.parse(proxied.body).type).toBe('urn:perennial:problem:bad_method');
   expect(proxied.head).toMatch(/^allow: GET, HEAD, PATCH, POST$/im);
 });
 

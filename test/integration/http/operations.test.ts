@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { readClock } from '../../../src/db/clock.ts';
 import { dayMs, isoTime, later } from '../../../src/kernel/instant.ts';
 import { startApi } from '../../support/api.ts';
-import { createSubscriber, runAutoRenewal } from '../../support/shop.ts';
+import { createSubscriber, runWorkerAt } from '../../support/shop.ts';
 
 // Routes for operators: audit, quarantine, notices, workers and nodes.
 
@@ -107,8 +107,11 @@ test('quarantined items have their customer, and are filtered, counted and retri
 test('runs are listed page by page by worker, outcome and start, and a run shows what it did', async () => {
   const { send, database } = await startApi();
   await createSubscriber(database, 7n, 149_00n);
-  await database.setClock(later(await readClock(database.db), 30 * dayMs));
-  const { id } = await runAutoRenewal(database);
+  const { id } = await runWorkerAt(
+    database,
+    later(await readClock(database.db), 30 * dayMs),
+    'auto-renewal',
+  );
   await database.pool.query(`
     INSERT INTO perennial.worker_run (worker, replica, replica_number, started_at, finished_at, outcome)
     SELECT 'auto-renewal', 'r', 1, perennial.clock() - interval '2 days', perennial.clock() - interval '2 days', 'failed'`);

@@ -7,8 +7,9 @@ import { createToken } from '../../../src/tokens/store.ts';
 import { until } from '../../../testbed/until.ts';
 import { createKey } from '../../support/api.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
-import { silentLog } from '../../support/nodes.ts';
-import { addCustomer, createShopWithTrial } from '../../support/shop.ts';
+import { countBlocked, holdLocks } from '../../support/locks.ts';
+import { silentLog } from '../../support/log.ts';
+import { addCustomer, createShopDatabase } from '../../support/shop.ts';
 
 // The API as `perennial start` opens it, with its connection pools and its readiness probe.
 
@@ -38,23 +39,16 @@ async function openApi(
 }
 
 test('many hanging reads block neither a sale nor the reads of a sale, and end by their limit', async () => {
-  await using database = await createDatabase({ now: '2026-11-24T09:00:00Z' });
-  await createShopWithTrial(database);
+  await using database = await createShopDatabase({ now: '2026-11-24T09:00:00Z' });
   await addCustomer(database, 7n);
   const { send } = await openApi(database);
-  const hold = await database.pool.connect();
-  await hold.query('BEGIN; LOCK TABLE perennial.worker_run IN ACCESS EXCLUSIVE MODE');
+  const { release } = await holdLocks(database, 'LOCK TABLE perennial.worker_run');
   const ended: number[] = [];
   const reads = Array.from({ length: 60 }, async (_, n) => {
     const { status } = await send('GET', n % 2 === 0 ? '/v1/workers' : '/metrics');
     ended.push(status);
   });
-  await until('reads wait', async () => {
-    const { rows } = await database.pool.query(
-      `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
-    );
-    return rows.length > 0 ? true : undefined;
-  });
+  await until('reads wait', async () => (await countBlocked(database)) > 0);
   const statuses = [
     (await send('GET', '/v1/customers/7')).status,
     (await send('POST', '/v1/customers/7/top-ups', { amount: '149' })).status,
@@ -66,8 +60,7 @@ test('many hanging reads block neither a sale nor the reads of a sale, and end b
   // The lock is held until each read has reached its own limit.
   await Promise.all(reads);
   expect(new Set(ended)).toEqual(new Set([503]));
-  await hold.query('COMMIT');
-  hold.release();
+  await release();
   expect((await send('GET', '/v1/workers')).status).toBe(200);
 }, 60_000);
 

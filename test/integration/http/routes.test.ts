@@ -110,10 +110,7 @@ test('a customer is created, tops up, reads the price, purchases, and has the su
   expect(shown.json).toMatchObject({ telegram_id: 7, balance: '51.00', reachable: true });
   expect(subscription).toMatchObject({ plan: 'basic', state: 'active', auto_renew: true });
   expect(shown.json.links).toHaveLength(1);
-  expect(bought.json).toMatchObject({
-    sub_token: shown.json.sub_token,
-    links: shown.json.links,
-  });
+  expect(bought.json).toMatchObject({ sub_token: shown.json.sub_token, links: shown.json.links });
   const one = await send('GET', `/v1/subscriptions/${subscription.id}`, { token });
   expect(one.json).toEqual({ ...subscription, telegram_id: 7 });
 

@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { routes } from '../../../src/http/routes/index.ts';
 import { type ApiResponse, createKey, startApi, type TestApi } from '../../support/api.ts';
@@ -58,9 +57,9 @@ async function readDocumentedCodes({ send }: TestApi) {
     (json.paths[path][method.toLowerCase()].responses[status]?.description ?? '').split(', ');
 }
 
-const makeTimeSuspect = ({ db }: TestDatabase, cause: 'ahead' | 'commits_lost') =>
-  sql`UPDATE perennial.clock_state SET suspect_at = perennial.clock(),
-    suspect_cause = ${cause}, suspect_reason = 'a test', suspect_by_ms = 1`.execute(db);
+const makeTimeSuspect = ({ query }: TestDatabase, cause: 'ahead' | 'commits_lost') =>
+  query`UPDATE perennial.clock_state SET suspect_at = perennial.clock(),
+    suspect_cause = ${cause}, suspect_reason = 'a test', suspect_by_ms = 1`;
 
 test.for([
   ['ahead', 'clock_suspect'],
@@ -74,7 +73,7 @@ test.for([
     await buyPlan(database, 7n, { isNew: true, plan: 'mini' });
     await addCustomer(database, 8n);
     // The sentinel trusts a stored clock.
-    await sql`UPDATE perennial.installation SET clock_at = NULL`.execute(database.db);
+    await database.query`UPDATE perennial.installation SET clock_at = NULL`;
     const documented = await readDocumentedCodes(api);
     const all = createRequests(Number(id));
     const writing = routes.filter(({ method }) => method !== 'GET');

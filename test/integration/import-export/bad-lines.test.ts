@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { defaultColumns } from '../../../src/import-export/columns.ts';
 import type { LineProblem } from '../../../src/import-export/problems.ts';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import type { TestDatabase } from '../../support/database.ts';
 import {
-  createImportPlans,
+  createImportDatabase,
   csvHeader,
   importText,
   readAllRows,
@@ -40,8 +40,7 @@ const file = (...rows: readonly string[]): string => `${[csvHeader, ...rows].joi
 
 let database: TestDatabase;
 beforeAll(async () => {
-  database = await createDatabase({ now: '2026-11-24T00:00:00Z' });
-  await createImportPlans(database.db);
+  database = await createImportDatabase();
   await importText(
     database.url,
     file(row({ telegram_id: '999', sub_token: 'token-that-is-taken', uuid: takenUuid })),
@@ -61,12 +60,7 @@ const at = (
   column: string | null,
   value: string | null,
   reason: string,
-): LineProblem => ({
-  line,
-  column,
-  value,
-  reason,
-});
+): LineProblem => ({ line, column, value, reason });
 
 const timeReason = 'is not a time; expected ISO 8601 with an offset, like 2026-11-24T09:00:00Z';
 const spreadsheetDate =

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
-import { createDatabase } from '../../support/database.ts';
-import { createImportPlans, csvHeader, importText } from '../../support/import-export.ts';
+import { createImportDatabase, csvHeader, importText } from '../../support/import-export.ts';
 
 const header = csvHeader;
 const line = (telegramId: number, uuid: string): string =>
@@ -11,8 +10,7 @@ const file = (...lines: readonly string[]): string => `${[header, ...lines].join
 const toNearUuid = (id: string): string => `${id.slice(0, 14)}4abc${id.slice(18)}`;
 
 test('two UUIDs that VLESS does not distinguish are refused, in the file and against the database', async () => {
-  await using database = await createDatabase({ now: '2026-11-24T00:00:00Z' });
-  await createImportPlans(database.db);
+  await using database = await createImportDatabase();
   const [first, second] = [
     '11111111-1111-4111-8111-111111111111',
     '22222222-2222-4222-8222-222222222222',

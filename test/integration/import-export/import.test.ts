@@ -1,13 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { generateTestData } from '../../../src/demo/test-data.ts';
 import { formatHeader, formatLine } from '../../../src/import-export/format.ts';
 import { importCustomers } from '../../../src/import-export/import.ts';
 import { parseInstant } from '../../../src/kernel/instant.ts';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import {
-  createImportPlans,
+  createImportDatabase,
   csvHeader,
   importText,
   readAllRows,
@@ -15,22 +13,11 @@ import {
 
 const now = '2026-11-24T00:00:00Z';
 
-async function createPlannedDatabase(): Promise<TestDatabase> {
-  const database = await createDatabase({ now });
-  await createImportPlans(database.db);
-  return database;
-}
-
-async function readRows(database: TestDatabase, query: string): Promise<unknown[]> {
-  const { rows } = await sql.raw(query).execute(database.db);
-  return rows;
-}
-
 const file = (...rows: readonly string[]): string => `${[csvHeader, ...rows].join('\n')}\n`;
 const ends = '2026-12-01T09:00:00.123Z';
 
 test('a balance becomes an opening entry, a subscription one period that ends when it expires', async () => {
-  await using database = await createPlannedDatabase();
+  await using database = await createImportDatabase();
   const outcome = await importText(
     database.url,
     file(
@@ -49,12 +36,9 @@ test('a balance becomes an opening entry, a subscription one period that ends wh
     absent: [],
   });
   expect(
-    await readRows(
-      database,
-      `SELECT telegram_id, locale, time_zone, currency, balance_minor, vip, discount_percent,
+    await database.query`SELECT telegram_id, locale, time_zone, currency, balance_minor, vip, discount_percent,
          to_json(trial_used_at) AS trial_used_at, length(sub_token) AS token, reachable
        FROM perennial.customer ORDER BY id`,
-    ),
   ).toEqual([
     {
       telegram_id: 100n,
@@ -82,10 +66,7 @@ test('a balance becomes an opening entry, a subscription one period that ends wh
     },
   ]);
   expect(
-    await readRows(
-      database,
-      'SELECT amount_minor, balance_after_minor, kind, idempotency_key FROM perennial.ledger_entry',
-    ),
+    await database.query`SELECT amount_minor, balance_after_minor, kind, idempotency_key FROM perennial.ledger_entry`,
   ).toEqual([
     {
       amount_minor: 14950n,
@@ -95,14 +76,11 @@ test('a balance becomes an opening entry, a subscription one period that ends wh
     },
   ]);
   expect(
-    await readRows(
-      database,
-      `SELECT s.kind, s.plan, s.period_days, s.state, s.auto_renew, s.next_try_at, p.source,
+    await database.query`SELECT s.kind, s.plan, s.period_days, s.state, s.auto_renew, s.next_try_at, p.source,
          p.amount_minor, p.ends_at = s.expires_at AS ends_then, p.starts_at = s.started_at AS starts_then,
          to_json(s.started_at) AS started_at, s.expires_at, c.id, c.retired_at
        FROM perennial.subscription s JOIN perennial.period p ON p.subscription_id = s.id
        JOIN perennial.credential c ON c.subscription_id = s.id`,
-    ),
   ).toEqual([
     {
       kind: 'paid',
@@ -122,10 +100,7 @@ test('a balance becomes an opening entry, a subscription one period that ends wh
     },
   ]);
   expect(
-    await readRows(
-      database,
-      'SELECT subject, action, actor, detail FROM perennial.event ORDER BY id',
-    ),
+    await database.query`SELECT subject, action, actor, detail FROM perennial.event ORDER BY id`,
   ).toEqual([
     {
       subject: 'customer:1',
@@ -138,7 +113,7 @@ test('a balance becomes an opening entry, a subscription one period that ends wh
 });
 
 test('a subscription that ended now or earlier is expired, without a notification and without a renewal', async () => {
-  await using database = await createPlannedDatabase();
+  await using database = await createImportDatabase();
   const line = (id: number, expires: string, uuid: string) =>
     `${id},,,,500,,,,,paid,basic,30,${expires},true,${uuid}`;
   await importText(
@@ -150,23 +125,20 @@ test('a subscription that ended now or earlier is expired, without a notificatio
     ),
   );
   expect(
-    await readRows(
-      database,
-      `SELECT s.id, s.state, s.next_try_at::text, c.retired_at = s.expires_at AS retired_then,
+    await database.query`SELECT s.id, s.state, s.next_try_at::text, c.retired_at = s.expires_at AS retired_then,
          c.id IS NOT NULL AS credential
        FROM perennial.subscription s LEFT JOIN perennial.credential c ON c.subscription_id = s.id
        ORDER BY s.id`,
-    ),
   ).toEqual([
     { id: 1n, state: 'active', next_try_at: null, retired_then: null, credential: true },
     { id: 2n, state: 'expired', next_try_at: 'infinity', retired_then: true, credential: true },
     { id: 3n, state: 'expired', next_try_at: 'infinity', retired_then: null, credential: false },
   ]);
-  expect(await readRows(database, 'SELECT * FROM perennial.notification')).toEqual([]);
+  expect(await database.query`SELECT * FROM perennial.notification`).toEqual([]);
 });
 
 test('a period with a distant end starts now, so that it always starts before its end', async () => {
-  await using database = await createPlannedDatabase();
+  await using database = await createImportDatabase();
   await importText(
     database.url,
     file(
@@ -175,10 +147,7 @@ test('a period with a distant end starts now, so that it always starts before it
     ),
   );
   expect(
-    await readRows(
-      database,
-      'SELECT to_json(starts_at) AS starts_at FROM perennial.period ORDER BY id',
-    ),
+    await database.query`SELECT to_json(starts_at) AS starts_at FROM perennial.period ORDER BY id`,
   ).toEqual([
     { starts_at: '2026-11-24T00:00:00+00:00' },
     { starts_at: '2026-11-22T00:00:00+00:00' },
@@ -186,12 +155,10 @@ test('a period with a distant end starts now, so that it always starts before it
 });
 
 test('entitled credentials are marked on every node, not urgent; others are not marked', async () => {
-  await using database = await createPlannedDatabase();
-  await sql`
+  await using database = await createImportDatabase();
+  await database.query`
     INSERT INTO perennial.node (id, api, inbounds, groups, link)
-    SELECT 'nl-' || n, '10.0.0.' || n || ':1', '{in}', '{all}', '{}' FROM generate_series(1, 2) n`.execute(
-    database.db,
-  );
+    SELECT 'nl-' || n, '10.0.0.' || n || ':1', '{in}', '{all}', '{}' FROM generate_series(1, 2) n`;
   await importText(
     database.url,
     file(
@@ -200,11 +167,8 @@ test('entitled credentials are marked on every node, not urgent; others are not 
     ),
   );
   expect(
-    await readRows(
-      database,
-      `SELECT m.node_id, m.urgent, c.customer_id FROM perennial.access_sync m
+    await database.query`SELECT m.node_id, m.urgent, c.customer_id FROM perennial.access_sync m
        JOIN perennial.credential c ON c.id = m.credential_id ORDER BY 1`,
-    ),
   ).toEqual([
     { node_id: 'nl-1', urgent: false, customer_id: 1n },
     { node_id: 'nl-2', urgent: false, customer_id: 1n },
@@ -212,7 +176,7 @@ test('entitled credentials are marked on every node, not urgent; others are not 
 });
 
 test('a dry run does all checks, returns the summary of an import, and changes nothing', async () => {
-  await using database = await createPlannedDatabase();
+  await using database = await createImportDatabase();
   const before = await readAllRows(database.db);
   let text = formatHeader('csv');
   for (const line of generateTestData({ customers: 500, seed: 3, now: parseInstant(now, 'now') })) {
@@ -236,15 +200,12 @@ test('a byte order mark, CRLF, another order of columns and a missing last line 
       .join('\n');
   const rows = [];
   for (const text of [plain, `\ufeff${plain.replaceAll('\n', '\r\n')}`, turned(plain)]) {
-    await using database = await createPlannedDatabase();
+    await using database = await createImportDatabase();
     expect(await importText(database.url, text, { pieceBytes: 1 })).toMatchObject({
       outcome: 'imported',
     });
     rows.push(
-      await readRows(
-        database,
-        'SELECT telegram_id, balance_minor, s.expires_at FROM perennial.customer c JOIN perennial.subscription s ON s.customer_id = c.id',
-      ),
+      await database.query`SELECT telegram_id, balance_minor, s.expires_at FROM perennial.customer c JOIN perennial.subscription s ON s.customer_id = c.id`,
     );
   }
   expect(rows[1]).toEqual(rows[0]);
@@ -252,7 +213,7 @@ test('a byte order mark, CRLF, another order of columns and a missing last line 
 });
 
 test('a source that fails in the middle leaves the database unchanged', async () => {
-  await using database = await createPlannedDatabase();
+  await using database = await createImportDatabase();
   const before = await readAllRows(database.db);
   async function* source() {
     yield Buffer.from(file('1,,,,5,,,,,,,,,,'));
@@ -270,7 +231,7 @@ test('a source that fails in the middle leaves the database unchanged', async ()
 });
 
 test('of two concurrent imports of one file, one imports all lines and the other changes nothing', async () => {
-  await using database = await createPlannedDatabase();
+  await using database = await createImportDatabase();
   let text = formatHeader('csv');
   for (const line of generateTestData({ customers: 400, seed: 5, now: parseInstant(now, 'now') })) {
     text += formatLine('csv', line);
@@ -284,13 +245,13 @@ test('of two concurrent imports of one file, one imports all lines and the other
   for (const one of both) {
     if (one.status === 'rejected') expect(one.reason).toMatchObject({ code: 'changed_meanwhile' });
   }
-  expect(await readRows(database, 'SELECT count(*)::int FROM perennial.customer')).toEqual([
+  expect(await database.query`SELECT count(*)::int FROM perennial.customer`).toEqual([
     { count: 400 },
   ]);
 });
 
 test('the example of docs/import.md can be imported', async () => {
-  await using database = await createPlannedDatabase();
+  await using database = await createImportDatabase();
   const document = readFileSync(new URL('../../../docs/import.md', import.meta.url), 'utf8');
   const [, example = ''] = /```csv\n([^`]*)```/.exec(document) ?? [];
   expect(await importText(database.url, example)).toMatchObject({

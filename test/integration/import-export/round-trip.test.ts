@@ -7,20 +7,13 @@ import type { FileLine } from '../../../src/import-export/columns.ts';
 import { formatHeader, formatLine } from '../../../src/import-export/format.ts';
 import type { FileFormat } from '../../../src/import-export/records.ts';
 import { instant, parseInstant } from '../../../src/kernel/instant.ts';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
-import { createImportPlans, exportText, importText } from '../../support/import-export.ts';
+import { createImportDatabase, exportText, importText } from '../../support/import-export.ts';
 import { readSeed } from '../../support/seed.ts';
 
 const now = '2026-11-24T00:00:00Z';
 
-async function createPlannedDatabase(): Promise<TestDatabase> {
-  const database = await createDatabase({ now });
-  await createImportPlans(database.db);
-  return database;
-}
-
 async function importAndExport(text: string, format: FileFormat = 'csv'): Promise<string> {
-  await using database = await createPlannedDatabase();
+  await using database = await createImportDatabase();
   expect(await importText(database.url, text, { format })).toMatchObject({ outcome: 'imported' });
   return await exportText(database.url, format);
 }
@@ -62,18 +55,16 @@ test.each(['csv', 'jsonl'] as const)(
 );
 
 test('a revoked subscription is exported with the time of its revocation as its end, and is never active again', async () => {
-  await using database = await createPlannedDatabase();
+  await using database = await createImportDatabase();
   const row =
     '7,en,UTC,RUB,10.00,false,0,true,tokentokentoken1,paid,basic,30,2026-12-20T00:00:00.000Z,true,11111111-1111-4111-8111-111111111111\n';
   await importText(database.url, formatHeader('csv') + row);
-  await sql`UPDATE perennial.credential SET retired_at = '2026-11-24T05:00:00Z'`.execute(
-    database.db,
-  );
-  await sql`UPDATE perennial.subscription SET state = 'revoked'`.execute(database.db);
+  await database.query`UPDATE perennial.credential SET retired_at = '2026-11-24T05:00:00Z'`;
+  await database.query`UPDATE perennial.subscription SET state = 'revoked'`;
   await database.setClock('2026-11-25T00:00:00Z');
   const text = await exportText(database.url);
   expect(text).toContain('2026-11-24T05:00:00.000Z,false,11111111-1111-4111-8111-111111111111');
-  await using elsewhere = await createPlannedDatabase();
+  await using elsewhere = await createImportDatabase();
   await elsewhere.setClock('2026-11-25T00:00:00Z');
   await importText(elsewhere.url, text);
   expect(await exportText(elsewhere.url)).toBe(text);

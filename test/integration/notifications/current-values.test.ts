@@ -4,7 +4,6 @@ import { dayMs, hourMs, isoTime, later } from '../../../src/kernel/instant.ts';
 import { createSamples } from '../../../src/notifications/texts/samples.ts';
 import { type NoticeParams, noticeKinds, noticeSpecs } from '../../../src/outbox/kinds.ts';
 import { changePlan } from '../../../src/subscription/commands/change-plan.ts';
-import { topUp } from '../../../src/subscription/commands/top-up.ts';
 import { createDatabase } from '../../support/database.ts';
 import {
   chooseEnd,
@@ -14,9 +13,8 @@ import {
   type RelevanceOptions,
   relevanceOf,
 } from '../../support/relevance.ts';
-import { runWorker } from '../../support/shop.ts';
+import { addBalance, createCaller, runWorker } from '../../support/shop.ts';
 import {
-  createCaller,
   createEarlierSubscription,
   createShortSubscriber,
   end,
@@ -109,7 +107,7 @@ test('R11: the missing amount is sufficient, also if the balance is too low for 
   await createEarlierSubscription(database, id);
   const expected = { missing: '198.00', others: '149.00' };
   expect(await readVerdicts(database)).toMatchObject({ low_balance: { params: expected } });
-  await topUp(createCaller(database), { telegramId: 1n, amountMinor: 198_00n });
+  await addBalance(database, 1n, 198_00n);
   await runWorker(database, 'auto-renewal');
   const ended = await sql`
     SELECT FROM perennial.subscription WHERE expires_at <= ${end}`.execute(database.db);

@@ -1,14 +1,12 @@
 import { expect, test } from 'vitest';
 import { listNotices } from '../../../src/notifications/operator-actions.ts';
 import { explain, recordStatements } from '../../../testbed/explain.ts';
-import { createDatabase } from '../../support/database.ts';
-import { createShopWithTrial, createSubscriber } from '../../support/shop.ts';
+import { createShopDatabase, createSubscriber } from '../../support/shop.ts';
 
 // The pages that a list of notifications reads depend on its own page, not on the table.
 
 test('a list by a rare kind or state reads few pages of a large table without statistics', async () => {
-  await using database = await createDatabase({ now: '2026-11-24T09:00:00Z' });
-  await createShopWithTrial(database);
+  await using database = await createShopDatabase({ now: '2026-11-24T09:00:00Z' });
   await createSubscriber(database, 7n, 0n);
   await database.pool.query(`
     INSERT INTO perennial.notification (customer_id, channel, kind, dedupe_key, params, state,

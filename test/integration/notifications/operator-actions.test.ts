@@ -10,10 +10,14 @@ import {
 import { setAutoRenew } from '../../../src/subscription/commands/auto-renew.ts';
 import { setCustomer } from '../../../src/subscription/commands/customer.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
-import { createShop, createSubscriber } from '../../support/shop.ts';
+import {
+  createCaller,
+  createShop,
+  createShopDatabase,
+  createSubscriber,
+} from '../../support/shop.ts';
 
 const start = '2026-11-25T09:00:00Z';
-const createCaller = ({ db }: Pick<TestDatabase, 'db'>) => ({ db, actor: 'test' });
 
 /** A customer with a receipt, number 1, in this state. */
 async function createReceipt(database: TestDatabase, state: NoticeState): Promise<void> {
@@ -66,7 +70,7 @@ test.each<[NoticeState, object | undefined, object | undefined]>([
 test('a notification that is cancelled after a lost answer may have arrived, in any later state', async () => {
   await using database = await createDatabase({ now: start });
   await createReceipt(database, 'pending');
-  await sql`UPDATE perennial.notification SET lost_answers = 1`.execute(database.db);
+  await database.query`UPDATE perennial.notification SET lost_answers = 1`;
   const reason = 'cancelled, may have arrived';
   expect(await cancelNotification(database.db, 1n, 'test')).toMatchObject({
     state: 'suppressed',
@@ -80,10 +84,8 @@ test('actions of a person are events of the customer', async () => {
   await createReceipt(database, 'sent');
   await resendNotification(database.db, 1n, 'an-operator');
   await cancelNotification(database.db, 1n, 'an-operator');
-  const { rows } = await sql`
-    SELECT action, detail FROM perennial.event WHERE actor = 'an-operator' ORDER BY id`.execute(
-    database.db,
-  );
+  const rows = await database.query`
+    SELECT action, detail FROM perennial.event WHERE actor = 'an-operator' ORDER BY id`;
   const detail = { notice_id: '1', kind: 'receipt' };
   expect(rows).toEqual([
     { action: 'notice_resent', detail },
@@ -119,8 +121,7 @@ test('an unknown notification is refused', async () => {
 });
 
 test('the list goes back page by page and ends, also while notifications are added', async () => {
-  await using database = await createDatabase({ now: start });
-  await createShop(database);
+  await using database = await createShopDatabase({ now: start });
   for (const id of [1n, 2n, 3n, 4n, 5n]) await createSubscriber(database, id, 0n);
   const first = await listNotices(database.db, { max: 2 });
   expect(first.notices.map((row) => row.telegramId)).toEqual([5n, 4n]);
@@ -161,10 +162,10 @@ test.each([
   async (_, act) => {
     await using database = await createDatabase({ now: start });
     await createReceipt(database, 'pending');
-    await sql`UPDATE perennial.customer SET reachable = false`.execute(database.db);
+    await database.query`UPDATE perennial.customer SET reachable = false`;
     await act(database);
     expect(await readState(database)).toMatchObject({ state: 'pending', due: true });
-    const { rows } = await sql`SELECT reachable FROM perennial.customer`.execute(database.db);
+    const rows = await database.query`SELECT reachable FROM perennial.customer`;
     expect(rows).toEqual([{ reachable: true }]);
   },
 );
@@ -174,7 +175,7 @@ test('a customer who is reported as unreachable stays unreachable', async () => 
   await createReceipt(database, 'pending');
   for (let again = 0; again < 2; again += 1) {
     await setCustomer(createCaller(database), { telegramId: 1n, reachable: false });
-    const { rows } = await sql`SELECT reachable FROM perennial.customer`.execute(database.db);
+    const rows = await database.query`SELECT reachable FROM perennial.customer`;
     expect(rows).toEqual([{ reachable: false }]);
   }
 });

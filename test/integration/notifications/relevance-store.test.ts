@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { readClock } from '../../../src/db/clock.ts';
 import { inTransaction } from '../../../src/db/connect.ts';
@@ -7,14 +6,19 @@ import { readRelevanceFacts } from '../../../src/notifications/relevance-store.t
 import { clearAlarms, raiseAlarms, readOpenAlarms } from '../../../src/outbox/alarms.ts';
 import { setAutoRenew } from '../../../src/subscription/commands/auto-renew.ts';
 import { grant } from '../../../src/subscription/commands/grant.ts';
-import { purchase } from '../../../src/subscription/commands/purchase.ts';
 import { refund } from '../../../src/subscription/commands/refund.ts';
 import { revoke } from '../../../src/subscription/commands/revoke.ts';
-import { topUp } from '../../../src/subscription/commands/top-up.ts';
 import { createDatabase } from '../../support/database.ts';
-import { createShop, createSubscriber, runWorker } from '../../support/shop.ts';
 import {
+  addBalance,
+  buyPlan,
   createCaller,
+  createShopDatabase,
+  createSubscriber,
+  runWorker,
+  runWorkerAt,
+} from '../../support/shop.ts';
+import {
   createEarlierSubscription,
   createShortSubscriber,
   end,
@@ -46,9 +50,9 @@ test('without a change every notification is relevant, and about one end only th
 test('a top-up that covers the price outdates warnings before a renewal', async () => {
   await using database = await createDatabase({ now: start });
   await createShortSubscriber(database);
-  await topUp(createCaller(database), { telegramId: 1n, amountMinor: 48_99n });
+  await addBalance(database, 1n, 48_99n);
   expect(await readOutcomes(database)).toEqual(initial);
-  await topUp(createCaller(database), { telegramId: 1n, amountMinor: 1n });
+  await addBalance(database, 1n, 1n);
   expect(await readOutcomes(database)).toEqual({
     receipt: 'send',
     low_balance: 'will_be_renewed',
@@ -60,7 +64,7 @@ test('a top-up that covers the price outdates warnings before a renewal', async 
 test('a renewal outdates warnings, and both receipts are relevant', async () => {
   await using database = await createDatabase({ now: start });
   await createShortSubscriber(database);
-  await topUp(createCaller(database), { telegramId: 1n, amountMinor: 49_00n });
+  await addBalance(database, 1n, 49_00n);
   await runWorker(database, 'auto-renewal');
   expect(await readOutcomes(database)).toEqual(endMoved);
 });
@@ -68,8 +72,8 @@ test('a renewal outdates warnings, and both receipts are relevant', async () => 
 test('a purchase outdates warnings', async () => {
   await using database = await createDatabase({ now: start });
   await createShortSubscriber(database);
-  await topUp(createCaller(database), { telegramId: 1n, amountMinor: 49_00n });
-  await purchase(createCaller(database), { telegramId: 1n, plan: 'basic', periodDays: 30 });
+  await addBalance(database, 1n, 49_00n);
+  await buyPlan(database, 1n);
   expect(await readOutcomes(database)).toEqual(endMoved);
 });
 
@@ -117,12 +121,11 @@ test('after auto-renewal was switched off the low balance is outdated, and the r
 test('the notification of an end is relevant while the subscription has ended', async () => {
   await using database = await createDatabase({ now: start });
   await createShortSubscriber(database);
-  await database.setClock(end);
-  await runWorker(database, 'fast-expiry-cleanup');
+  await runWorkerAt(database, end, 'fast-expiry-cleanup');
   const ended = { low_balance: 'ended', ends_24h: 'ended', ends_3h: 'ended' };
   // The receipt is 30 days old now, and was never sent.
   expect(await readOutcomes(database)).toEqual({ receipt: 'too_late', ...ended, expired: 'send' });
-  await topUp(createCaller(database), { telegramId: 1n, amountMinor: 49_00n });
+  await addBalance(database, 1n, 49_00n);
   await runWorker(database, 'auto-renewal');
   expect(await readOutcomes(database)).toEqual({ ...endMoved, expired: 'not_ended' });
 });
@@ -130,12 +133,10 @@ test('the notification of an end is relevant while the subscription has ended', 
 test('a failed message to a customer who blocked the bot delays the next one by a week', async () => {
   await using database = await createDatabase({ now: start });
   await createShortSubscriber(database);
-  await sql`
+  await database.query`
     UPDATE perennial.notification
-    SET state = 'failed', sending_since = '2026-11-25T07:00:00Z' WHERE kind = 'receipt'`.execute(
-    database.db,
-  );
-  await sql`UPDATE perennial.customer SET reachable = false`.execute(database.db);
+    SET state = 'failed', sending_since = '2026-11-25T07:00:00Z' WHERE kind = 'receipt'`;
+  await database.query`UPDATE perennial.customer SET reachable = false`;
   expect(await readOutcomes(database)).toMatchObject({
     low_balance: 'wait',
     ends_3h: 'low_balance',
@@ -145,7 +146,7 @@ test('a failed message to a customer who blocked the bot delays the next one by 
 test('the balance pays for the subscription that ends first, and the next one has the missing amount', async () => {
   await using database = await createDatabase({ now: start });
   const id = await createShortSubscriber(database);
-  await topUp(createCaller(database), { telegramId: 1n, amountMinor: 49_00n });
+  await addBalance(database, 1n, 49_00n);
   await createEarlierSubscription(database, id);
   expect(await readOutcomes(database)).toMatchObject({
     low_balance: 'send',
@@ -170,9 +171,9 @@ test('a cleared alarm is suppressed, and also the end of an alarm that was never
     alarm_removal: 'over',
     alarm_over: 'alarm_never_said',
   });
-  await sql`
+  await database.query`
     UPDATE perennial.notification SET state = 'sent', sent_at = ${start}
-    WHERE kind = 'alarm_removal'`.execute(database.db);
+    WHERE kind = 'alarm_removal'`;
   expect(await readOutcomes(database)).toMatchObject({ alarm_over: 'send' });
   // The next alarm of the same problem, within the same millisecond. It is relevant. Its end is not
   // sent, because the earlier alarm was never sent.
@@ -186,8 +187,7 @@ test('a cleared alarm is suppressed, and also the end of an alarm that was never
 });
 
 test('the context has the reader and the title of the plan', async () => {
-  await using database = await createDatabase({ now: start });
-  await createShop(database);
+  await using database = await createShopDatabase({ now: start });
   await createSubscriber(database, 7n, 0n);
   const read = await inTransaction(database.db, (tx) => readRelevanceFacts(tx, [1n], instant(0)));
   expect(read.get(1n)).toMatchObject({

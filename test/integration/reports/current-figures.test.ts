@@ -4,7 +4,12 @@ import { readMrrMetrics, readRecentMetrics } from '../../../src/reports/current-
 import { explain, recordStatements } from '../../../testbed/explain.ts';
 import { corrupt } from '../../support/corruption.ts';
 import { createDatabase } from '../../support/database.ts';
-import { addCustomer, createShop, createSubscriber, runAutoRenewal } from '../../support/shop.ts';
+import {
+  addCustomer,
+  createShopDatabase,
+  createSubscriber,
+  runAutoRenewal,
+} from '../../support/shop.ts';
 
 const readValues = async (db: Db) => {
   const metrics = [...(await readRecentMetrics(db)), ...(await readMrrMetrics(db))];
@@ -14,8 +19,7 @@ const readValues = async (db: Db) => {
 };
 
 test('a renewal is late until auto-renewal has tried it, and then short', async () => {
-  await using database = await createDatabase({ now: '2026-11-01T09:00:00Z' });
-  await createShop(database);
+  await using database = await createShopDatabase({ now: '2026-11-01T09:00:00Z' });
   await createSubscriber(database, 7n, 0n);
   await database.setClock('2026-12-01T10:00:00Z');
   expect(await readValues(database.db)).toMatchObject({
@@ -47,8 +51,7 @@ test('the items that a guard held in the last run are a gauge of its worker', as
 });
 
 test('money of the last day is read by the index over time, not from the whole ledger', async () => {
-  await using database = await createDatabase({ now: '2026-11-01T09:00:00Z' });
-  await createShop(database);
+  await using database = await createShopDatabase({ now: '2026-11-01T09:00:00Z' });
   await addCustomer(database, 7n);
   await corrupt(
     database.url,

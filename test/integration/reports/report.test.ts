@@ -10,24 +10,24 @@ import { movePayment } from '../../../src/subscription/commands/move-payment.ts'
 import { refund } from '../../../src/subscription/commands/refund.ts';
 import { topUp } from '../../../src/subscription/commands/top-up.ts';
 import { startTrial } from '../../../src/subscription/commands/trial.ts';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import type { TestDatabase } from '../../support/database.ts';
+import { expectFault } from '../../support/faults.ts';
 import {
   addBalance,
   addCustomer,
   buyPlan,
   createCaller,
-  createShopWithTrial,
+  createShopDatabase,
   createSubscriber,
-  runAutoRenewal,
   runWorker,
+  runWorkerAt,
   setPrice,
 } from '../../support/shop.ts';
 
 // The figures of a report, with amounts that a person can check.
 
 async function createReportShop(now: string): Promise<TestDatabase> {
-  const database = await createDatabase({ now });
-  await createShopWithTrial(database);
+  const database = await createShopDatabase({ now });
   await setPrice(database, 'basic', 30, 3_00n, 'USD');
   return database;
 }
@@ -152,8 +152,7 @@ test('a change to a dearer plan is expansion, a return after a month is revived'
   await database.setClock('2026-02-02T00:00:00Z');
   const caller = createCaller(database);
   await changePlan(caller, { telegramId: 7n, plan: 'plus', periodDays: 30, when: 'now' });
-  await database.setClock('2026-03-03T00:00:00Z');
-  await runAutoRenewal(database);
+  await runWorkerAt(database, '2026-03-03T00:00:00Z', 'auto-renewal');
   await runWorker(database, 'fast-expiry-cleanup');
   await database.setClock('2026-04-15T00:00:00Z');
   await addBalance(database, 8n, 149_00n);
@@ -186,8 +185,7 @@ test('trials, renewals and subscriptions that lacked money are counted in the mo
   await addBalance(database, 7n, 149_00n);
   await buyPlan(database, 7n);
   await createSubscriber(database, 9n, 200_00n);
-  await database.setClock('2026-02-10T00:00:00Z');
-  await runAutoRenewal(database);
+  await runWorkerAt(database, '2026-02-10T00:00:00Z', 'auto-renewal');
   await runWorker(database, 'fast-expiry-cleanup');
   await database.setClock('2026-03-01T00:00:00Z');
   expect((await readFigures(database, '2026-01')).trials).toEqual({ ended: 2, paid: 1, rate: 0.5 });
@@ -214,7 +212,7 @@ test('the present month ends now, and a later month is refused', async () => {
   const { month, currencies } = await readReport(database.db, '2026-01');
   expect(month.isComplete).toBe(false);
   expect(currencies[0]?.lines.purchases).toEqual({ count: 1n, amount: -149_00n });
-  await expect(readReport(database.db, '2026-02')).rejects.toMatchObject({ code: 'future_month' });
+  await expectFault(readReport(database.db, '2026-02'), 'future_month');
 });
 
 test('amounts beyond the arithmetic of bigint are divided exactly', async () => {

@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { RunId } from '../../../src/kernel/ids.ts';
 import { openReplica } from '../../../src/leases/replica.ts';
@@ -8,7 +7,7 @@ import {
   createBreakableDatabase,
   transientFaults,
 } from '../../support/broken-statement.ts';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import type { TestDatabase } from '../../support/database.ts';
 import {
   type DatabaseSnapshot,
   findViolations,
@@ -19,11 +18,12 @@ import { createdAt, createMixedRenewals } from '../../support/mixed-renewals.ts'
 import {
   addCustomer,
   buyPlan,
-  createShopWithTrial,
+  createShopDatabase,
   createSubscribers,
+  expectSubscription,
   parseTime,
-  readSubscription,
   runAutoRenewal,
+  runWorkerAt,
   setPrice,
 } from '../../support/shop.ts';
 
@@ -46,8 +46,10 @@ async function createOverlappingDatabase(): Promise<TestDatabase> {
     if (when === 'after' && text.includes('s.next_try_at IS NULL') && !isFirst) found.resolve();
     if (when === 'before' && text === 'commit' && isFirst) await found.promise;
   };
-  const database = await createDatabase({ now: start, wrapPool: (pool) => hookPool(pool, hook) });
-  await createShopWithTrial(database);
+  const database = await createShopDatabase({
+    now: start,
+    wrapPool: (pool) => hookPool(pool, hook),
+  });
   return database;
 }
 
@@ -61,14 +63,12 @@ test.each([1, 2])(
       await moveClock(database, '2026-11-01T00:10:00Z'),
       await moveClock(database, '2026-11-01T00:20:00Z'),
     ];
-    await database.setClock(dueAt);
-    expect(await runAutoRenewal(database, { batchMax })).toMatchObject({ outcome: 'success' });
-    expect(await readSubscription(database, first)).toMatchObject({ charges: 2, balance: 0 });
-    expect(await readSubscription(database, middle)).toMatchObject({ charges: 2 });
-    expect(await readSubscription(database, last)).toMatchObject({
-      charges: 1,
-      lowBalanceNotices: 1,
+    expect(await runWorkerAt(database, dueAt, 'auto-renewal', { batchMax })).toMatchObject({
+      outcome: 'success',
     });
+    await expectSubscription(database, first, { charges: 2, balance: 0 });
+    await expectSubscription(database, middle, { charges: 2 });
+    await expectSubscription(database, last, { charges: 1, lowBalanceNotices: 1 });
     expect(await findViolations(database.db)).toEqual([]);
   },
 );
@@ -87,14 +87,12 @@ test('R11: a late renewal that is due again is paid before items of the next pag
   await database.setClock('2026-11-29T01:00:00Z');
   const day = await buyPlan(database, 1n, { isNew: true, plan: 'mini', periodDays: 1 });
   // No worker ran after the end of the day, and its next period ends before the month.
-  await database.setClock(dueAt);
-  expect(await runAutoRenewal(database, { batchMax: 1 })).toMatchObject({ changed: 2n });
-  expect(await readSubscription(database, day)).toMatchObject({
-    charges: 3,
-    ends: '2026-12-02T01:00:00Z',
+  expect(await runWorkerAt(database, dueAt, 'auto-renewal', { batchMax: 1 })).toMatchObject({
+    changed: 2n,
   });
+  await expectSubscription(database, day, { charges: 3, ends: '2026-12-02T01:00:00Z' });
   const short = { charges: 1, lowBalanceNotices: 1, balance: 139_00 };
-  expect(await readSubscription(database, month)).toMatchObject(short);
+  await expectSubscription(database, month, short);
   expect(await findViolations(database.db)).toEqual([]);
 });
 
@@ -105,8 +103,7 @@ test('P6: batches that are open at once are all counted', async () => {
     endsAt: '2026-12-01T00:00:00Z',
     balanceMinor: 149_00n,
   });
-  await database.setClock(dueAt);
-  expect(await runAutoRenewal(database, { batchMax: 10 })).toMatchObject({
+  expect(await runWorkerAt(database, dueAt, 'auto-renewal', { batchMax: 10 })).toMatchObject({
     outcome: 'success',
     examined: 45n,
     changed: 45n,
@@ -119,7 +116,7 @@ test('P6: a run that fails lets the other open batch end first, and counts it', 
   const [locked, undone] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const clients: unknown[] = [];
   const writes = (text: string) => text.includes('INSERT INTO perennial.notification');
-  await using database = await createDatabase({
+  await using database = await createShopDatabase({
     now: dueAt,
     wrapPool: (pool) =>
       hookPool(pool, async ({ sql: text, when, client }) => {
@@ -138,7 +135,6 @@ test('P6: a run that fails lets the other open batch end first, and counts it', 
         }
       }),
   });
-  await createShopWithTrial(database);
   await createSubscribers(database, {
     count: 30,
     endsAt: '2026-12-01T00:00:00Z',
@@ -164,11 +160,9 @@ afterAll(() => breakable[Symbol.asyncDispose]());
 
 const countRenewals = async (): Promise<bigint> =>
   (
-    await sql<{ n: bigint }>`
-      SELECT count(*) AS n FROM perennial.period WHERE source = 'renewal'`.execute(
-      breakable.database.db,
-    )
-  ).rows[0]?.n ?? -1n;
+    await breakable.database.query<{ n: bigint }>`
+      SELECT count(*) AS n FROM perennial.period WHERE source = 'renewal'`
+  )[0]?.n ?? -1n;
 
 const all = process.env.CRASHES === 'all';
 
@@ -219,11 +213,10 @@ test.each([
     if (most === 2) await second.promise;
     open.delete(client);
   };
-  await using database = await createDatabase({
+  await using database = await createShopDatabase({
     now: start,
     wrapPool: (pool) => hookPool(pool, hook),
   });
-  await createShopWithTrial(database);
   await createSubscribers(database, { count: 4, endsAt: dueAt, balanceMinor: 149_00n });
   await database.setClock(dueAt);
   const other = openReplica(database.url);

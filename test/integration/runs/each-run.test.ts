@@ -5,11 +5,12 @@ import { confirmDeletionTime } from '../../../src/db/clock-mark.ts';
 import { dayMs, hourMs, instant, isoTime, later } from '../../../src/kernel/instant.ts';
 import { openReplica } from '../../../src/leases/replica.ts';
 import { reserveRunId, startRun } from '../../../src/runs/run-record.ts';
-import { createDatabase, type DatabaseOptions, type TestDatabase } from '../../support/database.ts';
+import type { DatabaseOptions, TestDatabase } from '../../support/database.ts';
 import { findViolations } from '../../support/database-snapshot.ts';
+import { acceptRows, refuseRows } from '../../support/faults.ts';
 import { hookPool, type StatementEvent } from '../../support/hooked-pool.ts';
 import {
-  createShopWithTrial,
+  createShopDatabase,
   createSubscribers,
   runWorker,
   type WorkerRunOptions,
@@ -61,40 +62,24 @@ describe.each(kinds)('$worker', ({ worker, dueAt, counts, balanceMinor, writes, 
     runWorker(database, worker, options);
 
   async function crowded(count: number, options: DatabaseOptions = {}): Promise<TestDatabase> {
-    const database = await createDatabase({ now: dueAt, ...options });
-    await createShopWithTrial(database);
+    const database = await createShopDatabase({ now: dueAt, ...options });
     await createSubscribers(database, { count, endsAt: '2026-12-01T00:00:00Z', balanceMinor });
     if (becomes !== undefined) {
-      await sql`UPDATE perennial.subscription SET ${becomes}`.execute(database.db);
+      await database.query`UPDATE perennial.subscription SET ${becomes}`;
     }
     return database;
   }
 
-  const records = async ({ db }: TestDatabase) =>
-    (
-      await sql<{
-        outcome: string;
-        changed: number;
-        examined: number;
-        failed: number;
-        ended: boolean;
-      }>`
+  const records = async ({ query }: TestDatabase) =>
+    await query<{
+      outcome: string;
+      changed: number;
+      examined: number;
+      failed: number;
+      ended: boolean;
+    }>`
       SELECT outcome, changed::int, examined::int, failed::int, finished_at IS NOT NULL AS ended
-      FROM perennial.worker_run ORDER BY id`.execute(db)
-    ).rows;
-
-  const poison = async ({ db }: TestDatabase, when: string) => {
-    await sql`
-    CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-      RAISE EXCEPTION 'poisoned';
-    END $$`.execute(db);
-    await sql
-      .raw(
-        `CREATE TRIGGER refuse BEFORE INSERT ON perennial.${writes}
-       FOR EACH ROW WHEN (${when}) EXECUTE FUNCTION public.refuse()`,
-      )
-      .execute(db);
-  };
+      FROM perennial.worker_run ORDER BY id`;
 
   test('P3: a run ends its open batch when its budget is spent; the next run does the rest', async () => {
     let batches = 0;
@@ -166,19 +151,19 @@ describe.each(kinds)('$worker', ({ worker, dueAt, counts, balanceMinor, writes, 
       [30 * dayMs + 1, 'old'],
     ] as const) {
       const done = isoTime(later(at, -age));
-      await sql`
+      await database.query`
         INSERT INTO perennial.worker_run (worker, replica, replica_number, started_at, finished_at,
           outcome)
-        VALUES (${worker}, ${key}, 1, ${done}, ${done}, 'success')`.execute(database.db);
-      await sql`
+        VALUES (${worker}, ${key}, 1, ${done}, ${done}, 'success')`;
+      await database.query`
         INSERT INTO perennial.idempotency (scope, key, fingerprint, at)
-        VALUES ('test', ${key}, '', ${done})`.execute(database.db);
+        VALUES ('test', ${key}, '', ${done})`;
     }
     await run(database);
-    const { rows } = await sql`
+    const rows = await database.query`
       SELECT (SELECT array_agg(replica) FILTER (WHERE replica IN ('young', 'old'))
           FROM perennial.worker_run) AS runs,
-        (SELECT array_agg(key) FROM perennial.idempotency) AS keys`.execute(database.db);
+        (SELECT array_agg(key) FROM perennial.idempotency) AS keys`;
     expect(rows).toEqual([{ runs: ['young'], keys: ['young'] }]);
   });
 
@@ -253,9 +238,9 @@ describe.each(kinds)('$worker', ({ worker, dueAt, counts, balanceMinor, writes, 
     expect(row.finished_at).toBe(row.started_at);
   });
 
-  test('P7: an item that fails is counted, logged with its cause, quarantined and alarmed', async () => {
+  test('P7 P9: an item that fails is counted, logged with its cause, quarantined and alarmed, and done once it is repaired', async () => {
     await using database = await crowded(10);
-    await poison(database, 'NEW.subscription_id = 4');
+    await refuseRows(database, `INSERT ON perennial.${writes}`, 'NEW.subscription_id = 4');
     const problems: { message?: string; err?: Error; item?: string; items?: number }[] = [];
     expect(await run(database, { problems })).toMatchObject({
       outcome: 'degraded',
@@ -265,10 +250,13 @@ describe.each(kinds)('$worker', ({ worker, dueAt, counts, balanceMinor, writes, 
     });
     expect(problems.every(({ err }) => err?.cause instanceof Error)).toBe(true);
     expect(problems.at(-1)).toMatchObject({ message: 'item put into quarantine', item: '4' });
-    const { rows } = await sql`
-    SELECT worker, item, reason FROM perennial.quarantine`.execute(database.db);
+    const rows = await database.query`SELECT worker, item, reason FROM perennial.quarantine`;
     const reason = expect.stringMatching(/^pg_P0001: poisoned/);
     expect(rows).toEqual([{ worker, item: '4', reason }]);
+    await acceptRows(database);
+    await database.setClock(later(await readClock(database.db), hourMs));
+    expect(await run(database)).toMatchObject({ outcome: 'success', changed: 1n });
+    expect(await database.query`SELECT FROM perennial.quarantine`).toEqual([]);
   });
 
   test('P7: a fault of a whole batch that its halves do not have is logged as well', async () => {

@@ -12,7 +12,7 @@ import { findViolations } from '../../support/database-snapshot.ts';
 import { createResellerCustomer } from '../../support/reseller.ts';
 import {
   createCaller,
-  createShopWithTrial,
+  createShopDatabase,
   createSubscribers,
   runWorker,
 } from '../../support/shop.ts';
@@ -55,8 +55,7 @@ test.each([
 ])(
   'P4: batches of 1,000 of %s block their process for less than 100 ms',
   async (worker, now, balanceMinor, isDue) => {
-    await using database = await createDatabase({ now });
-    await createShopWithTrial(database);
+    await using database = await createShopDatabase({ now });
     await createSubscribers(database, { count, endsAt: '2026-12-01T00:00:00Z', balanceMinor });
     await isDue?.execute(database.db);
     const longestMs = await measureLongestBlockMs(async () => {
@@ -70,8 +69,7 @@ test.each([
 );
 
 test('P4: a courier, which sends one by one, blocks its process for less than 100 ms', async () => {
-  await using database = await createDatabase({ now: '2026-11-30T12:00:00Z' });
-  await createShopWithTrial(database);
+  await using database = await createShopDatabase({ now: '2026-11-30T12:00:00Z' });
   await createSubscribers(database, {
     count: 150,
     endsAt: '2026-12-01T00:00:00Z',
@@ -91,10 +89,8 @@ test('P4: a courier, which sends one by one, blocks its process for less than 10
 test('P4: reminders of a customer with 10,000 subscriptions block the process for less than 100 ms', async () => {
   await using database = await createDatabase({ now: '2026-11-01T12:30:00Z' });
   await createResellerCustomer(database, 10_000, '2026-11-03T12:00:00Z');
-  await sql`
-    UPDATE perennial.subscription SET remind_at = perennial.clock() WHERE id % 40 = 0`.execute(
-    database.db,
-  );
+  await database.query`
+    UPDATE perennial.subscription SET remind_at = perennial.clock() WHERE id % 40 = 0`;
   // Texts are read once, at the start of a process.
   await runWorker(database, 'deliver-notifications');
   const longestMs = await measureLongestBlockMs(async () => {

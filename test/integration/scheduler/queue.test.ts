@@ -59,11 +59,7 @@ class Replica implements AsyncDisposable {
   }
 
   reached(runs: number, deadlineMs?: number): Promise<true> {
-    return until(
-      `${runs} runs (there were ${this.begun})`,
-      () => (this.begun >= runs ? true : undefined),
-      deadlineMs,
-    );
+    return until(`${runs} runs (there were ${this.begun})`, () => this.begun >= runs, deadlineMs);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -89,9 +85,7 @@ test('a slot has one run, for any number of replicas that request it', async () 
   await using one = await new Replica().open(database, { everyMs: secondMs });
   await using two = await new Replica().open(database, { everyMs: secondMs });
   await until('four slots', async () =>
-    (await readJobs(database)).some(({ state, slots }) => state === 'completed' && slots >= 4)
-      ? true
-      : undefined,
+    (await readJobs(database)).some(({ state, slots }) => state === 'completed' && slots >= 4),
   );
   const begun = one.begun + two.begun;
   const { rows } = await database.pool.query(`
@@ -113,7 +107,7 @@ test('a wake-up starts a run within a second', async () => {
   expect(performance.now() - notifiedAtMs).toBeLessThan(1_000);
   await notify(database, 'another-worker');
   await until('the run under the other name', () =>
-    replica.messages.includes('wake-up for an unknown worker') ? true : undefined,
+    replica.messages.includes('wake-up for an unknown worker'),
   );
 });
 
@@ -129,13 +123,13 @@ test('work that becomes due by itself starts a run at that time, and two replica
   const begun = () => one.begun + two.begun;
   const quiet = () =>
     until('no run waits', async () =>
-      (await readJobs(database)).every(({ state }) => state === 'completed') ? true : undefined,
+      (await readJobs(database)).every(({ state }) => state === 'completed'),
     );
-  await until('the first run', () => (begun() > 0 ? true : undefined));
+  await until('the first run', () => begun() > 0);
   await quiet();
   const before = begun();
   due = later(await readServerTime(database.db), 1_500);
-  await until('a run', () => (begun() > before ? true : undefined));
+  await until('a run', () => begun() > before);
   const lateMs = (await readServerTime(database.db)) - due;
   expect(lateMs).toBeGreaterThanOrEqual(0);
   // The 2 s of the poll, and the time of a run.
@@ -153,13 +147,13 @@ test('wake-ups during a run make one more run, not one each', async () => {
   await replica.reached(2);
   for (let i = 0; i < 20; i += 1) await notify(database);
   await until('one waits', async () =>
-    (await readJobs(database)).some(({ state }) => state === 'created') ? true : undefined,
+    (await readJobs(database)).some(({ state }) => state === 'created'),
   );
   replica.held = false;
   replica.release?.();
   await replica.reached(3);
   await until('all done', async () =>
-    (await readJobs(database)).every(({ state }) => state === 'completed') ? true : undefined,
+    (await readJobs(database)).every(({ state }) => state === 'completed'),
   );
   // The last wake-up may have come when the first one was queued already: one more at most.
   expect(replica.begun).toBeLessThanOrEqual(4);
@@ -169,14 +163,14 @@ test('two replicas never run one worker at once, and a run with work left has a 
   await using database = await createDatabase();
   await using one = await new Replica().open(database);
   await using two = await new Replica().open(database);
-  await until('the first', () => (one.begun + two.begun > 0 ? true : undefined));
+  await until('the first', () => one.begun + two.begun > 0);
   one.end = 'more';
   two.end = 'more';
   let most = 0;
   await notify(database);
   await until('thirty runs', () => {
     most = Math.max(most, one.running + two.running);
-    return one.begun + two.begun >= 30 ? true : undefined;
+    return one.begun + two.begun >= 30;
   });
   expect(most).toBeLessThanOrEqual(1);
   one.end = 'done';
@@ -220,7 +214,7 @@ test('K8: a replica whose clock is wrong takes no run, and takes runs again when
   // Without the other replica, each wake-up waits in the queue.
   await notify(database);
   await until('a run waits', async () =>
-    (await readJobs(database)).some(({ state }) => state === 'created') ? true : undefined,
+    (await readJobs(database)).some(({ state }) => state === 'created'),
   );
   await using right = await new Replica().open(database);
   for (const runs of [1, 2, 3]) {

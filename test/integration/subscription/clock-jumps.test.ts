@@ -1,5 +1,4 @@
 import fc from 'fast-check';
-import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { readClock } from '../../../src/db/clock.ts';
 import {
@@ -11,7 +10,6 @@ import {
   minuteMs,
 } from '../../../src/kernel/instant.ts';
 import { refund } from '../../../src/subscription/commands/refund.ts';
-import { createDatabase } from '../../support/database.ts';
 import { findViolations, readDatabaseSnapshot } from '../../support/database-snapshot.ts';
 import { createRestorePoint } from '../../support/restore-point.ts';
 import {
@@ -19,10 +17,11 @@ import {
   addCustomer,
   buyPlan,
   createCaller,
-  createShopWithTrial,
+  createShopDatabase,
   createSubscriber,
   parseTime,
   runAutoRenewal,
+  runWorkerAt,
 } from '../../support/shop.ts';
 
 // A clock that jumps: back, over hours that a wall clock skips or repeats, and over whole periods.
@@ -65,8 +64,7 @@ const moves: fc.Arbitrary<ClockMove> = fc.oneof(
 );
 
 test('R5: no period is paid twice for any jumps of the clock, and a clock that goes back charges nothing', async () => {
-  await using database = await createDatabase({ now: '2026-11-01T00:00:00Z' });
-  await createShopWithTrial(database);
+  await using database = await createShopDatabase({ now: '2026-11-01T00:00:00Z' });
   await createSubscriber(database, 1n, 99_000_00n);
   await createSubscriber(database, 2n, 400_00n);
   await using restorePoint = await createRestorePoint(database);
@@ -76,18 +74,17 @@ test('R5: no period is paid twice for any jumps of the clock, and a clock that g
     let now = latest;
     for (const move of clock) {
       now = instant(Math.max(move(now), 0));
-      await database.setClock(now);
-      const charged = (await runAutoRenewal(database)).changed;
+      const charged = (await runWorkerAt(database, now, 'auto-renewal')).changed;
       if (now <= latest) expect(charged).toBe(0n);
       // Until nothing is due at this time, so that each charge was due.
       while ((await runAutoRenewal(database)).changed > 0n);
       if (now > latest) latest = now;
     }
     expect(await findViolations(database.db)).toEqual([]);
-    const { rows } = await sql<{ twice: number }>`
+    const rows = await database.query<{ twice: number }>`
       SELECT count(*)::int AS twice FROM perennial.period a JOIN perennial.period b
         ON b.subscription_id = a.subscription_id AND b.id > a.id
-          AND b.starts_at < a.ends_at AND b.ends_at > a.starts_at`.execute(database.db);
+          AND b.starts_at < a.ends_at AND b.ends_at > a.starts_at`;
     expect(rows).toEqual([{ twice: 0 }]);
   };
   const clocks = fc.array(moves, { minLength: 2, maxLength: 8 });
@@ -95,8 +92,7 @@ test('R5: no period is paid twice for any jumps of the clock, and a clock that g
 }, 300_000);
 
 test('R17: the money of a period returns once for any number of requests, and its start can be sold again', async () => {
-  await using database = await createDatabase({ now: '2026-11-01T00:00:00Z' });
-  await createShopWithTrial(database);
+  await using database = await createShopDatabase({ now: '2026-11-01T00:00:00Z' });
   const id = await createSubscriber(database, 1n, 0n);
   const { id: periodId } = await database.db
     .selectFrom('perennial.period')
@@ -126,8 +122,7 @@ test('R17: the money of a period returns once for any number of requests, and it
 type CustomerAction = 'buy' | 'renew' | 'refund whole' | 'refund unused';
 
 test('R17: after any purchases, renewals and refunds, all money is accounted for, and the end follows the periods', async () => {
-  await using database = await createDatabase({ now: '2026-11-01T00:00:00Z' });
-  await createShopWithTrial(database);
+  await using database = await createShopDatabase({ now: '2026-11-01T00:00:00Z' });
   await addCustomer(database, 1n);
   await addBalance(database, 1n, 5_000_00n);
   await using restorePoint = await createRestorePoint(database);

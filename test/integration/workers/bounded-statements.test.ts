@@ -4,8 +4,6 @@ import { growingTables, isBounded } from '../../support/bounded-statement.ts';
 import { type BreakableDatabase, createBreakableDatabase } from '../../support/broken-statement.ts';
 import { createdAt, createMixedRenewals } from '../../support/mixed-renewals.ts';
 import { addCustomer, createCaller, runWorker } from '../../support/shop.ts';
-import { readSources } from '../../support/source-files.ts';
-import { rules } from '../../tidy/rules.ts';
 
 let breakableDatabase: BreakableDatabase;
 
@@ -41,8 +39,3 @@ test.each([
     expect(ofTables.filter((sql) => !isBounded(sql))).toEqual([]);
   },
 );
-
-test.each(['no OFFSET', 'only listed files wait'])('P2: %s in the whole program', (title) => {
-  const rule = rules.find((one) => one.title.startsWith(title));
-  expect(rule?.find(readSources())).toEqual([]);
-});

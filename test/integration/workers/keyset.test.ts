@@ -8,8 +8,8 @@ import { autoRenewal } from '../../../src/workers/auto-renewal/worker.ts';
 import { expiryReminders } from '../../../src/workers/expiry-reminders/worker.ts';
 import { fastExpiryCleanup } from '../../../src/workers/fast-expiry-cleanup/worker.ts';
 import { trialNotifications } from '../../../src/workers/trial-notifications/worker.ts';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
-import { createShopWithTrial, parseTime } from '../../support/shop.ts';
+import type { TestDatabase } from '../../support/database.ts';
+import { createShopDatabase, parseTime } from '../../support/shop.ts';
 
 // The walks of the workers over their due rows, page by page.
 //
@@ -47,13 +47,12 @@ async function insertDue(db: Db, rowCount: number): Promise<bigint[]> {
 }
 
 beforeAll(async () => {
-  database = await createDatabase({ now });
-  await createShopWithTrial(database);
-  await sql`
+  database = await createShopDatabase({ now });
+  await database.query`
     INSERT INTO perennial.customer (telegram_id, currency, sub_token, created_at)
-    VALUES (1, 'RUB', 'a token of 16 or more', '2026-01-01Z')`.execute(database.db);
+    VALUES (1, 'RUB', 'a token of 16 or more', '2026-01-01Z')`;
   await insertDue(database.db, count);
-  await sql`ANALYZE perennial.subscription`.execute(database.db);
+  await database.query`ANALYZE perennial.subscription`;
 }, 60_000);
 
 afterAll(() => database.close());
@@ -128,10 +127,10 @@ test('P1: a walk ends, and reads each untouched row once, while others insert, m
 }, 300_000);
 
 test('P1: pages of one walk over rows with the same due time', async () => {
-  await sql`
+  await database.query`
     UPDATE perennial.subscription SET expires_at = '2026-11-30T12:00:00Z', next_try_at = NULL
-    WHERE id <= 50`.execute(database.db);
-  await sql`DELETE FROM perennial.subscription WHERE id > 50`.execute(database.db);
+    WHERE id <= 50`;
+  await database.query`DELETE FROM perennial.subscription WHERE id > 50`;
   const pass = fastExpiryCleanup.passes[0] as DuePass;
   const all = (await page(pass, undefined, 1_000)).map((row) => row.subscriptionId);
   const seen: bigint[] = [];

@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import type { Tx } from '../../../src/db/connect.ts';
 import { openSingleConnection } from '../../../src/db/single-connection.ts';
@@ -10,10 +9,11 @@ import { deleteMarks, runComparison } from '../../support/comparison.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import {
   createDelivery,
-  createNotifiedSubscriber,
   createStage,
+  enqueueReceipts,
   runDelivery,
 } from '../../support/delivery.ts';
+import { refuseRows } from '../../support/faults.ts';
 import {
   createdAt,
   createMixedRenewals,
@@ -26,11 +26,8 @@ import {
   startTestKeepers,
   untilSynced,
 } from '../../support/nodes.ts';
-import { enqueueOne } from '../../support/notifications.ts';
 import { findReachableFiles } from '../../support/reachable-files.ts';
 import { createCaller, createSubscriber, runWorker } from '../../support/shop.ts';
-import { readSources } from '../../support/source-files.ts';
-import { rules } from '../../tidy/rules.ts';
 import { createGatewayWatch, type GatewayWatch } from './watched-gateway.ts';
 
 // Connections and the network: no connection is used after its release, none is held during a
@@ -63,7 +60,7 @@ test('F1 P5: keepers call their node with no connection held and no transaction 
     };
     await node.restart();
     await createSubscriber(database, 3n, 0n);
-    await until('the broken call', () => (refusals === 2 ? true : undefined));
+    await until('the broken call', () => refusals === 2);
     await node.restart();
     await expectSynced(database, node);
     await untilSynced(database);
@@ -92,8 +89,7 @@ test('F1 P5: a courier sends with no connection held and no transaction open, fo
   const { database, api } = stage;
   const out = createGatewayWatch(database);
   const fates = ['lose', { status: 502 }, { error: 403, description: 'blocked' }];
-  for (let n = 1n; n <= 12n; n += 1n) await createNotifiedSubscriber(stage, n);
-  for (let n = 1n; n <= 12n; n += 1n) await enqueueOne(database, 'receipt', n);
+  await enqueueReceipts(stage, 12);
   api.conduct = ({ n }) => (fates[n - 5] ?? 'serve') as CallOutcome;
   const { channels, ...delivery } = createDelivery(api);
   const watched = { ...delivery, channels: channels.map((one) => out.watchGateway(one)) };
@@ -101,7 +97,7 @@ test('F1 P5: a courier sends with no connection held and no transaction open, fo
   // The remaining notifications, and those with a lost answer. Now the courier checks `getMe`
   // first.
   await database.setClock('2026-11-24T12:10:00Z');
-  await sql`UPDATE perennial.courier SET failures = 2`.execute(database.db);
+  await database.query`UPDATE perennial.courier SET failures = 2`;
   await runDelivery(stage, watched);
   expect(out.violations).toEqual([]);
   expect(out.calls.send).toBeGreaterThanOrEqual(12);
@@ -118,14 +114,7 @@ test.each([
   async (worker, fill, now, poisoned) => {
     await using database = await createDatabase({ now: createdAt });
     await fill(database);
-    await sql`
-      CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-        RAISE EXCEPTION 'poisoned';
-      END $$`.execute(database.db);
-    await sql
-      .raw(`CREATE TRIGGER refuse BEFORE UPDATE ON perennial.subscription
-        FOR EACH ROW WHEN (NEW.${poisoned}) EXECUTE FUNCTION public.refuse()`)
-      .execute(database.db);
+    await refuseRows(database, 'UPDATE ON perennial.subscription', `NEW.${poisoned}`);
     await database.setClock(now);
     const problems: { code?: string }[] = [];
     const run = await runWorker(database, worker, { batchMax: 3, problems });
@@ -192,11 +181,3 @@ test.each([
   expect(reached).toContain(known);
   expect(reached.filter((path) => /^(xray|notify\/channels|http)\//.test(path))).toEqual([]);
 });
-
-test.each(['a store imports no gateway', 'the text inside a transaction names no gateway'])(
-  'P5: %s, in the whole program',
-  (title) => {
-    const rule = rules.find((one) => one.title.startsWith(title));
-    expect(rule?.find(readSources())).toEqual([]);
-  },
-);

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { readClock } from '../../../src/db/clock.ts';
-import { inTransaction, openDatabase, openPool } from '../../../src/db/connect.ts';
+import { inTransaction } from '../../../src/db/connect.ts';
 import { instant } from '../../../src/kernel/instant.ts';
 import { openReplica } from '../../../src/leases/replica.ts';
 import { reserveRunId, startRun } from '../../../src/runs/run-record.ts';
@@ -12,12 +12,12 @@ import { until } from '../../../testbed/until.ts';
 import { growingTables, isBounded } from '../../support/bounded-statement.ts';
 import { deleteMarks, runComparison } from '../../support/comparison.ts';
 import type { TestDatabase } from '../../support/database.ts';
-import { hookPool } from '../../support/hooked-pool.ts';
+import { hookDatabase } from '../../support/hooked-pool.ts';
+import { silentLog } from '../../support/log.ts';
 import {
   createShopWithNodes,
   expectSynced,
   readNode,
-  silentLog,
   startNode,
   startTestKeepers,
   type TestNode,
@@ -31,12 +31,10 @@ import { createCaller, createSubscriber, createSubscribers } from '../../support
 
 const name = 'reconcile-xray-state';
 
-const readRunRecords = async ({ db }: TestDatabase) =>
-  (
-    await sql<{ outcome: string; examined: bigint; failed: bigint; detail: object }>`
+const readRunRecords = async ({ query }: TestDatabase) =>
+  await query<{ outcome: string; examined: bigint; failed: bigint; detail: object }>`
       SELECT outcome, examined, failed, detail FROM perennial.worker_run
-      WHERE worker = ${name} ORDER BY id`.execute(db)
-  ).rows;
+      WHERE worker = ${name} ORDER BY id`;
 
 test('P3: a comparison with a spent budget leaves nodes to the next run, which compares those', async () => {
   const nodes = await Promise.all(Array.from({ length: 6 }, () => startNode()));
@@ -74,12 +72,10 @@ test('P6 P9: a comparison whose connection is cut fails, is recorded with its ca
   let cuts = 0;
   node.conduct = async ({ method }): Promise<CallBehavior> => {
     if (method !== 'ListInbounds' || cuts > 0) return 'serve';
-    const { rows } = await sql<{ cut: boolean }>`
+    const rows = await database.query<{ cut: boolean }>`
       SELECT pg_terminate_backend(pid, 5000) AS cut FROM pg_locks
       WHERE locktype = 'advisory' AND objsubid = 2
-        AND classid = (hashtext('perennial.reconcile')::bigint & 4294967295)::oid`.execute(
-      database.db,
-    );
+        AND classid = (hashtext('perennial.reconcile')::bigint & 4294967295)::oid`;
     cuts += rows.length;
     return 'serve';
   };
@@ -168,7 +164,7 @@ async function hangCall(node: TestNode, method: string): Promise<() => Promise<v
     asked = true;
     return 'hang';
   };
-  return () => until(`${method} under way`, () => (asked ? true : undefined)).then(() => undefined);
+  return () => until(`${method} under way`, () => asked).then(() => undefined);
 }
 
 test('P8: a comparison that has to stop releases its node at once, and records no failure', async () => {
@@ -210,8 +206,8 @@ test.each(['SIGTERM', 'SIGKILL'] as const)(
 test('P9: keepers whose connections are all cut continue by themselves', async () => {
   using node = await startNode();
   await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
-  const pool = openPool(database.url);
-  const db = openDatabase(pool);
+  await using separate = hookDatabase(database);
+  const { db, pool } = separate;
   {
     await using keepers = startTestKeepers(database, { db });
     await createSubscriber(database, 1n, 0n);
@@ -219,12 +215,10 @@ test('P9: keepers whose connections are all cut continue by themselves', async (
     const poolPids = (pool as unknown as { _clients: { processID: number }[] })._clients.map(
       ({ processID }) => processID,
     );
-    const { rows } = await sql<{ cut: boolean }>`
+    const rows = await database.query<{ cut: boolean }>`
       SELECT pg_terminate_backend(pid, 5000) AS cut FROM pg_stat_activity
       WHERE datname = current_database()
-        AND (application_name = 'perennial keepers' OR pid = ANY (${poolPids}))`.execute(
-      database.db,
-    );
+        AND (application_name = 'perennial keepers' OR pid = ANY (${poolPids}))`;
     expect(rows.length).toBeGreaterThan(1);
     await revoke(createCaller(database), { telegramId: 1n, reason: 'test' });
     await createSubscriber(database, 2n, 0n);
@@ -232,7 +226,6 @@ test('P9: keepers whose connections are all cut continue by themselves', async (
     await expectSynced(database, node);
     expect(keepers.listNodes()).toEqual(['nl-1']);
   }
-  await db.destroy();
 });
 
 test('P1: a seeding ends, and marks each untouched user once, while others come and leave', async () => {
@@ -280,8 +273,8 @@ test('P2: each statement of a keeper reads a page of marks, a chunk of credentia
   await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
   await createSubscriber(database, 1n, 0n);
   const statements = new Set<string>();
-  const pool = hookPool(openPool(database.url), ({ sql: text }) => void statements.add(text));
-  const db = openDatabase(pool);
+  await using separate = hookDatabase(database, ({ sql: text }) => void statements.add(text));
+  const { db } = separate;
   {
     await using _ = startTestKeepers(database, { db });
     await untilSynced(database);
@@ -289,7 +282,6 @@ test('P2: each statement of a keeper reads a page of marks, a chunk of credentia
     await expectSynced(database, node);
     await untilSynced(database);
   }
-  await db.destroy();
   const ofTables = [...statements].filter((text) => growingTables.test(text));
   expect(ofTables.length).toBeGreaterThan(2);
   expect(ofTables.filter((text) => !isBounded(text))).toEqual([]);

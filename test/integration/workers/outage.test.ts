@@ -4,12 +4,12 @@ import type { SubscriptionId } from '../../../src/kernel/ids.ts';
 import { dayMs, hourMs, type Instant, later, minuteMs } from '../../../src/kernel/instant.ts';
 import { openReplica, type Replica } from '../../../src/leases/replica.ts';
 import { startTrial } from '../../../src/subscription/commands/trial.ts';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import type { TestDatabase } from '../../support/database.ts';
 import {
   addCustomer,
   buyPlan,
   createCaller,
-  createShopWithTrial,
+  createShopDatabase,
   parseTime,
   runWorker,
 } from '../../support/shop.ts';
@@ -78,11 +78,10 @@ async function createArrivals(index: number): Promise<void> {
 }
 
 beforeAll(async () => {
-  database = await createDatabase({ now: begins });
-  await createShopWithTrial(database);
-  await sql`
+  database = await createShopDatabase({ now: begins });
+  await database.query`
     INSERT INTO perennial.plan_price (plan, period_days, currency, valid_from, amount_minor)
-    VALUES ('mini', 4, 'RUB', '2020-01-01Z', 1000)`.execute(database.db);
+    VALUES ('mini', 4, 'RUB', '2020-01-01Z', 1000)`;
   replica = openReplica(database.url);
   let index = 0;
   let arrivalAt = begins;

@@ -1,9 +1,8 @@
-import { sql } from 'kysely';
 import { expect, onTestFinished, test } from 'vitest';
 import { type ExplainedStatement, explain } from '../../../testbed/explain.ts';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import type { TestDatabase } from '../../support/database.ts';
 import { batchMax, collectStatements, findStatement } from '../../support/query-plans.ts';
-import { createShopWithTrial, parseTime } from '../../support/shop.ts';
+import { createShopDatabase, parseTime } from '../../support/shop.ts';
 
 // The plans of the statements that remind, as a run sends them. The database is large enough to
 // show a wrong plan: 20,000 subscriptions with reminders, half of them trials. `due` of each kind
@@ -12,14 +11,13 @@ import { createShopWithTrial, parseTime } from '../../support/shop.ts';
 const now = parseTime('2026-11-24T12:00:00Z');
 
 async function createDueDatabase(due: number): Promise<TestDatabase> {
-  const database = await createDatabase({ now });
+  const database = await createShopDatabase({ now });
   onTestFinished(() => database.close());
-  await createShopWithTrial(database);
-  await sql`
+  await database.query`
     INSERT INTO perennial.customer (telegram_id, currency, sub_token, created_at)
     SELECT n, 'RUB', 'token-of-customer-' || n, '2026-01-01Z'
-    FROM generate_series(1, 20000) n`.execute(database.db);
-  await sql`
+    FROM generate_series(1, 20000) n`;
+  await database.query`
     INSERT INTO perennial.subscription (customer_id, kind, plan, period_days, state, started_at,
       expires_at, auto_renew, remind_at)
     SELECT id, kind, 'basic', 3, 'active', ends - interval '3 days', ends, false,
@@ -28,13 +26,13 @@ async function createDueDatabase(due: number): Promise<TestDatabase> {
         WHEN id <= ${2 * due} AND id % 2 = 0 THEN '2026-11-27T00:00Z'::timestamptz
         WHEN id <= ${2 * due} THEN '2026-11-25T11:00Z'::timestamptz
         ELSE '2026-11-27T06:30Z'::timestamptz + id * interval '1 second' END AS ends
-      FROM perennial.customer) s`.execute(database.db);
-  await sql`
+      FROM perennial.customer) s`;
+  await database.query`
     INSERT INTO perennial.period (subscription_id, customer_id, source, plan, starts_at, ends_at,
       currency)
     SELECT id, customer_id, 'import', plan, started_at, expires_at, 'RUB'
-    FROM perennial.subscription`.execute(database.db);
-  await sql`VACUUM ANALYZE`.execute(database.db);
+    FROM perennial.subscription`;
+  await database.query`VACUUM ANALYZE`;
   return database;
 }
 

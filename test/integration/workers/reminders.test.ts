@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import type { SubscriptionId } from '../../../src/kernel/ids.ts';
 import { hourMs, type Instant, later } from '../../../src/kernel/instant.ts';
@@ -6,17 +5,18 @@ import { setAutoRenew } from '../../../src/subscription/commands/auto-renew.ts';
 import { grant } from '../../../src/subscription/commands/grant.ts';
 import { refund } from '../../../src/subscription/commands/refund.ts';
 import { startTrial } from '../../../src/subscription/commands/trial.ts';
-import { createDatabase, type DatabaseOptions, type TestDatabase } from '../../support/database.ts';
+import type { TestDatabase } from '../../support/database.ts';
 import { hookPool } from '../../support/hooked-pool.ts';
 import {
   addBalance,
   addCustomer,
   buyPlan,
   createCaller,
-  createShopWithTrial,
+  createShopDatabase,
   createSubscriber,
   parseTime,
   runWorker,
+  runWorkerAt,
   setPrice,
   type WorkerRunOptions,
 } from '../../support/shop.ts';
@@ -26,12 +26,6 @@ import {
 const begin = parseTime('2026-11-24T09:00:00Z');
 const hour = (hours: number): Instant => later(begin, hours * hourMs);
 const days = (count: number): Instant => hour(24 * count);
-
-async function createShopDatabase(options: DatabaseOptions = {}): Promise<TestDatabase> {
-  const database = await createDatabase({ now: begin, ...options });
-  await createShopWithTrial(database);
-  return database;
-}
 
 async function createTrial(database: TestDatabase, telegramId: bigint): Promise<SubscriptionId> {
   await addCustomer(database, telegramId);
@@ -46,13 +40,10 @@ async function runAndReadKinds(
   now: Instant,
   options: WorkerRunOptions = {},
 ) {
-  await database.setClock(now);
-  const run = await runWorker(database, worker, options);
+  const run = await runWorkerAt(database, now, worker, options);
   expect(run.outcome).toBe('success');
-  const { rows } = await sql<{ kind: string }>`
-    SELECT kind FROM perennial.notification WHERE kind <> 'receipt' ORDER BY id`.execute(
-    database.db,
-  );
+  const rows = await database.query<{ kind: string }>`
+    SELECT kind FROM perennial.notification WHERE kind <> 'receipt' ORDER BY id`;
   return rows.map(({ kind }) => kind);
 }
 
@@ -71,16 +62,14 @@ async function readRemindAt({ db }: TestDatabase, id: SubscriptionId): Promise<n
 }
 
 test('T4: a customer on a trial gets the three reminders, each once, for any number of checks', async () => {
-  await using database = await createShopDatabase();
+  await using database = await createShopDatabase({ now: begin });
   const id = await createTrial(database, 1n);
   expect(await runTrials(database, hour(5))).toEqual([]);
   expect(await runTrials(database, hour(6))).toEqual(['trial_6h']);
   expect(await readRemindAt(database, id)).toBe(48);
   expect(await runTrials(database, hour(7))).toEqual(['trial_6h']);
   // A reminder is not repeated, also if the time of the next check is set back.
-  await sql`UPDATE perennial.subscription SET remind_at = ${'2026-11-24T09:00:00Z'}`.execute(
-    database.db,
-  );
+  await database.query`UPDATE perennial.subscription SET remind_at = ${'2026-11-24T09:00:00Z'}`;
   expect(await runTrials(database, hour(8))).toEqual(['trial_6h']);
   expect(await runTrials(database, hour(48))).toEqual(['trial_6h', 'trial_48h']);
   // In the night, because the morning is past the end.
@@ -90,9 +79,9 @@ test('T4: a customer on a trial gets the three reminders, each once, for any num
 });
 
 test('T4: a reminder that is due in the night of the customer waits for the morning there', async () => {
-  await using database = await createShopDatabase();
+  await using database = await createShopDatabase({ now: begin });
   const id = await createTrial(database, 1n);
-  await sql`UPDATE perennial.customer SET time_zone = 'Asia/Tokyo'`.execute(database.db);
+  await database.query`UPDATE perennial.customer SET time_zone = 'Asia/Tokyo'`;
   expect(await runTrials(database, hour(6))).toEqual([]);
   expect(await readRemindAt(database, id)).toBe(15);
   expect(await runTrials(database, hour(14.99))).toEqual([]);
@@ -102,6 +91,7 @@ test('T4: a reminder that is due in the night of the customer waits for the morn
 test('T1: a purchase between the finding and the locking of a batch counts: no reminder asks for it again', async () => {
   let meanwhile: (() => Promise<unknown>) | undefined;
   await using database = await createShopDatabase({
+    now: begin,
     wrapPool: (pool) =>
       hookPool(pool, async ({ sql: text, when }) => {
         if (when !== 'before' || !text.includes('SKIP LOCKED')) return;
@@ -125,7 +115,7 @@ test('T1: a purchase between the finding and the locking of a batch counts: no r
 });
 
 test('a subscription that will not be renewed has three reminders of its end, one that will has none', async () => {
-  await using database = await createShopDatabase();
+  await using database = await createShopDatabase({ now: begin });
   await createSubscriber(database, 1n, 0n);
   await createSubscriber(database, 2n, 149_00n);
   const off = await createSubscriber(database, 3n, 149_00n);
@@ -136,15 +126,14 @@ test('a subscription that will not be renewed has three reminders of its end, on
   expect(await runEndings(database, days(29))).toHaveLength(4);
   expect(await readRemindAt(database, off)).toBe(24 * 30 - 3);
   // The customer with enough balance is renewed, and checked again before the next end.
-  await database.setClock(hour(24 * 30 - 5));
-  await runWorker(database, 'auto-renewal');
+  await runWorkerAt(database, hour(24 * 30 - 5), 'auto-renewal');
   const kinds = await runEndings(database, hour(24 * 30 - 3));
   expect(kinds.filter((kind) => kind !== 'low_balance')).toEqual([
     ...['ends_3d', 'ends_3d', 'ends_24h', 'ends_24h', 'ends_3h', 'ends_3h'],
   ]);
-  const { rows } = await sql<{ customer: bigint; missing: string | null }>`
+  const rows = await database.query<{ customer: bigint; missing: string | null }>`
     SELECT customer_id AS customer, params->>'missing' AS missing FROM perennial.notification
-    WHERE kind = 'ends_3h' ORDER BY customer_id`.execute(database.db);
+    WHERE kind = 'ends_3h' ORDER BY customer_id`;
   expect(rows).toEqual([
     { customer: 1n, missing: '149.00' },
     { customer: 3n, missing: null },
@@ -152,7 +141,7 @@ test('a subscription that will not be renewed has three reminders of its end, on
 });
 
 test('money that another subscription will take before does not count', async () => {
-  await using database = await createShopDatabase();
+  await using database = await createShopDatabase({ now: begin });
   await createSubscriber(database, 1n, 149_00n);
   await addBalance(database, 1n, 149_00n);
   await database.setClock(hour(1));
@@ -165,7 +154,7 @@ test('money that another subscription will take before does not count', async ()
 });
 
 test('a price that will differ is notified to renewing customers, from three days ahead, once per price', async () => {
-  await using database = await createShopDatabase();
+  await using database = await createShopDatabase({ now: begin });
   await createSubscriber(database, 1n, 500_00n);
   // Has enough for the old price only, which counts until the message was sent.
   await createSubscriber(database, 2n, 149_00n);
@@ -174,9 +163,9 @@ test('a price that will differ is notified to renewing customers, from three day
   await setPrice(database, 'basic', 30, 300_00n, 'RUB', '2026-12-24T04:00:00Z');
   expect(await runEndings(database, days(27))).toEqual(['price_change', 'price_change']);
   expect(await runEndings(database, days(29))).toEqual(['price_change', 'price_change']);
-  const { rows } = await sql`
+  const rows = await database.query`
     SELECT DISTINCT params FROM perennial.notification
-    WHERE kind = 'price_change'`.execute(database.db);
+    WHERE kind = 'price_change'`;
   expect(rows).toEqual([
     {
       params: {
@@ -194,16 +183,14 @@ test('a price that will differ is notified to renewing customers, from three day
 });
 
 test('each command that sets an end sets when its reminders begin', async () => {
-  await using database = await createShopDatabase();
+  await using database = await createShopDatabase({ now: begin });
   const call = createCaller(database);
   const id = await createSubscriber(database, 1n, 149_00n);
   const inDays = async () => Number(await readRemindAt(database, id)) / 24;
   expect(await inDays()).toBe(27);
   await buyPlan(database, 1n);
   expect(await inDays()).toBe(57);
-  const { rows } = await sql<{ id: bigint }>`SELECT max(id) AS id FROM perennial.period`.execute(
-    database.db,
-  );
+  const rows = await database.query<{ id: bigint }>`SELECT max(id) AS id FROM perennial.period`;
   await refund(call, { telegramId: 1n, periodId: rows[0]?.id as never, part: 'whole' });
   expect(await inDays()).toBe(27);
   await grant(call, { telegramId: 1n, days: 5 });
@@ -217,58 +204,27 @@ test('each command that sets an end sets when its reminders begin', async () => 
     24 * 36 - 0.5 - 3,
   );
   await setAutoRenew(call, { telegramId: 1n, subscriptionId: id, on: true });
-  await database.setClock(hour(24 * 36 - 5));
-  await runWorker(database, 'auto-renewal');
+  await runWorkerAt(database, hour(24 * 36 - 5), 'auto-renewal');
   expect(await inDays()).toBe(63);
 });
 
 test('a clock that jumped ahead and back has used up no reminder of subscriptions past their end', async () => {
-  await using database = await createShopDatabase();
+  await using database = await createShopDatabase({ now: begin });
   await createTrial(database, 1n);
   expect(await runTrials(database, days(300))).toEqual([]);
   expect(await runTrials(database, hour(6))).toEqual(['trial_6h']);
 });
 
-test.each(['trial-notifications', 'expiry-reminders'])(
-  'P7 P9: of a batch of %s a failed one is quarantined, the others are notified, and it is after the repair',
-  async (worker) => {
-    await using database = await createShopDatabase();
-    for (let customer = 1n; customer <= 9n; customer += 1n) {
-      if (worker === 'trial-notifications') await createTrial(database, customer);
-      else await createSubscriber(database, customer, 0n);
-    }
-    await sql`
-      CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-        RAISE EXCEPTION 'poisoned';
-      END $$`.execute(database.db);
-    await sql`
-      CREATE TRIGGER refuse BEFORE INSERT ON perennial.notification FOR EACH ROW
-      WHEN (NEW.subscription_id = 4) EXECUTE FUNCTION public.refuse()`.execute(database.db);
-    const now = worker === 'trial-notifications' ? hour(6) : days(27);
-    await database.setClock(now);
-    expect(await runWorker(database, worker)).toMatchObject({
-      outcome: 'degraded',
-      changed: 8n,
-      failed: 1n,
-    });
-    await sql`DROP TRIGGER refuse ON perennial.notification`.execute(database.db);
-    await database.setClock(later(now, hourMs));
-    expect(await runWorker(database, worker)).toMatchObject({ outcome: 'success', changed: 1n });
-    const { rows } = await sql`SELECT FROM perennial.quarantine`.execute(database.db);
-    expect(rows).toEqual([]);
-  },
-);
-
 test('T4: runs at once enqueue each reminder once', async () => {
-  await using database = await createShopDatabase();
+  await using database = await createShopDatabase({ now: begin });
   for (let customer = 1n; customer <= 40n; customer += 1n) await createTrial(database, customer);
   await database.setClock(hour(6));
   await Promise.all(
     Array.from({ length: 4 }, () => runWorker(database, 'trial-notifications', { batchMax: 7 })),
   );
   await runWorker(database, 'trial-notifications');
-  const { rows } = await sql`
+  const rows = await database.query`
     SELECT count(*)::int AS notifications, count(DISTINCT subscription_id)::int AS subscriptions
-    FROM perennial.notification WHERE kind = 'trial_6h'`.execute(database.db);
+    FROM perennial.notification WHERE kind = 'trial_6h'`;
   expect(rows).toEqual([{ notifications: 40, subscriptions: 40 }]);
 });

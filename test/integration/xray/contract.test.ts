@@ -34,11 +34,7 @@ const origins = { vless: 'proxy/vless', vmess: 'proxy/vmess/inbound', trojan: 'p
 const createUser = (
   id: CredentialId = generateCredentialId(),
   name = formatUserName('acme', id),
-): NodeUser => ({
-  name,
-  id,
-  flow: '',
-});
+): NodeUser => ({ name, id, flow: '' });
 
 async function readAllUsers(node: NodeApi, tag: string): Promise<ListedUser[]> {
   const found: ListedUser[] = [];

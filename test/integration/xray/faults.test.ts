@@ -19,6 +19,7 @@ import type { NodeTls } from '../../../src/xray/grpc/connect.ts';
 import type { CallOptions, NodeApi, NodeUser } from '../../../src/xray/port.ts';
 import { freePort } from '../../../testbed/real-xray.ts';
 import { makeCertificates } from '../../support/certificates.ts';
+import { expectFault } from '../../support/faults.ts';
 
 // Faults of a node, and their codes and texts.
 
@@ -127,7 +128,7 @@ test.each<CallBehavior>(['crash', 'crash_after'])(
       },
     });
     const one = createUser();
-    await expect(node.addUser('in', one)).rejects.toMatchObject({ code: 'node_lost' });
+    await expectFault(node.addUser('in', one), 'node_lost');
     await startedNode.restart();
     expect(await node.countUsers('in')).toBe(0);
     expect(adds).toEqual([{ method: 'AlterInbound', tag: 'in', name: one.name, adds: true }]);
@@ -149,7 +150,7 @@ test('an add with a lost answer was executed, and the next add finds the user', 
   loses = true;
   const one = createUser();
   const late = node.addUser('in', one, { deadlineMs: 20 });
-  await expect(late).rejects.toMatchObject({ code: 'node_deadline' });
+  await expectFault(late, 'node_deadline');
   await reached.promise;
   loses = false;
   expect(await node.addUser('in', one)).toBe('already_there');
@@ -188,10 +189,7 @@ test.each(badCredentials)('S4: "%s" is not a credential and is not sent', async 
   const { node, stand: startedNode } = await startEmbedded();
   await expect(
     node.addUser('in', { ...createUser(), id: id as CredentialId }),
-  ).rejects.toMatchObject({
-    kind: 'permanent',
-    code: 'bad_credential',
-  });
+  ).rejects.toMatchObject({ kind: 'permanent', code: 'bad_credential' });
   expect(startedNode.listUserNames('in')).toEqual([]);
 });
 
@@ -277,7 +275,7 @@ describe('a server that is not Xray', () => {
   ];
   test.each(strangers)('%s', async (_, make, code) => {
     const node = openClient(await listening(make()));
-    await expect(node.readHealth({ deadlineMs: 3_000 })).rejects.toMatchObject({ code });
+    await expectFault(node.readHealth({ deadlineMs: 3_000 }), code);
   });
 });
 

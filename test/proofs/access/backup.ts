@@ -22,10 +22,8 @@ const backupMax = 2;
 const toSchemaName = (number: number) => `backup_${number % backupMax}`;
 
 async function readTableNames({ database }: Environment): Promise<string[]> {
-  const { rows } = await sql<{ name: string }>`
-    SELECT tablename AS name FROM pg_tables WHERE schemaname = 'perennial' ORDER BY 1`.execute(
-    database.db,
-  );
+  const rows = await database.query<{ name: string }>`
+    SELECT tablename AS name FROM pg_tables WHERE schemaname = 'perennial' ORDER BY 1`;
   return rows.map(({ name }) => name);
 }
 
@@ -66,10 +64,8 @@ export async function restoreDatabase(
     toSchemaName(drawInteger(random, Math.min(environment.backups, backupMax))),
   );
   await advanceClock(environment, 0);
-  const { rows } = await sql<{ telegramId: bigint }>`
-    SELECT telegram_id AS "telegramId" FROM perennial.customer ORDER BY telegram_id`.execute(
-    database.db,
-  );
+  const rows = await database.query<{ telegramId: bigint }>`
+    SELECT telegram_id AS "telegramId" FROM perennial.customer ORDER BY telegram_id`;
   environment.customers.splice(0, Infinity, ...rows.map(({ telegramId }) => telegramId));
   environment.lastCustomer = undefined;
   // Credentials that had crashed a node are in quarantine again.
@@ -112,8 +108,8 @@ async function findForgottenInbounds(
   { database, nodes }: Environment,
   monitor: AccessMonitor,
 ): Promise<SimulatedNode[]> {
-  const { rows } = await sql<{ id: string; inbounds: string[]; former: string[] }>`
-    SELECT id, inbounds, former_inbounds AS former FROM perennial.node`.execute(database.db);
+  const rows = await database.query<{ id: string; inbounds: string[]; former: string[] }>`
+    SELECT id, inbounds, former_inbounds AS former FROM perennial.node`;
   return nodes.filter((simulated) => {
     const row = rows.find(({ id }) => id === simulated.id);
     const dropped = simulated.tags.filter((tag) => row?.inbounds.includes(tag) === false);

@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import { drawBoolean, drawInteger, drawOne } from '../../../src/demo/random.ts';
 import type { PeriodId, SubscriptionId } from '../../../src/kernel/ids.ts';
 import { setAutoRenew } from '../../../src/subscription/commands/auto-renew.ts';
@@ -47,11 +46,9 @@ async function pickSubscription(
   environment: Environment,
   telegramId: bigint,
 ): Promise<SubscriptionId | undefined> {
-  const { rows } = await sql<{ id: SubscriptionId }>`
+  const rows = await environment.database.query<{ id: SubscriptionId }>`
     SELECT s.id FROM perennial.subscription s JOIN perennial.customer c ON c.id = s.customer_id
-    WHERE c.telegram_id = ${telegramId} ORDER BY s.id DESC LIMIT 3`.execute(
-    environment.database.db,
-  );
+    WHERE c.telegram_id = ${telegramId} ORDER BY s.id DESC LIMIT 3`;
   return rows.length === 0 ? undefined : pickOne(environment, rows).id;
 }
 
@@ -88,11 +85,9 @@ const buyPlan: SimulationCommand = async (environment) => {
 
 const refundLastPeriod: SimulationCommand = async (environment) => {
   const telegramId = await pickCustomer(environment);
-  const { rows } = await sql<{ id: PeriodId }>`
+  const rows = await environment.database.query<{ id: PeriodId }>`
     SELECT p.id FROM perennial.period p JOIN perennial.customer c ON c.id = p.customer_id
-    WHERE c.telegram_id = ${telegramId} AND p.refunded_at IS NULL ORDER BY p.ends_at DESC LIMIT 2`.execute(
-    environment.database.db,
-  );
+    WHERE c.telegram_id = ${telegramId} AND p.refunded_at IS NULL ORDER BY p.ends_at DESC LIMIT 2`;
   const [period] = rows;
   const part = drawBoolean(environment.random, 50) ? 'whole' : 'unused';
   if (period !== undefined)

@@ -14,7 +14,8 @@ import type { UserProtocol } from '../../../src/xray/port.ts';
 import { tryParseUserName } from '../../../src/xray/user-names.ts';
 import { until } from '../../../testbed/until.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
-import { silentLog, startNode, type TestNode } from '../../support/nodes.ts';
+import { silentLog } from '../../support/log.ts';
+import { startNode, type TestNode } from '../../support/nodes.ts';
 import { applyFile, type CatalogFile } from './catalog-file.ts';
 
 // Three nodes that crash and restart, keepers of two processes, and a database with a stored clock.
@@ -190,9 +191,9 @@ export async function advanceClock(environment: Environment, ms: number): Promis
   await setClock(environment.database.db, environment.now);
 }
 
-async function readBootAt({ db }: TestDatabase, id: string): Promise<Instant | null> {
-  const { rows } = await sql<{ boot: Instant | null }>`
-    SELECT boot_at AS boot FROM perennial.node WHERE id = ${id}`.execute(db);
+async function readBootAt({ query }: TestDatabase, id: string): Promise<Instant | null> {
+  const rows = await query<{ boot: Instant | null }>`
+    SELECT boot_at AS boot FROM perennial.node WHERE id = ${id}`;
   return rows[0]?.boot ?? null;
 }
 
@@ -224,7 +225,7 @@ export async function bootNodeSoon(
 ): Promise<void> {
   await until(`${simulated.id} may be started`, async () => {
     await advanceClock(environment, pollStepMs);
-    return (await canCrash(environment, simulated)) ? true : undefined;
+    return await canCrash(environment, simulated);
   });
   await bootNode(environment, simulated);
 }

@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import { runMarkingJobs } from '../../../src/access/marking-jobs.ts';
 import { drawBoolean, drawInteger, drawOne } from '../../../src/demo/random.ts';
 import { minuteMs } from '../../../src/kernel/instant.ts';
@@ -45,10 +44,8 @@ async function compareNodes(
   const bootsBefore = new Map(environment.nodes.map(({ id, boot }) => [id, boot]));
   // A missing user on a node that is being seeded is left to its keeper, which continues from the
   // row of the node. After a restore only the next comparison finds the user.
-  const { rows } = await sql<{ id: string }>`
-    SELECT id FROM perennial.node WHERE seeded_boot_at IS DISTINCT FROM boot_at`.execute(
-    database.db,
-  );
+  const rows = await database.query<{ id: string }>`
+    SELECT id FROM perennial.node WHERE seeded_boot_at IS DISTINCT FROM boot_at`;
   for (const { id } of rows) bootsBefore.delete(id);
   const { ends } = await runComparison(database, { ...options, replica });
   for (const { node, is } of ends) {
@@ -111,12 +108,12 @@ const loseNextAnswer: SimulationEvent = async (environment) => {
 /** Plants a name whose add crashes the node. */
 const plantCrasher: SimulationEvent = async (environment) => {
   const simulated = pickOne(environment, environment.nodes);
-  const { rows } = await sql<{ id: string; subscription: bigint }>`
+  const rows = await environment.database.query<{ id: string; subscription: bigint }>`
     SELECT c.id, c.subscription_id AS subscription FROM perennial.credential c
     JOIN perennial.subscription s ON s.id = c.subscription_id
     JOIN perennial.plan p ON p.key = s.plan
     JOIN perennial.node n ON n.id = ${simulated.id} AND p.groups && n.groups
-    WHERE c.retired_at IS NULL ORDER BY c.subscription_id`.execute(environment.database.db);
+    WHERE c.retired_at IS NULL ORDER BY c.subscription_id`;
   simulated.crashers.clear();
   if (rows.length === 0) return;
   const { id, subscription } = pickOne(environment, rows);
@@ -133,14 +130,14 @@ const replaceKeeper: SimulationEvent = async (environment) => {
     await keepers[at]?.stop();
     keepers[at] = startSimulationKeepers(database);
   } else if (how === 1) {
-    await sql`
+    await database.query`
       SELECT pg_terminate_backend(pid) FROM pg_stat_activity
       WHERE datname = current_database() AND application_name = 'perennial keepers'
-      ORDER BY backend_start LIMIT 1`.execute(database.db);
+      ORDER BY backend_start LIMIT 1`;
   } else {
-    await sql`
+    await database.query`
       UPDATE perennial.node SET keeper_epoch = keeper_epoch + 1
-      WHERE id = ${pickOne(environment, environment.nodes).id}`.execute(database.db);
+      WHERE id = ${pickOne(environment, environment.nodes).id}`;
   }
 };
 

@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import type { CredentialId } from '../../../src/kernel/ids.ts';
 import { dayMs, hourMs } from '../../../src/kernel/instant.ts';
@@ -6,16 +5,14 @@ import { reissue } from '../../../src/subscription/commands/reissue.ts';
 import { until } from '../../../testbed/until.ts';
 import { runComparison } from '../../support/comparison.ts';
 import { untilSynced } from '../../support/nodes.ts';
-import { createSubscriber } from '../../support/shop.ts';
+import { createCaller, createSubscriber } from '../../support/shop.ts';
 import { backUpDatabase, restoreDatabase } from './backup.ts';
 import { advanceClock, createEnvironment, type Environment } from './environment.ts';
 import { AccessMonitor } from './monitor.ts';
 
 async function readLiveCredentials({ database }: Environment): Promise<CredentialId[]> {
-  const { rows } = await sql<{ id: CredentialId }>`
-    SELECT id FROM perennial.credential WHERE retired_at IS NULL ORDER BY subscription_id`.execute(
-    database.db,
-  );
+  const rows = await database.query<{ id: CredentialId }>`
+    SELECT id FROM perennial.credential WHERE retired_at IS NULL ORDER BY subscription_id`;
   return rows.map(({ id }) => id);
 }
 
@@ -32,7 +29,7 @@ test('X3: after a restore, later customers can connect until a person confirms t
   await backUpDatabase(environment);
   // After the backup: a purchase, a new credential, and some hours.
   await createSubscriber(database, 3n, 0n);
-  await reissue({ db: database.db, actor: 'test' }, { telegramId: 2n, subscriptionId });
+  await reissue(createCaller(database), { telegramId: 2n, subscriptionId });
   await advanceClock(environment, hourMs);
   await untilSynced(database);
   const since = (await readLiveCredentials(environment)).slice(1);
@@ -49,9 +46,7 @@ test('X3: after a restore, later customers can connect until a person confirms t
   const { ends } = await runComparison(database);
   const unknown = ends.map((end) => end.is === 'compared' && end.comparison.kinds.unknown);
   expect(unknown.toSorted()).toEqual([0, 2, 2]);
-  await until('the restored users can connect', () =>
-    admits(before).every(Boolean) ? true : undefined,
-  );
+  await until('the restored users can connect', () => admits(before).every(Boolean));
   // A day of comparisons changes nothing.
   await advanceClock(environment, dayMs);
   await runComparison(database);

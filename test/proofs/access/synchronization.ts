@@ -1,5 +1,4 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { sql } from 'kysely';
 import { runMarkingJobs } from '../../../src/access/marking-jobs.ts';
 import { dayMs, type Instant, later } from '../../../src/kernel/instant.ts';
 import { stopwatch } from '../../../src/kernel/stopwatch.ts';
@@ -113,22 +112,22 @@ async function untilSynced(
 }
 
 async function describePending({ database, nodes }: Environment): Promise<string> {
-  const { rows } = await sql`
+  const rows = await database.query`
     SELECT n.id, n.boot_at, n.seeded_boot_at, n.failures, n.last_error, perennial.clock() AS now,
       array(SELECT to_jsonb(m) FROM perennial.access_sync m WHERE m.node_id = n.id LIMIT 3) AS marks,
       array(SELECT to_jsonb(x) FROM perennial.stray x WHERE x.node_id = n.id LIMIT 3) AS strays,
       array(SELECT to_jsonb(o) FROM perennial.marking o WHERE o.node_id = n.id) AS orders
-    FROM perennial.node n ORDER BY n.id`.execute(database.db);
+    FROM perennial.node n ORDER BY n.id`;
   return JSON.stringify([rows, nodes.map(({ node, boot }) => [node.isRunning(), boot])]);
 }
 
 async function areSynced({ database, nodes }: Environment): Promise<boolean> {
-  const { rows } = await sql<{ id: string; boot: Instant | null }>`
+  const rows = await database.query<{ id: string; boot: Instant | null }>`
     SELECT n.id, n.boot_at AS boot FROM perennial.node n
     WHERE n.seeded_boot_at = n.boot_at AND n.failures = 0
       AND NOT EXISTS (SELECT FROM perennial.access_sync m WHERE m.node_id = n.id)
       AND NOT EXISTS (SELECT FROM perennial.marking o WHERE o.node_id = n.id)
-      AND NOT EXISTS (SELECT FROM perennial.stray x WHERE x.node_id = n.id)`.execute(database.db);
+      AND NOT EXISTS (SELECT FROM perennial.stray x WHERE x.node_id = n.id)`;
   return nodes.every(({ id, boot }) =>
     rows.some((row) => row.id === id && row.boot !== boot.previousBootAt),
   );

@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { type Db, openDatabase, openPool } from '../../../src/db/connect.ts';
 import { openReplica } from '../../../src/leases/replica.ts';
@@ -13,9 +12,9 @@ import {
   readNotifications,
   runDelivery,
   type Stage,
-  silentLog,
 } from '../../support/delivery.ts';
 import { hookPool } from '../../support/hooked-pool.ts';
+import { silentLog } from '../../support/log.ts';
 import { enqueueOne } from '../../support/notifications.ts';
 
 // A courier that crashes at each step between finding a notification and marking it sent, with a
@@ -66,11 +65,11 @@ async function runUntilCrash(
   // The server needs a moment to detect a closed connection and to roll it back. Until then the
   // rows stay locked, and a successor would leave them to its next check.
   await until('the end of its connections', async () => {
-    const { rows } = await sql`
+    const rows = await database.query`
       SELECT pg_terminate_backend(pid) FROM pg_stat_activity
       WHERE datname = current_database() AND pid <> pg_backend_pid()
-        AND backend_type = 'client backend'`.execute(database.db);
-    return rows.length === 0 ? true : undefined;
+        AND backend_type = 'client backend'`;
+    return rows.length === 0;
   });
   await replica.close().catch(() => undefined);
   return crashStatement;
@@ -103,11 +102,9 @@ async function enqueueBoth(stage: Stage): Promise<void> {
 const noon = '2026-11-24T12:00:00Z';
 
 const runAgain = (stage: Stage) =>
-  sql`
+  stage.database.query`
     UPDATE perennial.notification SET state = 'pending', attempts = 0, lost_answers = 0,
-      next_attempt_at = perennial.clock(), sent_at = NULL, message_id = NULL`.execute(
-    stage.database.db,
-  );
+      next_attempt_at = perennial.clock(), sent_at = NULL, message_id = NULL`;
 
 test('T2 P6: after a crash of the courier at any statement, receipts arrive, no reminder arrives twice, each row has its outcome, and the run is closed as lost', async () => {
   await using stage = await createStage({ now: noon, onLost: () => undefined });
@@ -147,9 +144,9 @@ test('T2 P6: after a crash of the courier at any statement, receipts arrive, no 
   for (const when of ['before', 'after'] as const) {
     for (let n = 1; await holds(n, when); n += 1);
   }
-  const { rows } = await sql<{ outcome: string; runs: number }>`
+  const rows = await stage.database.query<{ outcome: string; runs: number }>`
     SELECT outcome, count(*)::int AS runs FROM perennial.worker_run
-    WHERE outcome IN ('running', 'lost') GROUP BY outcome`.execute(stage.database.db);
+    WHERE outcome IN ('running', 'lost') GROUP BY outcome`;
   expect(rows).toEqual([{ outcome: 'lost', runs: expect.any(Number) }]);
   // Except runs that crashed before their record was written or after it was closed.
   expect(rows[0]?.runs).toBeGreaterThan(seen.crashes / 2);

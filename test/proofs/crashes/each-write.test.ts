@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type BreakableDatabase, createBreakableDatabase } from '../../support/broken-statement.ts';
 import {
@@ -6,6 +5,7 @@ import {
   findViolations,
   readDatabaseSnapshot,
 } from '../../support/database-snapshot.ts';
+import { acceptRows, refuseRows } from '../../support/faults.ts';
 import { createdAt, createMixedRenewals, dueOutcome } from '../../support/mixed-renewals.ts';
 import { runAutoRenewal } from '../../support/shop.ts';
 
@@ -21,10 +21,6 @@ beforeAll(async () => {
   before = await readDatabaseSnapshot(breakableDatabase.database.db);
   await runAutoRenewal(breakableDatabase.database);
   after = await readDatabaseSnapshot(breakableDatabase.database.db);
-  await sql`
-    CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-      RAISE EXCEPTION 'this row can not be written';
-    END $$`.execute(breakableDatabase.database.db);
 });
 
 afterAll(() => breakableDatabase[Symbol.asyncDispose]());
@@ -44,14 +40,9 @@ test.each(writes)(
   async (_, table, operation, which) => {
     const { database } = breakableDatabase;
     await breakableDatabase.restore();
-    await sql
-      .raw(
-        `CREATE TRIGGER refuse BEFORE ${operation} ON perennial.${table}
-         FOR EACH ROW WHEN (${which}) EXECUTE FUNCTION public.refuse()`,
-      )
-      .execute(database.db);
+    await refuseRows(database, `${operation} ON perennial.${table}`, which);
     const row = await runAutoRenewal(database);
-    await sql.raw(`DROP TRIGGER refuse ON perennial.${table}`).execute(database.db);
+    await acceptRows(database);
     expect(row).toMatchObject({ outcome: 'degraded', changed: dueOutcome.changed - 1n });
     expect(await findViolations(database.db)).toEqual([]);
     const left = await readDatabaseSnapshot(database.db);
@@ -69,12 +60,10 @@ test.each(writes)(
 test('R3: if the count of the run cannot be written, nothing is charged', async () => {
   const { database } = breakableDatabase;
   await breakableDatabase.restore();
-  await sql`
-    CREATE TRIGGER refuse BEFORE UPDATE ON perennial.worker_run
-    FOR EACH ROW WHEN (NEW.changed > 0 AND NEW.outcome = 'running')
-    EXECUTE FUNCTION public.refuse()`.execute(database.db);
+  const counting = "NEW.changed > 0 AND NEW.outcome = 'running'";
+  await refuseRows(database, 'UPDATE ON perennial.worker_run', counting);
   await runAutoRenewal(database);
-  await sql`DROP TRIGGER refuse ON perennial.worker_run`.execute(database.db);
+  await acceptRows(database);
   expect(await findViolations(database.db)).toEqual([]);
   const { customers } = await readDatabaseSnapshot(database.db);
   expect(customers.map(({ balance }) => balance)).toEqual(

@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { until } from '../../../testbed/until.ts';
 import { type BreakableDatabase, createBreakableDatabase } from '../../support/broken-statement.ts';
@@ -51,11 +50,11 @@ function choosePoints(statements: readonly string[], some: number): KillPoint[] 
 /** Waits until only this process is connected, so that the crashed process holds no locks. */
 async function untilNoOtherClients(database: TestDatabase): Promise<void> {
   await until('the end of the connections of the killed process', async () => {
-    const { rows } = await sql<{ others: number }>`
+    const rows = await database.query<{ others: number }>`
       SELECT count(*)::int AS others FROM pg_stat_activity
       WHERE datname = current_database() AND application_name = 'perennial'
-        AND NOT pid = ANY(${`{${await readOwnPids(database)}}`}::int[])`.execute(database.db);
-    return rows[0]?.others === 0 ? true : undefined;
+        AND NOT pid = ANY(${`{${await readOwnPids(database)}}`}::int[])`;
+    return rows[0]?.others === 0;
   });
 }
 
@@ -149,9 +148,9 @@ test('P6: the next run closes a crashed run as lost', async () => {
   const { database } = batch;
   await runKilled(database, 'auto-renewal', { n: 12, when: 'after' });
   await runAutoRenewal(database);
-  const { rows } = await sql`
+  const rows = await database.query`
     SELECT outcome, finished_at IS NOT NULL AS ended FROM perennial.worker_run
-    WHERE worker = 'auto-renewal' ORDER BY id DESC LIMIT 2`.execute(database.db);
+    WHERE worker = 'auto-renewal' ORDER BY id DESC LIMIT 2`;
   expect(rows).toEqual([
     { outcome: 'success', ended: true },
     { outcome: 'lost', ended: true },

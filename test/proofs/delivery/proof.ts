@@ -103,18 +103,14 @@ export async function runDeliveryProof(
   try {
     for (let kill = 0; kill < kills; kill += 1) {
       const at = Math.floor(((kill + draw()) * notices) / (kills + 1));
-      await until(`${at} calls`, () => (api.log.length >= at ? true : undefined), 300_000);
+      await until(`${at} calls`, () => api.log.length >= at, 300_000);
       const victim = await findLeaseHolder(couriers);
       await victim[Symbol.asyncDispose]();
       for (const wait of await findUnstoredWaits(client, api)) lostWaits.add(wait);
       couriers[couriers.indexOf(victim)] = start();
       printLine(`kill ${kill + 1}: after ${api.log.length} calls`);
     }
-    await until(
-      'nothing is owed',
-      async () => ((await countUnsent(client)) === 0 ? true : undefined),
-      600_000,
-    );
+    await until('nothing is owed', async () => (await countUnsent(client)) === 0, 600_000);
     const seconds = Math.round((performance.now() - begunMs) / 1_000);
     return { seconds, ...(await compareWithDatabase(client, api, lostWaits)) };
   } finally {

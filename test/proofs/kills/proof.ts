@@ -73,7 +73,7 @@ export async function runKillsProof(request: KillsOptions): Promise<KillsReport>
       const at = Math.floor(((kill + draw()) * renewals) / (kills + 1));
       await until(
         `${at} renewals`,
-        async () => ((await readProgress(watcher)).total >= at ? true : undefined),
+        async () => (await readProgress(watcher)).total >= at,
         takeoverMaxMs,
       );
       const chosen = draw() < 0.5 ? 0 : 1;
@@ -90,7 +90,7 @@ export async function runKillsProof(request: KillsOptions): Promise<KillsReport>
         async () => {
           const now = await readProgress(watcher);
           const isOver = countByOthers(now) > countByOthers(before) || now.total === renewals;
-          return isOver ? true : undefined;
+          return isOver;
         },
         takeoverMaxMs,
       );
@@ -102,7 +102,7 @@ export async function runKillsProof(request: KillsOptions): Promise<KillsReport>
     }
     await until(
       'all renewed',
-      async () => ((await readProgress(watcher)).total >= renewals ? true : undefined),
+      async () => (await readProgress(watcher)).total >= renewals,
       takeoverMaxMs,
     );
     for (const replica of replicas) replica.kill('SIGTERM');

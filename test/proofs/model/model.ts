@@ -232,9 +232,7 @@ function setAutoRenew(
   if (command.on) retryRenewalsNow(customer, now);
   customer.events.push(command.on ? 'auto_renew_on' : 'auto_renew_off');
   const { ok } = createRightsAnswer(customer, chosen.place, 0);
-  return {
-    ok: { ...ok, renewal_at: next?.at ?? null, renewal_amount: next?.amount ?? null },
-  };
+  return { ok: { ...ok, renewal_at: next?.at ?? null, renewal_amount: next?.amount ?? null } };
 }
 
 /**
@@ -301,9 +299,7 @@ function startTrial(customer: Customer, now: number): CommandAnswer {
   openCredential(sub, now);
   customer.trialUsed = true;
   customer.events.push('trial_started');
-  return {
-    ok: { subscription_id: 0, plan, days, starts_at: toIso(now), ends_at: toIso(endsAt) },
-  };
+  return { ok: { subscription_id: 0, plan, days, starts_at: toIso(now), ends_at: toIso(endsAt) } };
 }
 
 /**

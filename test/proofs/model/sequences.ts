@@ -138,11 +138,7 @@ function removeUndefined<T extends object>(command: T): T {
 
 const customer = fc.nat({ max: 1 });
 const command = fc.oneof(...commands.map(([weight, arbitrary]) => ({ weight, arbitrary })));
-const commandAct: fc.Arbitrary<Act> = fc.record({
-  act: fc.constant('command'),
-  customer,
-  command,
-});
+const commandAct: fc.Arbitrary<Act> = fc.record({ act: fc.constant('command'), customer, command });
 const runAct: fc.Arbitrary<Act> = fc.record({
   act: fc.constant('run'),
   batchMax: fc.constantFrom(1_000, 1, 2),

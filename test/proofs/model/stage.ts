@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { sql } from 'kysely';
 import { type Instant, instant } from '../../../src/kernel/instant.ts';
 import { openReplica, type Replica } from '../../../src/leases/replica.ts';
 import type { RunRow } from '../../../src/runs/run-record.ts';
@@ -55,16 +54,16 @@ export async function closeStage(stage: Stage): Promise<void> {
  */
 export async function setStageClock(database: TestDatabase, to: Instant): Promise<void> {
   await database.setClock(to);
-  await sql`UPDATE perennial.installation SET clock_high_at = NULL`.execute(database.db);
+  await database.query`UPDATE perennial.installation SET clock_high_at = NULL`;
 }
 
 /** Restores the initial time and prices. */
 export async function resetStage({ database }: Stage): Promise<void> {
   await setStageClock(database, instant(startTime));
-  await sql`DELETE FROM perennial.quarantine`.execute(database.db);
+  await database.query`DELETE FROM perennial.quarantine`;
   // The hourly limit of late charges counts all sequences, so its count is reset.
-  await sql`DELETE FROM perennial.worker_run`.execute(database.db);
-  await sql`DELETE FROM perennial.plan_price`.execute(database.db);
+  await database.query`DELETE FROM perennial.worker_run`;
+  await database.query`DELETE FROM perennial.plan_price`;
   await database.db
     .insertInto('perennial.plan_price')
     .values(
@@ -79,12 +78,12 @@ export async function resetStage({ database }: Stage): Promise<void> {
     .execute();
 }
 
-export async function setPrice({ db }: TestDatabase, price: PriceFrom): Promise<void> {
-  await sql`
+export async function setPrice({ query }: TestDatabase, price: PriceFrom): Promise<void> {
+  await query`
     INSERT INTO perennial.plan_price (plan, period_days, currency, valid_from, amount_minor)
     VALUES (${price.plan}, ${price.days}, 'RUB', ${toIso(price.from)}, ${price.amount})
     ON CONFLICT (plan, period_days, currency, valid_from)
-    DO UPDATE SET amount_minor = excluded.amount_minor`.execute(db);
+    DO UPDATE SET amount_minor = excluded.amount_minor`;
 }
 
 export async function addCustomer(stage: Stage) {
@@ -100,9 +99,9 @@ export async function removeFromDueIndex(
   { database }: Stage,
   customers: readonly number[],
 ): Promise<void> {
-  await sql`
+  await database.query`
     UPDATE perennial.subscription SET auto_renew = false
-    WHERE customer_id = ANY(${`{${customers.join(',')}}`}::bigint[])`.execute(database.db);
+    WHERE customer_id = ANY(${`{${customers.join(',')}}`}::bigint[])`;
 }
 
 /** One run of the real worker by the real runner. A failed run fails the test. */

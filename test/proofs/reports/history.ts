@@ -28,12 +28,12 @@ import { revoke } from '../../../src/subscription/commands/revoke.ts';
 import { topUp } from '../../../src/subscription/commands/top-up.ts';
 import { startTrial } from '../../../src/subscription/commands/trial.ts';
 import { waiveClaim } from '../../../src/subscription/commands/waive-claim.ts';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import type { TestDatabase } from '../../support/database.ts';
 import { importText } from '../../support/import-export.ts';
 import {
   addCustomer,
   createCaller,
-  createShopWithTrial,
+  createShopDatabase,
   runWorker,
   setPrice,
 } from '../../support/shop.ts';
@@ -54,8 +54,7 @@ export interface History {
 
 /** Customers 1 to 8 were imported, half of them with a balance or a claim. The others are new. */
 export async function startHistory(seed: number): Promise<History> {
-  const database = await createDatabase({ now: startTime });
-  await createShopWithTrial(database);
+  const database = await createShopDatabase({ now: startTime });
   await setPrice(database, 'basic', 1, 7_01n, 'RUB');
   for (const plan of plans) await setPrice(database, plan, 30, 3_99n, 'USD');
   await setPrice(database, 'basic', 90, 9_99n, 'USD');

@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import { expect, test, vi } from 'vitest';
 import { runAudit } from '../../../../src/audit/audit.ts';
 import { confirmDeletionTime } from '../../../../src/db/clock-mark.ts';
@@ -20,6 +19,7 @@ import { startEmbeddedNode } from '../../../../src/xray/embedded/node.ts';
 import { connectNode } from '../../../../src/xray/grpc/client.ts';
 import { readAlarms } from '../../../support/alarms.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import { expectFault } from '../../../support/faults.ts';
 import { type FaultyClock, installFaultyClock } from '../../../support/faulty-clock.ts';
 import { hookPool } from '../../../support/hooked-pool.ts';
 import {
@@ -27,9 +27,11 @@ import {
   addCustomer,
   buyPlan,
   createCaller,
+  createShopDatabase,
   createShopWithTrial,
   createSubscriber,
   runWorker,
+  runWorkerAt,
 } from '../../../support/shop.ts';
 
 // A database whose clock jumps.
@@ -59,19 +61,19 @@ async function createShopWithClock(): Promise<
   return { database, clock, [Symbol.asyncDispose]: () => database.close() };
 }
 
-async function readClockState({ db }: TestDatabase) {
-  const { rows } = await sql`
+async function readClockState({ query }: TestDatabase) {
+  const rows = await query`
     SELECT c.telegram_id, c.balance_minor, s.state, s.plan, s.expires_at,
       (SELECT count(*) FROM perennial.period p WHERE p.subscription_id = s.id) AS periods,
       (SELECT count(*) FROM perennial.notification n WHERE n.customer_id = c.id) AS notices
     FROM perennial.customer c LEFT JOIN perennial.subscription s ON s.customer_id = c.id
-    ORDER BY c.telegram_id`.execute(db);
+    ORDER BY c.telegram_id`;
   return rows;
 }
 
-const readCause = async ({ db }: TestDatabase) => {
-  const { rows } = await sql<{ cause: string | null }>`
-    SELECT suspect_cause AS cause FROM perennial.clock_state`.execute(db);
+const readCause = async ({ query }: TestDatabase) => {
+  const rows = await query<{ cause: string | null }>`
+    SELECT suspect_cause AS cause FROM perennial.clock_state`;
   return rows[0]?.cause;
 };
 
@@ -125,7 +127,7 @@ test('K1: a clock that steps back by 25 days is suspect until it is right again'
   expect((await runWorker(database, 'auto-renewal')).detail.reason).toContain(
     'behind the uptime of',
   );
-  await expect(buyPlan(database, 1n)).rejects.toMatchObject({ code: 'clock_suspect' });
+  await expectFault(buyPlan(database, 1n), 'clock_suspect');
   expect((await readClockMetrics(database))[1]).toBeLessThan((-24 * dayMs) / 1_000);
   await clock.jump(0);
   expect((await runWorker(database, 'auto-renewal')).outcome).toBe('success');
@@ -157,9 +159,7 @@ test('K1: a batch whose time is beyond the jump commits nothing, though its run 
 test('K2: while the time is suspect no period is sold, and top-ups are credited', async () => {
   await using shop = await createShopWithClock();
   const { database, clock } = shop;
-  const { rows } = await sql<{ id: bigint }>`SELECT id FROM perennial.period ORDER BY id`.execute(
-    database.db,
-  );
+  const rows = await database.query<{ id: bigint }>`SELECT id FROM perennial.period ORDER BY id`;
   const periodId = rows[0]?.id as never;
   const before = await readClockState(database);
   await clock.jump(210 * dayMs);
@@ -202,17 +202,14 @@ test('K2: a known key returns its first answer also while the time is suspect', 
 });
 
 test('K3: a wrong time that no clock contradicts deletes no key within its first hour', async () => {
-  await using database = await createDatabase({ now: '2026-11-01T00:00:00Z' });
-  await createShopWithTrial(database);
+  await using database = await createShopDatabase({ now: '2026-11-01T00:00:00Z' });
   await createSubscriber(database, 1n, 0n);
   const pay = () =>
     topUp(createCaller(database, 'payment-77'), { telegramId: 1n, amountMinor: 500_00n });
   const first = await pay();
-  await database.setClock('2026-11-01T00:01:00Z');
-  await runWorker(database, 'fast-expiry-cleanup');
+  await runWorkerAt(database, '2026-11-01T00:01:00Z', 'fast-expiry-cleanup');
   for (const now of ['2026-12-02T00:00:00Z', '2026-12-02T00:59:00Z']) {
-    await database.setClock(now);
-    await runWorker(database, 'fast-expiry-cleanup');
+    await runWorkerAt(database, now, 'fast-expiry-cleanup');
     await confirmDeletionTime(database.db);
   }
   await database.setClock('2026-11-01T00:02:00Z');
@@ -282,12 +279,10 @@ test('K4: machines with the same small steps do not outvote each other, and one 
   const { database } = shop;
   using time = virtualUptime(shop);
   const peer = (steppedMs: number) =>
-    sql`
+    database.query`
       INSERT INTO perennial.clock_witness (id, name, uptime_ms, since_uptime_ms, at, stepped_ms)
       VALUES ('boot:other', 'host-2', ${2 * hourMs}, 0, perennial.clock(), ${steppedMs})
-      ON CONFLICT (id) DO UPDATE SET at = excluded.at, stepped_ms = excluded.stepped_ms`.execute(
-      database.db,
-    );
+      ON CONFLICT (id) DO UPDATE SET at = excluded.at, stepped_ms = excluded.stepped_ms`;
   for (const steppedMs of [22_000, 44_000]) {
     await time.pass(5_000, 22_000);
     await watchClock(database.db);
@@ -311,9 +306,9 @@ test('K5: the acceptance of a suspect time ends the wait and is in the timeline'
   expect((await acceptClock(database.db, 'cli')).accepted).toBeNull();
   expect((await runWorker(database, 'auto-renewal')).outcome).toBe('success');
   await buyPlan(database, 1n);
-  const { rows } = await sql`
+  const rows = await database.query`
     SELECT subject, action, actor, detail->>'by_s' AS by_s FROM perennial.event
-    WHERE subject = 'clock'`.execute(database.db);
+    WHERE subject = 'clock'`;
   expect(rows).toEqual([
     { subject: 'clock', action: 'clock_accepted', actor: 'cli', by_s: '7200' },
   ]);
@@ -322,7 +317,7 @@ test('K5: the acceptance of a suspect time ends the wait and is in the timeline'
 test('K6: a replica that starts after a boot is not misled by a clock behind the mark', async () => {
   await using shop = await createShopWithClock();
   const { database, clock } = shop;
-  await sql`DELETE FROM perennial.clock_witness`.execute(database.db);
+  await database.query`DELETE FROM perennial.clock_witness`;
   await clock.jump(-3 * hourMs);
   expect((await watchClock(database.db)).trust.kind).toBe('suspect');
   expect((await runWorker(database, 'auto-renewal')).outcome).toBe('skipped');
@@ -333,7 +328,7 @@ test('K6: a replica that starts after a boot is not misled by a clock behind the
 test('K6: after a boot the uptime of a node that kept running shows a clock that is hours ahead', async () => {
   await using shop = await createShopWithClock();
   const { database, clock } = shop;
-  await sql`DELETE FROM perennial.clock_witness`.execute(database.db);
+  await database.query`DELETE FROM perennial.clock_witness`;
   const before = {
     name: 'node nl-1',
     uptimeMs: 10 * dayMs,
@@ -349,8 +344,8 @@ test('K6: after a boot the uptime of a node that kept running shows a clock that
   expect((await runWorker(database, 'auto-renewal')).outcome).toBe('success');
 });
 
-const checkClockNow = async ({ db }: TestDatabase) => {
-  const { rows } = await sql<{ now: number }>`SELECT perennial.clock() AS now`.execute(db);
+const checkClockNow = async ({ query }: TestDatabase) => {
+  const rows = await query<{ now: number }>`SELECT perennial.clock() AS now`;
   return rows[0]?.now as never;
 };
 
@@ -367,11 +362,11 @@ async function createBootedAhead({
   const id = '7f3c1a52-6b0e-4c4d-9a5f-2f4f1d1c9a10' as CredentialId;
   await client.addUser('vless', { name: `acme-${id}`, id, flow: '' });
   client.close();
-  await sql`UPDATE perennial.node SET api = ${node.api}, tls = 'false'`.execute(database.db);
-  await sql`DELETE FROM perennial.clock_witness`.execute(database.db);
-  await sql`
+  await database.query`UPDATE perennial.node SET api = ${node.api}, tls = 'false'`;
+  await database.query`DELETE FROM perennial.clock_witness`;
+  await database.query`
     INSERT INTO perennial.clock_witness (id, name, uptime_ms, since_uptime_ms, at)
-    VALUES ('node:nl-1', 'node nl-1', 0, 0, perennial.clock())`.execute(database.db);
+    VALUES ('node:nl-1', 'node nl-1', 0, 0, perennial.clock())`;
   await clock.jump(3 * hourMs);
   return { [Symbol.dispose]: () => node.stop() };
 }
@@ -382,11 +377,7 @@ test('K6: a service that starts after a boot reads the uptimes of nodes, and sus
   using _ = await createBootedAhead(shop);
   const lines: string[] = [];
   const log = (_: object, line: string) => lines.push(line);
-  const sentinel = await startSentinel(database.db, {
-    debug: log,
-    info: log,
-    error: log,
-  });
+  const sentinel = await startSentinel(database.db, { debug: log, info: log, error: log });
   await sentinel.stop();
   expect(lines).toEqual([expect.stringMatching(/108\d\d s ahead of the uptime of node nl-1/)]);
   expect((await runWorker(database, 'auto-renewal')).outcome).toBe('skipped');
@@ -407,15 +398,15 @@ test('K6: a command that comes first after a boot reads the uptimes of nodes', a
   await using shop = await createShopWithClock();
   using _ = await createBootedAhead(shop);
   await watchAfterBoot(shop.database.db);
-  await expect(buyPlan(shop.database, 1n)).rejects.toMatchObject({ code: 'clock_suspect' });
+  await expectFault(buyPlan(shop.database, 1n), 'clock_suspect');
 });
 
 test('K6: without a witness, a machine whose own clock contradicts the database sells nothing and stores nothing', async () => {
   await using shop = await createShopWithClock();
   const { database } = shop;
-  await sql`DELETE FROM perennial.clock_witness`.execute(database.db);
+  await database.query`DELETE FROM perennial.clock_witness`;
   const read = async () =>
-    (await sql`SELECT mark_at, suspect_cause FROM perennial.clock_state`.execute(database.db)).rows;
+    await database.query`SELECT mark_at, suspect_cause FROM perennial.clock_state`;
   const before = [await readClockState(database), await read()];
   vi.useFakeTimers({ toFake: ['Date'], now: Date.now() - 365 * dayMs });
   try {
@@ -437,9 +428,9 @@ test('K6: a suspended machine is outvoted by one that agrees with the database',
   await using shop = await createShopWithClock();
   const { database, clock } = shop;
   await clock.jump(hourMs);
-  await sql`
+  await database.query`
     INSERT INTO perennial.clock_witness (id, name, uptime_ms, since_uptime_ms, at)
-    VALUES ('boot:other', 'host-2', ${2 * hourMs}, 0, perennial.clock())`.execute(database.db);
+    VALUES ('boot:other', 'host-2', ${2 * hourMs}, 0, perennial.clock())`;
   await watchClock(database.db);
   expect(await readCause(database)).toBeNull();
   expect((await runWorker(database, 'auto-renewal')).outcome).toBe('success');
@@ -449,14 +440,12 @@ test('K6: a machine that joined with the wrong time does not confirm it', async 
   await using shop = await createShopWithClock();
   const { database, clock } = shop;
   await clock.jump(hourMs);
-  await sql`
+  await database.query`
     INSERT INTO perennial.clock_witness (id, name, uptime_ms, since_uptime_ms, at)
-    VALUES ('boot:other', 'host-2', ${2 * hourMs}, ${2 * hourMs - 5_000}, perennial.clock())`.execute(
-    database.db,
-  );
+    VALUES ('boot:other', 'host-2', ${2 * hourMs}, ${2 * hourMs - 5_000}, perennial.clock())`;
   await watchClock(database.db);
   expect(await readCause(database)).toBe('ahead');
-  const { rows } = await sql`SELECT id FROM perennial.clock_witness`.execute(database.db);
+  const rows = await database.query`SELECT id FROM perennial.clock_witness`;
   expect(rows).toEqual([{ id: thisMachine.id }]);
 });
 
@@ -468,7 +457,7 @@ test('K7: a replica that read commits which are lost stops every change until th
   await watchClock(database.db, { memory });
   expect(memory).toMatchObject({ timeline: 1 });
   // A server with the state of two checks ago.
-  await sql`UPDATE perennial.clock_state SET beat = beat - 1`.execute(database.db);
+  await database.query`UPDATE perennial.clock_state SET beat = beat - 1`;
   await watchClock(database.db, { memory });
   const lost = { code: 'commits_lost' };
   await expect(addBalance(database, 1n, 100n)).rejects.toMatchObject(lost);
@@ -488,8 +477,8 @@ test('K7: a replica that read commits which are lost stops every change until th
 test('K7: a server on another timeline stops every change, also of a process that has just started', async () => {
   await using shop = await createShopWithClock();
   const { database } = shop;
-  await sql`UPDATE perennial.clock_state SET timeline = 7`.execute(database.db);
-  await expect(addBalance(database, 1n, 100n)).rejects.toMatchObject({ code: 'commits_lost' });
+  await database.query`UPDATE perennial.clock_state SET timeline = 7`;
+  await expectFault(addBalance(database, 1n, 100n), 'commits_lost');
   await watchClock(database.db);
   expect(await readCause(database)).toBe('commits_lost');
   await acceptClock(database.db, 'cli');
@@ -499,7 +488,7 @@ test('K7: a server on another timeline stops every change, also of a process tha
 test('K7: without the row of the time sentinel every change is refused, the row returns, and a person confirms', async () => {
   await using shop = await createShopWithClock();
   const { database } = shop;
-  const deleteState = () => sql`DELETE FROM perennial.clock_state`.execute(database.db);
+  const deleteState = () => database.query`DELETE FROM perennial.clock_state`;
   await deleteState();
   const lost = { code: 'commits_lost', message: expect.stringContaining('clock_state') };
   await expect(addBalance(database, 1n, 100n)).rejects.toMatchObject(lost);
@@ -521,10 +510,9 @@ test('K7: without the row of the time sentinel every change is refused, the row 
 });
 
 test('K7: the stored clock of a test database needs no row of the time sentinel', async () => {
-  await using database = await createDatabase({ now: '2026-11-01T00:00:00Z' });
-  await createShopWithTrial(database);
+  await using database = await createShopDatabase({ now: '2026-11-01T00:00:00Z' });
   await createSubscriber(database, 1n, 500_00n);
-  await sql`DELETE FROM perennial.clock_state`.execute(database.db);
+  await database.query`DELETE FROM perennial.clock_state`;
   await buyPlan(database, 1n);
   expect((await runWorker(database, 'fast-expiry-cleanup')).outcome).toBe('success');
   expect(await confirmDeletionTime(database.db)).toBeUndefined();

@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import { beforeEach, expect, test } from 'vitest';
 import { runAudit } from '../../../../src/audit/audit.ts';
 import { setAutoRenew } from '../../../../src/subscription/commands/auto-renew.ts';
@@ -7,17 +6,19 @@ import { grant } from '../../../../src/subscription/commands/grant.ts';
 import { reissue } from '../../../../src/subscription/commands/reissue.ts';
 import { startTrial } from '../../../../src/subscription/commands/trial.ts';
 import { quotePurchase } from '../../../../src/subscription/queries/quote.ts';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import type { TestDatabase } from '../../../support/database.ts';
+import { expectFault } from '../../../support/faults.ts';
 import {
   addBalance,
   addCustomer,
   buyPlan,
   createCaller,
-  createShopWithTrial,
+  createShopDatabase,
   createSubscriber,
-  readSubscription,
+  expectSubscription,
   runAutoRenewal,
   runWorker,
+  runWorkerAt,
 } from '../../../support/shop.ts';
 
 // Blocked customers: no purchase, no trial, no renewal, no reminders, no access.
@@ -25,8 +26,7 @@ import {
 let database: TestDatabase;
 
 beforeEach(async () => {
-  database = await createDatabase({ now: '2026-11-24T09:00:00Z' });
-  await createShopWithTrial(database);
+  database = await createShopDatabase({ now: '2026-11-24T09:00:00Z' });
   return () => database.close();
 });
 
@@ -36,9 +36,9 @@ const unblock = (telegramId = 7n) =>
   unblockCustomer(createCaller(database), { telegramId, reason: 'appeal' });
 
 async function readEvents() {
-  const { rows } = await sql<{ action: string; actor: string; reason: string }>`
+  const rows = await database.query<{ action: string; actor: string; reason: string }>`
     SELECT action, actor, detail->>'reason' AS reason FROM perennial.event
-    WHERE action IN ('blocked', 'unblocked') ORDER BY id`.execute(database.db);
+    WHERE action IN ('blocked', 'unblocked') ORDER BY id`;
   return rows;
 }
 
@@ -50,16 +50,14 @@ async function expectAuditOk(): Promise<void> {
 test('a block ends the access at once, and unblocking restores the same credential', async () => {
   const id = await createSubscriber(database, 7n, 300_00n);
   const readCredentials = async () =>
-    (
-      await sql<{ id: string; live: boolean; marked: boolean }>`
+    await database.query<{ id: string; live: boolean; marked: boolean }>`
         SELECT k.id::text AS id, k.retired_at IS NULL AS live,
           EXISTS (SELECT FROM perennial.access_sync m WHERE m.credential_id = k.id) AS marked
-        FROM perennial.credential k WHERE k.subscription_id = ${id}`.execute(database.db)
-    ).rows;
+        FROM perennial.credential k WHERE k.subscription_id = ${id}`;
   const [before] = await readCredentials();
   expect(await block()).toMatchObject({ subscriptions: 1, blocked_reason: 'abuse' });
   expect(await readCredentials()).toEqual([{ ...before, live: false, marked: true }]);
-  expect(await readSubscription(database, id)).toMatchObject({ state: 'active', live: 0 });
+  await expectSubscription(database, id, { state: 'active', live: 0 });
   await expectAuditOk();
   await database.setClock('2026-12-23T09:00:00Z');
   expect(await unblock()).toMatchObject({ subscriptions: 1, blocked_at: null });
@@ -91,49 +89,48 @@ test('a blocked customer has no purchase, trial, grant, reissue or auto-renewal,
     refused.map(() => 'blocked'),
   );
   await addBalance(database, 7n, 1_00n);
-  expect(await readSubscription(database, id)).toMatchObject({ balance: 501_00, charges: 1 });
+  await expectSubscription(database, id, { balance: 501_00, charges: 1 });
 });
 
 test('a blocked customer is not renewed, expires without a charge, and is not revived', async () => {
   const id = await createSubscriber(database, 7n, 500_00n);
   await block();
-  await database.setClock('2026-12-24T05:00:00Z');
-  expect(await runAutoRenewal(database)).toMatchObject({ outcome: 'success', changed: 0n });
-  expect(await readSubscription(database, id)).toMatchObject({ nextTry: 'never', charges: 1 });
+  expect(await runWorkerAt(database, '2026-12-24T05:00:00Z', 'auto-renewal')).toMatchObject({
+    outcome: 'success',
+    changed: 0n,
+  });
+  await expectSubscription(database, id, { nextTry: 'never', charges: 1 });
   expect(await runAutoRenewal(database)).toMatchObject({ examined: 0n });
-  await database.setClock('2026-12-24T09:00:01Z');
-  await runWorker(database, 'fast-expiry-cleanup');
-  expect(await readSubscription(database, id)).toMatchObject({ state: 'expired', charges: 1 });
+  await runWorkerAt(database, '2026-12-24T09:00:01Z', 'fast-expiry-cleanup');
+  await expectSubscription(database, id, { state: 'expired', charges: 1 });
   await addBalance(database, 7n, 1_00n);
   await runAutoRenewal(database);
-  expect(await readSubscription(database, id)).toMatchObject({ state: 'expired', live: 0 });
+  await expectSubscription(database, id, { state: 'expired', live: 0 });
   await unblock();
   await runAutoRenewal(database);
-  expect(await readSubscription(database, id)).toMatchObject({ state: 'expired', charges: 1 });
+  await expectSubscription(database, id, { state: 'expired', charges: 1 });
   await expectAuditOk();
 });
 
 test('unblocking before the end makes a renewal due at once', async () => {
   const id = await createSubscriber(database, 7n, 500_00n);
   await block();
-  await database.setClock('2026-12-24T05:00:00Z');
-  await runAutoRenewal(database);
+  await runWorkerAt(database, '2026-12-24T05:00:00Z', 'auto-renewal');
   await unblock();
   await runAutoRenewal(database);
-  expect(await readSubscription(database, id)).toMatchObject({ charges: 2, live: 1 });
+  await expectSubscription(database, id, { charges: 2, live: 1 });
 });
 
 test('a blocked customer gets no reminder, and gets it after the block', async () => {
   await createSubscriber(database, 7n, 0n);
   const count = async () =>
     (
-      await sql<{ count: number }>`
+      await database.query<{ count: number }>`
         SELECT count(*)::int AS count FROM perennial.notification
-        WHERE kind LIKE 'ends_%'`.execute(database.db)
-    ).rows[0]?.count;
+        WHERE kind LIKE 'ends_%'`
+    )[0]?.count;
   await block();
-  await database.setClock('2026-12-21T10:00:00Z');
-  await runWorker(database, 'expiry-reminders');
+  await runWorkerAt(database, '2026-12-21T10:00:00Z', 'expiry-reminders');
   expect(await count()).toBe(0);
   await unblock();
   await runWorker(database, 'expiry-reminders');
@@ -142,10 +139,11 @@ test('a blocked customer gets no reminder, and gets it after the block', async (
 
 test('a second block and a reason of two lines are refused', async () => {
   await addCustomer(database, 7n);
-  await expect(unblock()).rejects.toMatchObject({ code: 'not_blocked' });
-  await expect(
+  await expectFault(unblock(), 'not_blocked');
+  await expectFault(
     blockCustomer(createCaller(database), { telegramId: 7n, reason: 'a\nb' }),
-  ).rejects.toMatchObject({ code: 'bad_reason' });
+    'bad_reason',
+  );
   await block();
-  await expect(block()).rejects.toMatchObject({ code: 'is_blocked' });
+  await expectFault(block(), 'is_blocked');
 });

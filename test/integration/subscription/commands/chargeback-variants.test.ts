@@ -1,10 +1,6 @@
 import { expect, test } from 'vitest';
 import type { PeriodId } from '../../../../src/kernel/ids.ts';
 import { changePlan } from '../../../../src/subscription/commands/change-plan.ts';
-import {
-  applyChargeback,
-  type Chargeback,
-} from '../../../../src/subscription/commands/chargeback.ts';
 import { grant } from '../../../../src/subscription/commands/grant.ts';
 import { movePayment } from '../../../../src/subscription/commands/move-payment.ts';
 import { refund } from '../../../../src/subscription/commands/refund.ts';
@@ -12,24 +8,19 @@ import { revoke } from '../../../../src/subscription/commands/revoke.ts';
 import { topUp } from '../../../../src/subscription/commands/top-up.ts';
 import { readCustomerView } from '../../../../src/subscription/queries/customer-view.ts';
 import type { TestDatabase } from '../../../support/database.ts';
+import { expectFault } from '../../../support/faults.ts';
+import { payIn, reverseCharge } from '../../../support/payments.ts';
 import {
   addBalance,
   addCustomer,
   buyPlan,
   createCaller,
   runWorker,
+  runWorkerAt,
 } from '../../../support/shop.ts';
-import { createTermsShop, readAuditViolations } from '../../../support/terms-shop.ts';
+import { createTermsShop, readAuditViolations, refundPeriod } from '../../../support/terms-shop.ts';
 
 // Chargebacks of payments after other commands. Each case ends with the audit.
-
-const payIn = (database: TestDatabase, providerRef: string, amountMinor: bigint, telegramId = 1n) =>
-  topUp(createCaller(database), { telegramId, amountMinor, provider: 'cards', providerRef });
-
-const reverseCharge = (database: TestDatabase, more: Partial<Chargeback> = {}) => {
-  const named = { telegramId: 1n, provider: 'cards', providerRef: 'p-1', dispute: 'd-1' };
-  return applyChargeback(createCaller(database), { ...named, ...more });
-};
 
 const day10 = '2026-11-11T00:00:00Z';
 
@@ -87,8 +78,7 @@ const cases: readonly Case[] = [
     paidMinor: 149_00n,
     before: async (database) => {
       await buyPlan(database, 1n, { autoRenew: false });
-      await database.setClock('2026-12-02T00:00:00Z');
-      await runWorker(database, 'fast-expiry-cleanup');
+      await runWorkerAt(database, '2026-12-02T00:00:00Z', 'fast-expiry-cleanup');
     },
     answer: { periods_ended: 0, returned: '0.00', taken: '0.00', claim: '149.00' },
     states: ['expired'],
@@ -174,9 +164,7 @@ test.each(cases)('C1: a chargeback of a payment that paid $name', async (one) =>
   expect(await reverseCharge(database)).toMatchObject(one.answer);
   const subscriptions = await readSubscriptions(database);
   expect(subscriptions.map(({ state }) => state)).toEqual(one.states);
-  await expect(reverseCharge(database, { dispute: 'd-2' })).rejects.toMatchObject({
-    code: 'payment_reversed',
-  });
+  await expectFault(reverseCharge(database, { dispute: 'd-2' }), 'payment_reversed');
   expect(await readAuditViolations(database)).toEqual([]);
 });
 
@@ -195,7 +183,7 @@ test.each([
       await buyPlan(database, 1n);
       await payIn(database, 'p-2', 149_00n);
       const periodId = await readLastPeriodId(database);
-      await refund(createCaller(database), { telegramId: 1n, periodId, part: 'whole' });
+      await refundPeriod(database, periodId, 'whole');
     },
   },
 ])('C1: a chargeback takes the money of its payment first, $name', async ({ before }) => {
@@ -227,7 +215,7 @@ test('C1: a moved payment is charged back at its present customer, with the peri
     ...{ provider: 'cards', providerRef: 'p-1', from: 1n, to: 2n },
   });
   await buyPlan(database, 2n);
-  await expect(reverseCharge(database)).rejects.toMatchObject({ code: 'no_payment' });
+  await expectFault(reverseCharge(database), 'no_payment');
   expect(await reverseCharge(database, { telegramId: 2n })).toMatchObject({
     periods_ended: 1,
     taken: '149.00',

@@ -11,11 +11,11 @@ import { refund } from '../../../../src/subscription/commands/refund.ts';
 import { topUp } from '../../../../src/subscription/commands/top-up.ts';
 import { startTrial } from '../../../../src/subscription/commands/trial.ts';
 import { quotePurchase } from '../../../../src/subscription/queries/quote.ts';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import type { TestDatabase } from '../../../support/database.ts';
 import {
   addCustomer,
   createCaller,
-  createShopWithTrial,
+  createShopDatabase,
   createSubscriber,
 } from '../../../support/shop.ts';
 
@@ -24,8 +24,7 @@ import {
 const at = '2026-11-24T09:00:00Z';
 
 async function openShop(now = at): Promise<TestDatabase> {
-  const database = await createDatabase({ now });
-  await createShopWithTrial(database);
+  const database = await createShopDatabase({ now });
   return database;
 }
 

@@ -11,6 +11,7 @@ import { topUp } from '../../../../src/subscription/commands/top-up.ts';
 import { readCustomerView } from '../../../../src/subscription/queries/customer-view.ts';
 import { quotePurchase } from '../../../../src/subscription/queries/quote.ts';
 import type { TestDatabase } from '../../../support/database.ts';
+import { expectFault } from '../../../support/faults.ts';
 import {
   addBalance,
   addCustomer,
@@ -18,11 +19,13 @@ import {
   createCaller,
   createSubscriber,
   runWorker,
+  runWorkerAt,
 } from '../../../support/shop.ts';
 import {
   createTermsShop,
   readAuditViolations,
   readSubscriptionView,
+  refundPeriod,
 } from '../../../support/terms-shop.ts';
 
 // Payouts, payments for a purchase, and payments within the days of revival.
@@ -51,12 +54,7 @@ test('C2: a refund with a payout leaves the balance in its transaction, and auto
   await buyPlan(database, 1n, { isNew: true });
   await database.setClock('2026-11-30T23:00:00Z');
   const periodId = await readSecondPeriodId(database);
-  const answer = await refund(createCaller(database), {
-    telegramId: 1n,
-    periodId,
-    part: 'whole',
-    payout: true,
-  });
+  const answer = await refundPeriod(database, periodId, 'whole', { payout: true });
   expect(answer).toMatchObject({ amount: '149.00', paid_out: '149.00', balance: '0.00' });
   const run = await runWorker(database, 'auto-renewal');
   expect(run.detail).toMatchObject({ renewed: 0 });
@@ -68,14 +66,13 @@ test('C2: a payout wakes no subscription that waits for money', async () => {
   const database = await createTermsShop();
   await createSubscriber(database, 1n, 149_00n);
   await buyPlan(database, 1n, { isNew: true });
-  await database.setClock('2026-11-30T23:00:00Z');
-  await runWorker(database, 'auto-renewal');
+  await runWorkerAt(database, '2026-11-30T23:00:00Z', 'auto-renewal');
   const waiting = await sql<{ n: bigint }>`
     SELECT count(*) AS n FROM perennial.subscription WHERE next_try_at IS NOT NULL`.execute(
     database.db,
   );
   const periodId = await readSecondPeriodId(database);
-  await refund(createCaller(database), { telegramId: 1n, periodId, part: 'unused', payout: true });
+  await refundPeriod(database, periodId, 'unused', { payout: true });
   const after = await sql<{ n: bigint }>`
     SELECT count(*) AS n FROM perennial.subscription WHERE next_try_at IS NOT NULL`.execute(
     database.db,
@@ -90,7 +87,7 @@ async function createRefundedOther(more: { keepAutoRenew?: boolean } = {}): Prom
   await buyPlan(database, 1n, { isNew: true });
   await database.setClock('2026-11-30T22:30:00Z');
   const periodId = await readSecondPeriodId(database);
-  await refund(createCaller(database), { telegramId: 1n, periodId, part: 'whole', ...more });
+  await refundPeriod(database, periodId, 'whole', { ...more });
   return database;
 }
 
@@ -112,8 +109,7 @@ test.each([
   'C2: a refund that stays on the balance pays for the other renewal %s',
   async (_, worker, at) => {
     const database = await createRefundedOther();
-    await database.setClock(at);
-    await runWorker(database, worker);
+    await runWorkerAt(database, at, worker);
     expect(await readSubscriptionView(database)).toMatchObject({ state: 'active' });
     expect(await readBalance(database)).toBe('0.00');
     expect(await readAuditViolations(database)).toEqual([]);
@@ -152,9 +148,7 @@ test('C2: a payout of a period without a charge is refused and changes nothing',
   const { periods } = await readSubscriptionView(database);
   const periodId = BigInt(periods.at(-1)?.id ?? 0) as PeriodId;
   const request = { telegramId: 1n, periodId, part: 'whole', payout: true } as const;
-  await expect(refund(createCaller(database), request)).rejects.toMatchObject({
-    code: 'no_payout',
-  });
+  await expectFault(refund(createCaller(database), request), 'no_payout');
   expect(
     (await readSubscriptionView(database)).periods.every(({ refunded_at }) => refunded_at === null),
   ).toBe(true);
@@ -170,8 +164,7 @@ const createPayment = (ref: string, amountMinor = 299_00n) => ({
 async function createEnded(): Promise<TestDatabase> {
   const database = await createTermsShop();
   await createSubscriber(database, 1n, 0n);
-  await database.setClock('2026-12-01T00:00:00Z');
-  await runWorker(database, 'fast-expiry-cleanup');
+  await runWorkerAt(database, '2026-12-01T00:00:00Z', 'fast-expiry-cleanup');
   await database.setClock('2026-12-06T00:00:00Z');
   return database;
 }
@@ -184,9 +177,7 @@ test('C5: a purchase with its payment is one transaction, and no revival spends 
   const run = await runWorker(database, 'auto-renewal');
   expect(run.changed).toBe(0n);
   expect((await readEntryKinds(database)).slice(-2)).toEqual(['top_up 299.00', 'purchase -299.00']);
-  await expect(purchase(createCaller(database), order)).rejects.toMatchObject({
-    code: 'payment_known',
-  });
+  await expectFault(purchase(createCaller(database), order), 'payment_known');
   expect(await readAuditViolations(database)).toEqual([]);
 });
 
@@ -194,13 +185,9 @@ test('C5: a purchase that is refused credits no payment', async () => {
   const database = await createEnded();
   const order = { telegramId: 1n, plan: 'plus', periodDays: 30 };
   const short = { ...order, payment: createPayment('p-1', 298_99n) };
-  await expect(purchase(createCaller(database), short)).rejects.toMatchObject({
-    code: 'short_balance',
-  });
+  await expectFault(purchase(createCaller(database), short), 'short_balance');
   const other = { ...order, payment: { ...createPayment('p-1'), currency: 'USD' } };
-  await expect(purchase(createCaller(database), other)).rejects.toMatchObject({
-    code: 'other_currency',
-  });
+  await expectFault(purchase(createCaller(database), other), 'other_currency');
   expect(await readBalance(database)).toBe('0.00');
   await purchase(createCaller(database), { ...order, payment: createPayment('p-1', 300_00n) });
   expect(await readBalance(database)).toBe('1.00');
@@ -253,14 +240,10 @@ test.each([
 
 test('C5: a revival stays if its payment came over 10 minutes before, or if its money is not enough', async () => {
   const late = await createRevived(299_00n, 11);
-  await expect(purchase(createCaller(late), plusRequest)).rejects.toMatchObject({
-    code: 'other_plan',
-  });
+  await expectFault(purchase(createCaller(late), plusRequest), 'other_plan');
   const poor = await createRevived(298_99n);
   const another = { ...plusRequest, isNew: true };
-  await expect(purchase(createCaller(poor), another)).rejects.toMatchObject({
-    code: 'short_balance',
-  });
+  await expectFault(purchase(createCaller(poor), another), 'short_balance');
   expect(await readSubscriptionView(poor)).toMatchObject({ state: 'active', plan: 'basic' });
 });
 
@@ -280,26 +263,22 @@ test('C5: a purchase of another subscription ends the revived one again, until t
 test('C5: a renewal in time is never undone', async () => {
   const database = await createTermsShop();
   await createSubscriber(database, 1n, 149_00n);
-  await database.setClock('2026-11-30T20:00:00Z');
-  await runWorker(database, 'auto-renewal');
+  await runWorkerAt(database, '2026-11-30T20:00:00Z', 'auto-renewal');
   const another = { ...plusRequest, isNew: true };
-  await expect(purchase(createCaller(database), another)).rejects.toMatchObject({
-    code: 'short_balance',
-  });
+  await expectFault(purchase(createCaller(database), another), 'short_balance');
 });
 
 test.each([
   ['within the 7 days, with a later run', '2026-12-07T23:59:00Z', '2026-12-20T00:00:00Z', 'active'],
   ['at the last moment', '2026-12-08T00:00:00Z', '2026-12-08T09:00:00Z', 'active'],
-  ['after the 7 days', '2026-12-08T00:00:01Z', '2026-12-08T00:00:01Z', 'expired'],
+  ['after the 7 days', '2026-12-08T00:00:00.001Z', '2026-12-08T00:00:00.001Z', 'expired'],
 ])(
   'C6: the time of the payment decides about a revival: %s',
   async (_, paidAt, lookedAt, state) => {
     const database = await createEnded();
     await database.setClock(paidAt);
     await addBalance(database, 1n, 149_00n);
-    await database.setClock(lookedAt);
-    await runWorker(database, 'auto-renewal');
+    await runWorkerAt(database, lookedAt, 'auto-renewal');
     expect((await readSubscriptionView(database)).state).toBe(state);
   },
 );
@@ -342,8 +321,7 @@ test('C6: of two ended subscriptions the money in time revives one, although mor
   const database = await createTermsShop();
   await createSubscriber(database, 1n, 10_00n);
   await buyPlan(database, 1n, { isNew: true, plan: 'mini' });
-  await database.setClock('2026-12-01T00:00:00Z');
-  await runWorker(database, 'fast-expiry-cleanup');
+  await runWorkerAt(database, '2026-12-01T00:00:00Z', 'fast-expiry-cleanup');
   await database.setClock('2026-12-06T00:00:00Z');
   await addBalance(database, 1n, 149_00n);
   await database.setClock('2026-12-09T00:00:00Z');
@@ -356,9 +334,7 @@ test('C6: of two ended subscriptions the money in time revives one, although mor
 test('C6: with `renewal.revive: 0` no payment revives, and a purchase does', async () => {
   const database = await createEnded();
   const off = JSON.stringify({ window_ms: 21_600_000, retry_ms: 3_600_000, revive_ms: 0 });
-  await sql`INSERT INTO perennial.setting (key, value) VALUES ('renewal', ${off})`.execute(
-    database.db,
-  );
+  await database.query`INSERT INTO perennial.setting (key, value) VALUES ('renewal', ${off})`;
   await addBalance(database, 1n, 500_00n);
   await setAutoRenew(createCaller(database), { telegramId: 1n, on: true });
   await runWorker(database, 'auto-renewal');
@@ -373,11 +349,9 @@ test.each([
 ])('C4: a top-up in %s above the limit needs a confirmation', async (currency, most, over) => {
   const database = await createTermsShop();
   await addCustomer(database, 1n, { currency });
-  await topUp(createCaller(database), { telegramId: 1n, amountMinor: most });
+  await addBalance(database, 1n, most);
   const large = { telegramId: 1n, amountMinor: over };
-  await expect(topUp(createCaller(database), large)).rejects.toMatchObject({
-    code: 'top_up_too_large',
-  });
+  await expectFault(topUp(createCaller(database), large), 'top_up_too_large');
   await topUp(createCaller(database), { ...large, isConfirmed: true });
 });
 
@@ -385,14 +359,10 @@ test('C4: `money.top_up_max` limits top-ups, and not adjustments', async () => {
   const database = await createTermsShop();
   await addCustomer(database, 1n);
   const money = JSON.stringify({ top_up_max: '50.5', claims: true });
-  await sql`INSERT INTO perennial.setting (key, value) VALUES ('money', ${money})`.execute(
-    database.db,
-  );
+  await database.query`INSERT INTO perennial.setting (key, value) VALUES ('money', ${money})`;
   const large = { telegramId: 1n, amountMinor: 50_51n };
-  await expect(topUp(createCaller(database), large)).rejects.toMatchObject({
-    code: 'top_up_too_large',
-  });
-  await topUp(createCaller(database), { telegramId: 1n, amountMinor: 50_50n });
+  await expectFault(topUp(createCaller(database), large), 'top_up_too_large');
+  await addBalance(database, 1n, 50_50n);
   await adjustBalance(createCaller(database), {
     telegramId: 1n,
     amountMinor: 500_00n,
@@ -405,9 +375,7 @@ test('C4: a payment in another currency than the customer is refused', async () 
   await addCustomer(database, 1n);
   const payment = { telegramId: 1n, amountMinor: 100n };
   const other = { ...payment, currency: 'USD' };
-  await expect(topUp(createCaller(database), other)).rejects.toMatchObject({
-    code: 'other_currency',
-  });
+  await expectFault(topUp(createCaller(database), other), 'other_currency');
   await topUp(createCaller(database), { ...payment, currency: 'RUB' });
   expect(await readBalance(database)).toBe('1.00');
 });

@@ -1,36 +1,35 @@
-import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import type { CredentialId, SubscriptionId } from '../../../../src/kernel/ids.ts';
 import { type Instant, isoTime, parseInstant } from '../../../../src/kernel/instant.ts';
 import { grant } from '../../../../src/subscription/commands/grant.ts';
 import { revoke } from '../../../../src/subscription/commands/revoke.ts';
 import { startTrial } from '../../../../src/subscription/commands/trial.ts';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import type { TestDatabase } from '../../../support/database.ts';
 import { findViolations } from '../../../support/database-snapshot.ts';
+import { expectFault } from '../../../support/faults.ts';
 import {
   addCustomer,
   buyPlan,
   createCaller,
-  createShopWithTrial,
+  createShopDatabase,
   createSubscriber,
+  expectSubscription,
   parseTime,
-  readSubscription,
 } from '../../../support/shop.ts';
 
 const begin = '2026-11-24T09:00:00Z';
 const end = '2026-11-27T09:00:00Z';
 
 async function createTrialShop(): Promise<TestDatabase> {
-  const database = await createDatabase({ now: begin });
-  await createShopWithTrial(database);
+  const database = await createShopDatabase({ now: begin });
   return database;
 }
 
 const startTrialOf = (database: TestDatabase, telegramId: bigint, key?: string) =>
   startTrial(createCaller(database, key), { telegramId });
 
-async function readRights({ db }: TestDatabase, id: number | bigint) {
-  const { rows } = await sql<{
+async function readRights({ query }: TestDatabase, id: number | bigint) {
+  const rows = await query<{
     kind: string;
     live: CredentialId[];
     marks: number;
@@ -44,7 +43,7 @@ async function readRights({ db }: TestDatabase, id: number | bigint) {
         JOIN perennial.credential c ON c.id = m.credential_id WHERE c.subscription_id = s.id) AS marks,
       (SELECT array_agg(source || ' from ' || to_char(starts_at, 'MM-DD HH24:MI') ORDER BY starts_at)
         FROM perennial.period p WHERE p.subscription_id = s.id) AS periods
-    FROM perennial.subscription s WHERE s.id = ${BigInt(id)}`.execute(db);
+    FROM perennial.subscription s WHERE s.id = ${BigInt(id)}`;
   const [row] = rows;
   if (row === undefined) throw new Error(`there is no subscription ${id}`);
   return { ...row, remindAt: row.remindAt === null ? null : isoTime(row.remindAt) };
@@ -56,11 +55,7 @@ test('T6: a trial is the configured days of the configured plan, with a credenti
   const trial = await startTrialOf(database, 1n);
   expect(trial).toMatchObject({ plan: 'basic', days: 3, ends_at: isoTime(parseTime(end)) });
   const id = BigInt(trial.subscription_id) as SubscriptionId;
-  expect(await readSubscription(database, id)).toMatchObject({
-    state: 'active',
-    ends: end,
-    charges: 0,
-  });
+  await expectSubscription(database, id, { state: 'active', ends: end, charges: 0 });
   expect(await readRights(database, id)).toMatchObject({
     kind: 'trial',
     live: [expect.any(String)],
@@ -68,11 +63,9 @@ test('T6: a trial is the configured days of the configured plan, with a credenti
     remindAt: '2026-11-24T15:00:00.000Z',
     periods: ['trial from 11-24 09:00'],
   });
-  const { rows } = await sql`
+  const rows = await database.query`
     SELECT e.action, c.trial_used_at = e.at AS noted FROM perennial.event e
-    JOIN perennial.customer c ON c.id = e.customer_id WHERE e.action <> 'created'`.execute(
-    database.db,
-  );
+    JOIN perennial.customer c ON c.id = e.customer_id WHERE e.action <> 'created'`;
   expect(rows).toEqual([{ action: 'trial_started', noted: true }]);
   expect(await findViolations(database.db)).toEqual([]);
 });
@@ -99,19 +92,17 @@ test('T6: a customer who has or had a subscription gets no trial, and the refusa
   await expect(startTrialOf(database, 1n)).rejects.toThrow(
     'a trial requires a customer without an earlier subscription; the customer has subscription 1 (paid basic, active)',
   );
-  await expect(startTrialOf(database, 2n)).rejects.toMatchObject({ code: 'has_paid' });
+  await expectFault(startTrialOf(database, 2n), 'has_paid');
 });
 
 test('T6: a trial that is not offered, or whose plan is not for sale any more, is refused', async () => {
   await using database = await createTrialShop();
   await addCustomer(database, 1n);
-  await sql`UPDATE perennial.plan SET retired_at = ${begin} WHERE key = 'basic'`.execute(
-    database.db,
-  );
-  await expect(startTrialOf(database, 1n)).rejects.toMatchObject({ code: 'no_plan' });
-  await sql`DELETE FROM perennial.setting WHERE key = 'trial'`.execute(database.db);
-  await expect(startTrialOf(database, 1n)).rejects.toMatchObject({ code: 'no_trial' });
-  await expect(startTrialOf(database, 9n)).rejects.toMatchObject({ code: 'no_customer' });
+  await database.query`UPDATE perennial.plan SET retired_at = ${begin} WHERE key = 'basic'`;
+  await expectFault(startTrialOf(database, 1n), 'no_plan');
+  await database.query`DELETE FROM perennial.setting WHERE key = 'trial'`;
+  await expectFault(startTrialOf(database, 1n), 'no_trial');
+  await expectFault(startTrialOf(database, 9n), 'no_customer');
 });
 
 test('T6: of eight concurrent requests with different keys one gets a trial', async () => {
@@ -121,11 +112,9 @@ test('T6: of eight concurrent requests with different keys one gets a trial', as
   const settled = await Promise.allSettled(asked);
   const refusals = settled.filter((one) => one.status === 'rejected');
   expect(refusals.map(({ reason }) => reason.code)).toEqual(Array(7).fill('trial_used'));
-  const { rows } = await sql<{ trials: number; live: number }>`
+  const rows = await database.query<{ trials: number; live: number }>`
     SELECT (SELECT count(*)::int FROM perennial.subscription) AS trials,
-      (SELECT count(*)::int FROM perennial.credential WHERE retired_at IS NULL) AS live`.execute(
-    database.db,
-  );
+      (SELECT count(*)::int FROM perennial.credential WHERE retired_at IS NULL) AS live`;
   expect(rows).toEqual([{ trials: 1, live: 1 }]);
 });
 
@@ -140,9 +129,9 @@ test('T6: a concurrent trial and purchase leave one subscription, because the se
       if (settled?.status === 'rejected') expect(settled.reason.code).toBe('has_paid');
     }
   }
-  const { rows } = await sql<{ customers: number; kinds: string[] }>`
+  const rows = await database.query<{ customers: number; kinds: string[] }>`
     SELECT count(DISTINCT customer_id)::int AS customers, array_agg(DISTINCT kind) AS kinds
-    FROM perennial.subscription HAVING count(*) = 6`.execute(database.db);
+    FROM perennial.subscription HAVING count(*) = 6`;
   expect(rows).toEqual([{ customers: 6, kinds: ['paid'] }]);
   expect(await findViolations(database.db)).toEqual([]);
 });

@@ -7,13 +7,11 @@ import {
   readCustomerView,
   readSubscriptionPage,
 } from '../../../../src/subscription/queries/customer-view.ts';
-import { createDatabase } from '../../../support/database.ts';
-import { createShop } from '../../../support/shop.ts';
+import { createShopDatabase } from '../../../support/shop.ts';
 
 test('W4: the view of a customer with 250 subscriptions is bounded, and pages list all of them', async () => {
-  await using database = await createDatabase({ now: '2026-11-01T00:00:00Z' });
+  await using database = await createShopDatabase({ now: '2026-11-01T00:00:00Z' });
   const { db } = database;
-  await createShop(database);
   await createCustomer({ db, actor: 'test' }, { telegramId: 1n, currency: 'RUB' });
   await sql`
     INSERT INTO perennial.subscription (customer_id, kind, plan, period_days, state, started_at,

@@ -17,13 +17,13 @@ import {
   requireKnownNames,
 } from '../../../../src/subscription/queries/subscription-filter.ts';
 import { listSubscriptions } from '../../../../src/subscription/queries/subscription-list.ts';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import type { TestDatabase } from '../../../support/database.ts';
 import {
   addBalance,
   addCustomer,
   buyPlan,
   createCaller,
-  createShop,
+  createShopDatabase,
   createSubscriber,
   createSubscribers,
 } from '../../../support/shop.ts';
@@ -31,8 +31,7 @@ import {
 let database: TestDatabase;
 
 beforeAll(async () => {
-  database = await createDatabase({ now: '2026-11-24T09:00:00Z' });
-  await createShop(database);
+  database = await createShopDatabase({ now: '2026-11-24T09:00:00Z' });
   await createSubscriber(database, 1n, 0n); // short
   await createSubscriber(database, 2n, 500_00n);
   await addCustomer(database, 3n, { balanceMinor: 1_000_00n });
@@ -118,8 +117,7 @@ test.each([
 });
 
 test('pages of a large table are bounded, complete and without repetition', async () => {
-  await using large = await createDatabase({ now: '2026-11-24T09:00:00Z' });
-  await createShop(large);
+  await using large = await createShopDatabase({ now: '2026-11-24T09:00:00Z' });
   await createSubscribers(large, {
     count: 12_000,
     endsAt: '2026-12-01T09:00:00Z',
@@ -155,10 +153,10 @@ test('pages of a large table are bounded, complete and without repetition', asyn
 }, 120_000);
 
 test('a lookup finds a customer by any value, and several by a payment reference', async () => {
-  const { rows } = await sql<{ id: string; token: string; uuid: string }>`
+  const rows = await database.query<{ id: string; token: string; uuid: string }>`
     SELECT c.id::text AS id, c.sub_token AS token, k.id::text AS uuid
     FROM perennial.customer c JOIN perennial.credential k ON k.customer_id = c.id
-    WHERE c.telegram_id = 2`.execute(database.db);
+    WHERE c.telegram_id = 2`;
   const [row] = rows;
   if (row === undefined) throw new Error('no customer');
   const { topUp } = await import('../../../../src/subscription/commands/top-up.ts');

@@ -1,17 +1,16 @@
-import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { setAutoRenew } from '../../../../src/subscription/commands/auto-renew.ts';
 import { readCustomerView } from '../../../../src/subscription/queries/customer-view.ts';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import type { TestDatabase } from '../../../support/database.ts';
 import {
   addBalance,
   addCustomer,
   buyPlan,
   createCaller,
-  createShop,
+  createShopDatabase,
   createSubscriber,
   runAutoRenewal,
-  runWorker,
+  runWorkerAt,
 } from '../../../support/shop.ts';
 
 // The next charge of a customer, and what auto-renewal then does.
@@ -21,8 +20,7 @@ const windowStart = '2026-11-30T18:00:00.000Z';
 const end = '2026-12-01T00:00:00.000Z';
 
 async function openShop(): Promise<TestDatabase> {
-  const database = await createDatabase({ now: start });
-  await createShop(database);
+  const database = await createShopDatabase({ now: start });
   return database;
 }
 
@@ -51,8 +49,9 @@ test('the next charge takes place at its time, with its amount', async () => {
     missing: '0.00',
     reason: { code: 'covered', params: { ends_at: end, due_at: windowStart } },
   });
-  await database.setClock('2026-11-30T17:59:59.999Z');
-  expect((await runAutoRenewal(database)).changed).toBe(0n);
+  expect((await runWorkerAt(database, '2026-11-30T17:59:59.999Z', 'auto-renewal')).changed).toBe(
+    0n,
+  );
   await database.setClock(windowStart);
   expect((await readNextCharge(database)).reason.code).toBe('due');
   expect((await runAutoRenewal(database)).changed).toBe(1n);
@@ -80,7 +79,7 @@ test('the missing amount is exactly what renews a short subscription', async () 
 test('a missing price, then the quarantine, are the reason', async () => {
   await using database = await openShop();
   await createSubscriber(database, 1n, 149_00n);
-  await sql`DELETE FROM perennial.plan_price`.execute(database.db);
+  await database.query`DELETE FROM perennial.plan_price`;
   await database.setClock(windowStart);
   expect(await readNextCharge(database)).toMatchObject({
     amount: null,
@@ -97,8 +96,7 @@ test('a missing price, then the quarantine, are the reason', async () => {
 test('an ended subscription states the payment that revives it', async () => {
   await using database = await openShop();
   await createSubscriber(database, 1n, 100_00n);
-  await database.setClock('2026-12-02T00:00:00Z');
-  await runWorker(database, 'fast-expiry-cleanup');
+  await runWorkerAt(database, '2026-12-02T00:00:00Z', 'fast-expiry-cleanup');
   expect(await readNextCharge(database)).toMatchObject({
     at: null,
     amount: '149.00',
@@ -120,19 +118,18 @@ test('auto-renewal that is off is the reason, also after the end', async () => {
     at: null,
     reason: { code: 'auto_renew_off', params: { ends_at: end } },
   });
-  await database.setClock('2026-12-02T00:00:00Z');
-  await runWorker(database, 'fast-expiry-cleanup');
+  await runWorkerAt(database, '2026-12-02T00:00:00Z', 'fast-expiry-cleanup');
   expect((await readNextCharge(database)).reason.code).toBe('auto_renew_off');
 });
 
 test('a charge that the spend guard holds states the guard', async () => {
   await using database = await openShop();
   await createSubscriber(database, 1n, 149_00n);
-  await sql`
+  await database.query`
     INSERT INTO perennial.worker_run (worker, replica, replica_number, started_at, finished_at,
       outcome, detail)
     VALUES ('auto-renewal', 'test', 1, '2026-12-01T01:30:00Z', '2026-12-01T01:30:00Z', 'success',
-      '{"late_charges": 100}')`.execute(database.db);
+      '{"late_charges": 100}')`;
   await database.setClock('2026-12-01T02:00:00Z');
   expect((await readNextCharge(database)).reason.code).toBe('due');
   expect((await runAutoRenewal(database)).detail).toMatchObject({ held: 1 });

@@ -1,5 +1,4 @@
 import fc from 'fast-check';
-import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { inTransaction } from '../../../../src/db/connect.ts';
 import type { CustomerId, SubscriptionId } from '../../../../src/kernel/ids.ts';
@@ -20,8 +19,8 @@ import { noKnownPrices } from '../../../../src/subscription/rules/price-cap.ts';
 import { decideDueRenewal, decideRenewal } from '../../../../src/subscription/rules/renewal.ts';
 import { defaultSettings } from '../../../../src/subscription/rules/settings.ts';
 import { readForecasts } from '../../../../src/subscription/store/forecast-facts.ts';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
-import { createShop, createSubscriber } from '../../../support/shop.ts';
+import type { TestDatabase } from '../../../support/database.ts';
+import { createShopDatabase, createSubscriber } from '../../../support/shop.ts';
 
 const now = parseInstant('2026-11-25T12:00:00Z', 'the test');
 const ids = (count: number) =>
@@ -237,24 +236,21 @@ async function readForecast(database: TestDatabase, at: Instant): Promise<Foreca
 }
 
 test('a forecast uses the price and the plan of the time of the charge, not the present ones', async () => {
-  await using database = await createDatabase({ now });
-  await createShop(database);
+  await using database = await createShopDatabase({ now });
   await createSubscriber(database, 1n, 149_00n);
   const end = later(now, 30 * 24 * hourMs);
   const due = later(end, -6 * hourMs);
   const from = async (validFrom: Instant, amount: number) =>
-    sql`
+    database.query`
     INSERT INTO perennial.plan_price (plan, period_days, currency, valid_from, amount_minor)
-    VALUES ('basic', 30, 'RUB', to_timestamp(${validFrom / 1_000}), ${amount})`.execute(
-      database.db,
-    );
+    VALUES ('basic', 30, 'RUB', to_timestamp(${validFrom / 1_000}), ${amount})`;
   expect(await readForecast(database, now)).toMatchObject({ kind: 'renewed', priceMinor: 149_00n });
   // The customer knows 500.00 for the next period since its choice, so nothing limits the charge.
-  await sql`
+  await database.query`
     INSERT INTO perennial.known_price (customer_id, subscription_id, plan, period_days,
       amount_minor, source, known_at)
     SELECT customer_id, id, 'basic', 30, 50000, 'choice', started_at
-    FROM perennial.subscription`.execute(database.db);
+    FROM perennial.subscription`;
   await from(later(due, 1), 500_00);
   expect(await readForecast(database, now)).toMatchObject({ kind: 'renewed' });
   expect(await readForecast(database, later(due, 1))).toMatchObject({
@@ -263,11 +259,8 @@ test('a forecast uses the price and the plan of the time of the charge, not the 
   });
   await from(due, 159_00);
   expect(await readForecast(database, now)).toMatchObject({ kind: 'short', missingMinor: 10_00n });
-  await sql`
-    UPDATE perennial.subscription SET next_plan = 'plus', next_period_days = 30`.execute(
-    database.db,
-  );
+  await database.query`UPDATE perennial.subscription SET next_plan = 'plus', next_period_days = 30`;
   expect(await readForecast(database, now)).toMatchObject({ kind: 'short', missingMinor: 150_00n });
-  await sql`UPDATE perennial.subscription SET next_period_days = 77`.execute(database.db);
+  await database.query`UPDATE perennial.subscription SET next_period_days = 77`;
   expect(await readForecast(database, now)).toEqual({ kind: 'no_price' });
 });

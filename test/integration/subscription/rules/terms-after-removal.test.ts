@@ -9,7 +9,13 @@ import { readCustomerView } from '../../../../src/subscription/queries/customer-
 import type { SubscriptionDetails } from '../../../../src/subscription/queries/subscription-details.ts';
 import type { TestDatabase } from '../../../support/database.ts';
 import { csvHeader, importText } from '../../../support/import-export.ts';
-import { addCustomer, buyPlan, createCaller, parseTime, runWorker } from '../../../support/shop.ts';
+import {
+  addCustomer,
+  buyPlan,
+  createCaller,
+  parseTime,
+  runWorkerAt,
+} from '../../../support/shop.ts';
 import { createTermsShop, readAuditViolations, start } from '../../../support/terms-shop.ts';
 
 // Mixtures of periods, and each way to remove one of them.
@@ -168,8 +174,9 @@ test('B2: plan, length and kind follow the last period that is not refunded, in 
     (one, other) => one.atMs - other.atMs,
   )) {
     if (atMs !== lastMs) {
-      await database.setClock(isoTime(atMs as never));
-      await runWorker(database, 'fast-expiry-cleanup', { confirmed: true });
+      await runWorkerAt(database, isoTime(atMs as never), 'fast-expiry-cleanup', {
+        confirmed: true,
+      });
       lastMs = atMs;
     }
     const telegramId = termsCase.id;

@@ -1,7 +1,13 @@
 import { expect, test } from 'vitest';
-import { refund } from '../../../../src/subscription/commands/refund.ts';
 import { startTrial } from '../../../../src/subscription/commands/trial.ts';
-import { addCustomer, buyPlan, createCaller, runWorker } from '../../../support/shop.ts';
+import { runRenewalsAt } from '../../../support/prices.ts';
+import {
+  addCustomer,
+  buyPlan,
+  createCaller,
+  runWorker,
+  runWorkerAt,
+} from '../../../support/shop.ts';
 import {
   chooseNextPlan,
   createTermsShop,
@@ -11,6 +17,7 @@ import {
   readPeriodId,
   readSubscriptionView,
   readTerms,
+  refundPeriod,
   takeMarks,
 } from '../../../support/terms-shop.ts';
 
@@ -31,10 +38,12 @@ test.each([
     expect(await runWorker(database, 'auto-renewal')).toMatchObject({ changed: 1n });
     expect([await readNodes(database), await takeMarks(database)]).toEqual([before, []]);
     expect(await readTerms(database)).toBe(`paid ${from} 30, then ${to} 30`);
-    await database.setClock('2026-11-30T23:59:59.999Z');
-    expect(await runWorker(database, 'fast-expiry-cleanup')).toMatchObject({ examined: 0n });
-    await database.setClock('2026-12-01T00:00:00Z');
-    expect(await runWorker(database, 'fast-expiry-cleanup')).toMatchObject({ changed: 1n });
+    expect(
+      await runWorkerAt(database, '2026-11-30T23:59:59.999Z', 'fast-expiry-cleanup'),
+    ).toMatchObject({ examined: 0n });
+    expect(
+      await runWorkerAt(database, '2026-12-01T00:00:00Z', 'fast-expiry-cleanup'),
+    ).toMatchObject({ changed: 1n });
     expect([await readNodes(database), await takeMarks(database)]).toEqual([
       after,
       ['fast-1', 'nl-1'],
@@ -53,8 +62,7 @@ test('B1: a trial that was bought as plus stays basic until its end', async () =
     'paid basic 3, then plus 30',
     ['nl-1'],
   ]);
-  await database.setClock('2026-11-04T00:00:00Z');
-  await runWorker(database, 'fast-expiry-cleanup');
+  await runWorkerAt(database, '2026-11-04T00:00:00Z', 'fast-expiry-cleanup');
   expect([await readTerms(database), await readNodes(database)]).toEqual([
     'paid plus 30',
     ['fast-1', 'nl-1'],
@@ -66,16 +74,12 @@ test('B1: a plan that is chosen after the charge counts from the renewal after i
   await addCustomer(database, 1n, { balanceMinor: 2_000_00n });
   await buyPlan(database, 1n);
   await chooseNextPlan(database, 'plus');
-  await database.setClock('2026-11-30T20:00:00Z');
-  await runWorker(database, 'auto-renewal');
+  await runWorkerAt(database, '2026-11-30T20:00:00Z', 'auto-renewal');
   await chooseNextPlan(database, 'basic');
-  await database.setClock('2026-12-01T00:00:00Z');
-  await runWorker(database, 'fast-expiry-cleanup');
+  await runWorkerAt(database, '2026-12-01T00:00:00Z', 'fast-expiry-cleanup');
   expect(await readTerms(database)).toBe('paid plus 30, then basic 30');
-  await database.setClock('2026-12-30T20:00:00Z');
-  await runWorker(database, 'auto-renewal');
-  await database.setClock('2026-12-31T00:00:00Z');
-  await runWorker(database, 'fast-expiry-cleanup');
+  await runWorkerAt(database, '2026-12-30T20:00:00Z', 'auto-renewal');
+  await runWorkerAt(database, '2026-12-31T00:00:00Z', 'fast-expiry-cleanup');
   expect(await readTerms(database)).toBe('paid basic 30');
 });
 
@@ -86,8 +90,7 @@ test('B1: after a downtime over several periods the terms are those of the runni
   await buyPlan(database, 1n, { periodDays: 90 });
   await buyPlan(database, 1n, { periodDays: 365 });
   expect(await readTerms(database)).toBe('paid basic 30, then basic 365');
-  await database.setClock('2027-04-01T00:00:00Z');
-  await runWorker(database, 'fast-expiry-cleanup');
+  await runWorkerAt(database, '2027-04-01T00:00:00Z', 'fast-expiry-cleanup');
   expect(await readTerms(database)).toBe('paid basic 365');
   expect(await readAuditViolations(database)).toEqual([]);
 });
@@ -98,19 +101,9 @@ test('B2: after the refund of a year the renewal is for a month again', async ()
   await buyPlan(database, 1n);
   await buyPlan(database, 1n, { periodDays: 365 });
   const periodId = await readPeriodId(database, { amount: '1399.00' });
-  await refund(createCaller(database), {
-    telegramId: 1n,
-    periodId,
-    part: 'whole',
-    keepAutoRenew: true,
-  });
+  await refundPeriod(database, periodId, 'whole', { keepAutoRenew: true });
   expect(await readTerms(database)).toBe('paid basic 30');
-  await database.setClock('2026-11-30T20:00:00Z');
-  await runWorker(database, 'auto-renewal');
-  const periods = (await readSubscriptionView(database)).periods.filter(
-    ({ source }) => source === 'renewal',
-  );
-  expect(periods.map(({ amount }) => amount)).toEqual(['149.00']);
+  expect(await runRenewalsAt(database, '2026-11-30T20:00:00Z')).toEqual([149]);
 });
 
 test('B2: a grant after the refund of a running year continues the month before it', async () => {
@@ -118,23 +111,12 @@ test('B2: a grant after the refund of a running year continues the month before 
   await addCustomer(database, 1n, { balanceMinor: 5_000_00n });
   await buyPlan(database, 1n);
   await buyPlan(database, 1n, { periodDays: 365 });
-  await database.setClock('2026-12-11T00:00:00Z');
-  await runWorker(database, 'fast-expiry-cleanup');
+  await runWorkerAt(database, '2026-12-11T00:00:00Z', 'fast-expiry-cleanup');
   const periodId = await readPeriodId(database, { amount: '1399.00' });
-  await refund(createCaller(database), {
-    telegramId: 1n,
-    periodId,
-    part: 'whole',
-    keepAutoRenew: true,
-  });
+  await refundPeriod(database, periodId, 'whole', { keepAutoRenew: true });
   await grantDays(database, 3);
   expect(await readTerms(database)).toBe('paid basic 30');
-  await database.setClock('2026-12-13T20:00:00Z');
-  await runWorker(database, 'auto-renewal');
-  const periods = (await readSubscriptionView(database)).periods.filter(
-    ({ source }) => source === 'renewal',
-  );
-  expect(periods.map(({ amount }) => amount)).toEqual(['149.00']);
+  expect(await runRenewalsAt(database, '2026-12-13T20:00:00Z')).toEqual([149]);
   expect(await readAuditViolations(database)).toEqual([]);
 });
 
@@ -147,7 +129,7 @@ test.each(['whole', 'unused'] as const)(
     await buyPlan(database, 1n, { plan: 'plus' });
     await database.setClock('2026-11-02T00:00:00Z');
     const periodId = await readPeriodId(database, { source: 'purchase' });
-    await refund(createCaller(database), { telegramId: 1n, periodId, part, keepAutoRenew: true });
+    await refundPeriod(database, periodId, part, { keepAutoRenew: true });
     expect(await readSubscriptionView(database)).toMatchObject({
       state: 'active',
       auto_renew: false,
@@ -165,15 +147,9 @@ test('B2: the refund of a renewal that was charged early keeps the plan in force
   await addCustomer(database, 1n, { balanceMinor: 1_000_00n });
   await buyPlan(database, 1n, { plan: 'plus' });
   await chooseNextPlan(database, 'basic');
-  await database.setClock('2026-11-30T20:00:00Z');
-  await runWorker(database, 'auto-renewal');
+  await runWorkerAt(database, '2026-11-30T20:00:00Z', 'auto-renewal');
   const periodId = await readPeriodId(database, { source: 'renewal' });
-  await refund(createCaller(database), {
-    telegramId: 1n,
-    periodId,
-    part: 'whole',
-    keepAutoRenew: true,
-  });
+  await refundPeriod(database, periodId, 'whole', { keepAutoRenew: true });
   expect([await readTerms(database), await readNodes(database)]).toEqual([
     'paid plus 30',
     ['fast-1', 'nl-1'],

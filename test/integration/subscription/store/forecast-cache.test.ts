@@ -1,15 +1,14 @@
-import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { inTransaction } from '../../../../src/db/connect.ts';
 import type { CustomerId, SubscriptionId } from '../../../../src/kernel/ids.ts';
 import { type Instant, later, parseInstant, secondMs } from '../../../../src/kernel/instant.ts';
-import { topUp } from '../../../../src/subscription/commands/top-up.ts';
 import { defaultSettings } from '../../../../src/subscription/rules/settings.ts';
 import { ForecastCache } from '../../../../src/subscription/store/forecast-cache.ts';
 import { readForecasts } from '../../../../src/subscription/store/forecast-facts.ts';
 import { recordStatements } from '../../../../testbed/explain.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
 import { createResellerCustomer } from '../../../support/reseller.ts';
+import { addBalance } from '../../../support/shop.ts';
 
 const now = parseInstant('2026-11-01T12:30:00Z', 'the test');
 const customer = 1n as CustomerId;
@@ -52,15 +51,15 @@ test('the forecast of a customer with many subscriptions is read once, and again
   for (const id of [1, 2, 300, manySubscriptions])
     expect(await readForecast(database, cache, id)).toBe(false);
 
-  await topUp({ db: database.db, actor: 'test' }, { telegramId: 1n, amountMinor: 200_00n });
+  await addBalance(database, 1n, 200_00n);
   expect(await readForecast(database, cache, 2)).toBe(true);
   expect(await readForecast(database, cache, 1)).toBe(false);
 
-  await sql`UPDATE perennial.subscription SET auto_renew = false WHERE id = 3`.execute(database.db);
+  await database.query`UPDATE perennial.subscription SET auto_renew = false WHERE id = 3`;
   expect(await readForecast(database, cache, 3)).toBe(true);
   expect(await readForecast(database, cache, 4)).toBe(false);
 
-  await sql`UPDATE perennial.plan_price SET amount_minor = 15000`.execute(database.db);
+  await database.query`UPDATE perennial.plan_price SET amount_minor = 15000`;
   expect(await readForecast(database, cache, 4)).toBe(true);
 
   const settings = { ...defaultSettings, windowMs: 2 * defaultSettings.windowMs };

@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { setPrice } from '../../../../src/catalog/apply.ts';
 import { formatCustomerView } from '../../../../src/cli/output/customer-text.ts';
@@ -11,20 +10,25 @@ import { applyChargeback } from '../../../../src/subscription/commands/chargebac
 import { setCustomer } from '../../../../src/subscription/commands/customer.ts';
 import { grant } from '../../../../src/subscription/commands/grant.ts';
 import { movePayment } from '../../../../src/subscription/commands/move-payment.ts';
-import { purchase } from '../../../../src/subscription/commands/purchase.ts';
 import { refund } from '../../../../src/subscription/commands/refund.ts';
-import { topUp } from '../../../../src/subscription/commands/top-up.ts';
 import { readCustomerView } from '../../../../src/subscription/queries/customer-view.ts';
 import { quotePurchase } from '../../../../src/subscription/queries/quote.ts';
-import { runPriceReviews } from '../../../../src/subscription/store/price-reviews.ts';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import type { TestDatabase } from '../../../support/database.ts';
 import {
+  changePrice,
+  readSentPrices,
+  runRenewalsAt,
+  sendRemindersAt,
+} from '../../../support/prices.ts';
+import {
+  addBalance,
   addCustomer,
+  buyPlan,
   createCaller,
-  createShopWithTrial,
+  createShopDatabase,
   createSubscriber,
   parseTime,
-  runWorker,
+  runWorkerAt,
 } from '../../../support/shop.ts';
 
 // A renewal takes no amount that the customer was not notified of.
@@ -34,98 +38,41 @@ import {
 
 const start = '2026-11-24T10:00:00Z';
 
-async function createPriceShop(): Promise<TestDatabase> {
-  const database = await createDatabase({ now: start });
-  await createShopWithTrial(database);
-  return database;
-}
-
-async function changePrice(
-  database: TestDatabase,
-  minor: bigint | null,
-  plan = 'basic',
-  periodDays = 30,
-) {
-  await inTransaction(database.db, async (tx) => {
-    const now = await readClock(tx);
-    await setPrice(tx, { plan, periodDays, currency: 'RUB', amountMinor: minor }, now, now);
-  });
-  await runPriceReviews(database.db);
-}
-
-/** Runs the reminders at each of these times, and sends what is due. */
-async function sendRemindersAt(database: TestDatabase, ...times: string[]): Promise<void> {
-  for (const time of times) {
-    await database.setClock(time);
-    await runWorker(database, 'expiry-reminders');
-    await runWorker(database, 'deliver-notifications');
-  }
-}
-
-async function runRenewalsAt(database: TestDatabase, ...times: string[]): Promise<void> {
-  for (const time of times) {
-    await database.setClock(time);
-    await runWorker(database, 'auto-renewal');
-  }
-}
-
-/** The amounts of the renewals in major units, in their order. */
-async function readRenewals({ db }: TestDatabase): Promise<number[]> {
-  const { rows } = await sql<{ amount: bigint }>`
-    SELECT amount_minor AS amount FROM perennial.period WHERE source = 'renewal'
-    ORDER BY starts_at`.execute(db);
-  return rows.map(({ amount }) => Number(amount) / 100);
-}
-
-/** Kinds and prices of the notifications that were sent, without receipts. */
-async function readSentPrices({ db }: TestDatabase): Promise<string[]> {
-  const { rows } = await sql<{ text: string }>`
-    SELECT concat_ws(' ', kind, coalesce(params->>'new_price', params->>'price'),
-      'next ' || (params->>'next_price')) AS text
-    FROM perennial.notification WHERE state = 'sent' AND kind <> 'receipt' ORDER BY id`.execute(db);
-  return rows.map(({ text }) => text);
-}
-
 const setDiscounts = (database: TestDatabase, given: { vip?: boolean; discountPercent?: number }) =>
   setCustomer(createCaller(database), { telegramId: 1n, ...given });
 
 test('N1: a price that was raised too late is not taken, and counts from the following period', async () => {
-  await using database = await createPriceShop();
+  await using database = await createShopDatabase({ now: start });
   await createSubscriber(database, 1n, 1_000_00n);
   await sendRemindersAt(database, '2026-12-21T10:05:00Z', '2026-12-23T10:05:00Z');
   await database.setClock('2026-12-23T18:00:00Z');
   await changePrice(database, 449_00n);
   await sendRemindersAt(database, '2026-12-23T18:05:00Z');
   expect(await readSentPrices(database)).toEqual(['price_change 449.00 next 149.00']);
-  await runRenewalsAt(database, '2026-12-24T04:05:00Z');
-  expect(await readRenewals(database)).toEqual([149]);
-  await runRenewalsAt(database, '2027-01-23T04:05:00Z');
-  expect(await readRenewals(database)).toEqual([149, 449]);
+  expect(await runRenewalsAt(database, '2026-12-24T04:05:00Z')).toEqual([149]);
+  expect(await runRenewalsAt(database, '2027-01-23T04:05:00Z')).toEqual([149, 449]);
 });
 
 test('N1: a price is taken if the customer was notified 24 hours before the charge', async () => {
-  await using database = await createPriceShop();
+  await using database = await createShopDatabase({ now: start });
   await createSubscriber(database, 1n, 1_000_00n);
   await database.setClock('2026-12-01T10:00:00Z');
   await changePrice(database, 449_00n);
   await sendRemindersAt(database, '2026-12-01T10:05:00Z', '2026-12-21T10:05:00Z');
   expect(await readSentPrices(database)).toEqual(['price_change 449.00']);
-  await runRenewalsAt(database, '2026-12-24T04:05:00Z');
-  expect(await readRenewals(database)).toEqual([449]);
+  expect(await runRenewalsAt(database, '2026-12-24T04:05:00Z')).toEqual([449]);
 });
 
 test('N1: a notification that was not sent does not count', async () => {
-  await using database = await createPriceShop();
+  await using database = await createShopDatabase({ now: start });
   await createSubscriber(database, 1n, 1_000_00n);
   await changePrice(database, 449_00n);
-  await database.setClock('2026-12-21T10:05:00Z');
-  await runWorker(database, 'expiry-reminders');
-  await runRenewalsAt(database, '2026-12-24T04:05:00Z');
-  expect(await readRenewals(database)).toEqual([149]);
+  await runWorkerAt(database, '2026-12-21T10:05:00Z', 'expiry-reminders');
+  expect(await runRenewalsAt(database, '2026-12-24T04:05:00Z')).toEqual([149]);
 });
 
 test('N1: of two raises the amount counts whose notification was sent in time', async () => {
-  await using database = await createPriceShop();
+  await using database = await createShopDatabase({ now: start });
   await createSubscriber(database, 1n, 1_000_00n);
   await changePrice(database, 199_00n);
   await sendRemindersAt(database, '2026-12-21T10:05:00Z');
@@ -136,12 +83,13 @@ test('N1: of two raises the amount counts whose notification was sent in time', 
     'price_change 199.00',
     'price_change 449.00 next 199.00',
   ]);
-  await runRenewalsAt(database, '2026-12-24T04:05:00Z', '2027-01-23T04:05:00Z');
-  expect(await readRenewals(database)).toEqual([199, 449]);
+  expect(await runRenewalsAt(database, '2026-12-24T04:05:00Z', '2027-01-23T04:05:00Z')).toEqual([
+    199, 449,
+  ]);
 });
 
 test('N1: the loss of a discount or VIP status in the last day does not count yet', async () => {
-  await using database = await createPriceShop();
+  await using database = await createShopDatabase({ now: start });
   await createSubscriber(database, 1n, 1_000_00n, { discountPercent: 50 });
   await setDiscounts(database, { vip: true });
   // 149.00 of the balance paid for half of the price; the customer's own discount is the larger
@@ -150,36 +98,33 @@ test('N1: the loss of a discount or VIP status in the last day does not count ye
   await setDiscounts(database, { vip: false, discountPercent: 0 });
   await sendRemindersAt(database, '2026-12-23T18:05:00Z');
   expect(await readSentPrices(database)).toEqual(['price_change 149.00 next 74.50']);
-  await runRenewalsAt(database, '2026-12-24T04:05:00Z', '2027-01-23T04:05:00Z');
-  expect(await readRenewals(database)).toEqual([74.5, 149]);
+  expect(await runRenewalsAt(database, '2026-12-24T04:05:00Z', '2027-01-23T04:05:00Z')).toEqual([
+    74.5, 149,
+  ]);
 });
 
 test('N1: a daily plan takes a raise 24 hours after its notification, a period later', async () => {
-  await using database = await createPriceShop();
+  await using database = await createShopDatabase({ now: start });
   await changePrice(database, 10_00n, 'basic', 1);
   await createSubscriber(database, 1n, 1_000_00n);
-  await sql`UPDATE perennial.subscription SET auto_renew = false`.execute(database.db);
-  await purchase(createCaller(database), {
-    telegramId: 1n,
-    plan: 'basic',
-    periodDays: 1,
-    isNew: true,
-  });
+  await database.query`UPDATE perennial.subscription SET auto_renew = false`;
+  await buyPlan(database, 1n, { periodDays: 1, isNew: true });
   await database.setClock('2026-11-24T12:00:00Z');
   await changePrice(database, 15_00n, 'basic', 1);
   await sendRemindersAt(database, '2026-11-24T12:05:00Z');
   expect(await readSentPrices(database)).toEqual(['price_change 15.00 next 10.00']);
-  await runRenewalsAt(
-    database,
-    '2026-11-25T04:05:00Z',
-    '2026-11-26T04:05:00Z',
-    '2026-11-27T04:05:00Z',
-  );
-  expect(await readRenewals(database)).toEqual([10, 15, 15]);
+  expect(
+    await runRenewalsAt(
+      database,
+      '2026-11-25T04:05:00Z',
+      '2026-11-26T04:05:00Z',
+      '2026-11-27T04:05:00Z',
+    ),
+  ).toEqual([10, 15, 15]);
 });
 
 test('N1: a plan that was chosen for later costs the amount of the answer', async () => {
-  await using database = await createPriceShop();
+  await using database = await createShopDatabase({ now: start });
   await createSubscriber(database, 1n, 1_000_00n);
   const chosen = { telegramId: 1n, plan: 'plus', periodDays: 30, when: 'next' } as const;
   expect(await changePlan(createCaller(database), chosen)).toMatchObject({ amount: '299.00' });
@@ -187,54 +132,49 @@ test('N1: a plan that was chosen for later costs the amount of the answer', asyn
   await changePrice(database, 599_00n, 'plus');
   await sendRemindersAt(database, '2026-12-23T18:05:00Z');
   expect(await readSentPrices(database)).toEqual(['price_change 599.00 next 299.00']);
-  await runRenewalsAt(database, '2026-12-24T04:05:00Z', '2027-01-23T04:05:00Z');
-  expect(await readRenewals(database)).toEqual([299, 599]);
+  expect(await runRenewalsAt(database, '2026-12-24T04:05:00Z', '2027-01-23T04:05:00Z')).toEqual([
+    299, 599,
+  ]);
 });
 
 test('N1: the loss of a discount in the last day does not count yet, for a customer with two subscriptions of one plan', async () => {
-  await using database = await createPriceShop();
+  await using database = await createShopDatabase({ now: start });
   await createSubscriber(database, 1n, 1_000_00n, { discountPercent: 50 });
   await database.setClock('2026-11-24T11:00:00Z');
-  await purchase(createCaller(database), {
-    telegramId: 1n,
-    plan: 'basic',
-    periodDays: 30,
-    isNew: true,
-  });
+  await buyPlan(database, 1n, { isNew: true });
   await database.setClock('2026-12-23T18:00:00Z');
   await setDiscounts(database, { discountPercent: 0 });
   await sendRemindersAt(database, '2026-12-23T18:05:00Z', '2026-12-23T18:10:00Z');
-  await runRenewalsAt(database, '2026-12-24T04:05:00Z', '2026-12-24T05:05:00Z');
-  expect(await readRenewals(database)).toEqual([74.5, 74.5]);
-  await runRenewalsAt(database, '2027-01-23T04:05:00Z', '2027-01-23T05:05:00Z');
-  expect(await readRenewals(database)).toEqual([74.5, 74.5, 149, 149]);
+  expect(await runRenewalsAt(database, '2026-12-24T04:05:00Z', '2026-12-24T05:05:00Z')).toEqual([
+    74.5, 74.5,
+  ]);
+  expect(await runRenewalsAt(database, '2027-01-23T04:05:00Z', '2027-01-23T05:05:00Z')).toEqual([
+    74.5, 74.5, 149, 149,
+  ]);
 });
 
 test('N1: a dated price that starts in the last day is taken only after its notification', async () => {
-  await using database = await createPriceShop();
+  await using database = await createShopDatabase({ now: start });
   await createSubscriber(database, 1n, 1_000_00n);
   await inTransaction(database.db, async (tx) => {
     const from = parseTime('2026-12-24T03:00:00Z');
     const priced = { plan: 'basic', periodDays: 30, currency: 'RUB', amountMinor: 449_00n };
     await setPrice(tx, priced, from, await readClock(tx));
   });
-  await runRenewalsAt(database, '2026-12-24T04:05:00Z');
-  expect(await readRenewals(database)).toEqual([149]);
+  expect(await runRenewalsAt(database, '2026-12-24T04:05:00Z')).toEqual([149]);
   await sendRemindersAt(database, '2027-01-20T10:05:00Z');
   expect(await readSentPrices(database)).toContain('price_change 449.00');
-  await runRenewalsAt(database, '2027-01-23T04:05:00Z');
-  expect(await readRenewals(database)).toEqual([149, 449]);
+  expect(await runRenewalsAt(database, '2027-01-23T04:05:00Z')).toEqual([149, 449]);
 });
 
 test('N1: a price that was withdrawn and returns higher counts as a raise', async () => {
-  await using database = await createPriceShop();
+  await using database = await createShopDatabase({ now: start });
   await createSubscriber(database, 1n, 1_000_00n);
   await changePrice(database, null);
   await sendRemindersAt(database, '2026-12-21T10:05:00Z');
   await database.setClock('2026-12-24T03:00:00Z');
   await changePrice(database, 449_00n);
-  await runRenewalsAt(database, '2026-12-24T04:05:00Z');
-  expect(await readRenewals(database)).toEqual([149]);
+  expect(await runRenewalsAt(database, '2026-12-24T04:05:00Z')).toEqual([149]);
 });
 
 test.each([
@@ -242,16 +182,11 @@ test.each([
   ['its payment was charged back', 'chargeback'],
   ['its payment was moved with a claim', 'move'],
 ])('N1: the last paid amount still limits a renewal after %s', async (_, way) => {
-  await using database = await createPriceShop();
+  await using database = await createShopDatabase({ now: start });
   await addCustomer(database, 1n);
   await addCustomer(database, 2n);
   const payment = { amountMinor: 149_00n, provider: 'cards', providerRef: 'p-1' };
-  await purchase(createCaller(database), {
-    telegramId: 1n,
-    plan: 'basic',
-    periodDays: 30,
-    payment,
-  });
+  await buyPlan(database, 1n, { payment });
   await grant(createCaller(database), { telegramId: 1n, days: 30 });
   await changePrice(database, 449_00n);
   const named = { provider: 'cards', providerRef: 'p-1' };
@@ -265,34 +200,33 @@ test.each([
     await refund(createCaller(database), { telegramId: 1n, periodId, part: 'whole', payout: true });
   }
   await setAutoRenew(createCaller(database), { telegramId: 1n, on: true });
-  await topUp(createCaller(database), { telegramId: 1n, amountMinor: 1_000_00n });
-  await runRenewalsAt(database, '2026-12-24T09:00:00Z', '2027-01-23T09:00:00Z');
-  expect(new Set(await readRenewals(database))).toEqual(new Set([149]));
+  await addBalance(database, 1n, 1_000_00n);
+  expect(
+    new Set(await runRenewalsAt(database, '2026-12-24T09:00:00Z', '2027-01-23T09:00:00Z')),
+  ).toEqual(new Set([149]));
 });
 
 test('N1: the same plan that is chosen again for later costs at most the known amount', async () => {
-  await using database = await createPriceShop();
+  await using database = await createShopDatabase({ now: start });
   await createSubscriber(database, 1n, 1_000_00n);
   await changePrice(database, 449_00n);
   const wanted = { telegramId: 1n, plan: 'plus', periodDays: 30, when: 'next' } as const;
   await changePlan(createCaller(database), wanted);
   const back = await changePlan(createCaller(database), { ...wanted, plan: 'basic' });
   expect(back).toMatchObject({ amount: '149.00' });
-  await runRenewalsAt(database, '2026-12-24T04:05:00Z');
-  expect(await readRenewals(database)).toEqual([149]);
+  expect(await runRenewalsAt(database, '2026-12-24T04:05:00Z')).toEqual([149]);
 });
 
 test('N1: a lower price counts at once, and a customer with too little money is notified of the price first', async () => {
-  await using database = await createPriceShop();
+  await using database = await createShopDatabase({ now: start });
   await createSubscriber(database, 1n, 0n);
   await changePrice(database, 199_00n);
   await sendRemindersAt(database, '2026-12-21T10:05:00Z', '2026-12-21T12:10:00Z');
   expect(await readSentPrices(database)).toEqual(['price_change 199.00', 'ends_3d']);
   await changePrice(database, 99_00n);
   await database.setClock('2026-12-24T03:00:00Z');
-  await topUp(createCaller(database), { telegramId: 1n, amountMinor: 99_00n });
-  await runRenewalsAt(database, '2026-12-24T04:05:00Z');
-  expect(await readRenewals(database)).toEqual([99]);
+  await addBalance(database, 1n, 99_00n);
+  expect(await runRenewalsAt(database, '2026-12-24T04:05:00Z')).toEqual([99]);
 });
 
 const readShownPrices = async (database: TestDatabase) => {
@@ -308,7 +242,7 @@ const readShownPrices = async (database: TestDatabase) => {
 };
 
 test('N1: the customer, the quote and the subscription show the amount that the renewal will take, and why', async () => {
-  await using database = await createPriceShop();
+  await using database = await createShopDatabase({ now: start });
   await createSubscriber(database, 1n, 1_000_00n);
   expect(await readShownPrices(database)).toEqual({
     amount: '149.00',
@@ -326,14 +260,13 @@ test('N1: the customer, the quote and the subscription show the amount that the 
   await setDiscounts(database, { discountPercent: 50 });
   const discounted = { amount: '224.50', list_amount: '449.00', reason: 'discount' };
   expect(await readShownPrices(database)).toEqual(discounted);
-  await runRenewalsAt(database, '2026-12-24T04:05:00Z');
-  expect(await readRenewals(database)).toEqual([224.5]);
+  expect(await runRenewalsAt(database, '2026-12-24T04:05:00Z')).toEqual([224.5]);
   await setAutoRenew(createCaller(database), { telegramId: 1n, on: false });
   expect(await readShownPrices(database)).toEqual({});
 });
 
 test('N2: a customer whose price was withdrawn is notified from 3 days ahead, with choices', async () => {
-  await using database = await createPriceShop();
+  await using database = await createShopDatabase({ now: start });
   await createSubscriber(database, 1n, 1_000_00n);
   await database.setClock('2026-12-01T10:00:00Z');
   await changePrice(database, null);
@@ -346,9 +279,9 @@ test('N2: a customer whose price was withdrawn is notified from 3 days ahead, wi
   expect(await readSentPrices(database)).toEqual(
     Array.from({ length: 3 }, () => 'price_withdrawn'),
   );
-  const { rows } = await sql<{ choices: string }>`
+  const rows = await database.query<{ choices: string }>`
     SELECT params->>'choices' AS choices FROM perennial.notification
-    WHERE kind = 'price_withdrawn' LIMIT 1`.execute(database.db);
+    WHERE kind = 'price_withdrawn' LIMIT 1`;
   const choices = JSON.parse(rows[0]?.choices ?? '[]') as { plan: string; amount: string }[];
   expect(choices.map(({ plan, amount }) => `${plan} ${amount}`)).toEqual([
     'basic 399.00',
@@ -358,14 +291,9 @@ test('N2: a customer whose price was withdrawn is notified from 3 days ahead, wi
 });
 
 test('N3: the customer is notified 3 days before the renewal of a long period, and not of a short one', async () => {
-  await using database = await createPriceShop();
+  await using database = await createShopDatabase({ now: start });
   await createSubscriber(database, 1n, 9_000_00n);
-  await purchase(createCaller(database), {
-    telegramId: 1n,
-    plan: 'basic',
-    periodDays: 90,
-    isNew: true,
-  });
+  await buyPlan(database, 1n, { periodDays: 90, isNew: true });
   await sendRemindersAt(database, '2026-12-21T10:05:00Z', '2027-02-19T10:05:00Z');
   expect(await readSentPrices(database)).toEqual(['renewal_ahead 399.00']);
 });

@@ -1,11 +1,11 @@
-import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { setPrice } from '../../../../src/catalog/apply.ts';
 import { readClock } from '../../../../src/db/clock.ts';
 import { inTransaction } from '../../../../src/db/connect.ts';
 import { runPriceReviews } from '../../../../src/subscription/store/price-reviews.ts';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
-import { createShopWithTrial, createSubscribers, runWorker } from '../../../support/shop.ts';
+import type { TestDatabase } from '../../../support/database.ts';
+import { holdLocks } from '../../../support/locks.ts';
+import { createShopDatabase, createSubscribers, runWorker } from '../../../support/shop.ts';
 
 // A change of a price makes reminders of many customers due, in chunks.
 
@@ -14,20 +14,19 @@ const now = '2026-11-29T12:00:00Z';
 
 /** Customers whose month of basic ends within the next three days; the price changes now. */
 async function createRepriced(customers = count): Promise<TestDatabase> {
-  const database = await createDatabase({ now: '2026-11-01T00:00:00Z' });
-  await createShopWithTrial(database);
+  const database = await createShopDatabase({ now: '2026-11-01T00:00:00Z' });
   await createSubscribers(database, {
     count: customers,
     endsAt: '2026-12-01T00:00:00Z',
     balanceMinor: 149_00n,
   });
   await database.setClock(now);
-  await sql`UPDATE perennial.subscription SET remind_at = NULL`.execute(database.db);
-  await sql`
+  await database.query`UPDATE perennial.subscription SET remind_at = NULL`;
+  await database.query`
     INSERT INTO perennial.known_price (customer_id, subscription_id, plan, period_days,
       amount_minor, source, known_at)
     SELECT customer_id, id, plan, period_days, 14900, 'terms', started_at
-    FROM perennial.subscription`.execute(database.db);
+    FROM perennial.subscription`;
   await inTransaction(database.db, async (tx) => {
     const at = await readClock(tx);
     const priced = { plan: 'basic', periodDays: 30, currency: 'RUB', amountMinor: 199_00n };
@@ -36,13 +35,11 @@ async function createRepriced(customers = count): Promise<TestDatabase> {
   return database;
 }
 
-async function readReviewState({ db }: TestDatabase) {
-  const { rows } = await sql<{ due: number; jobs: number; missed: number }>`
+async function readReviewState({ query }: TestDatabase) {
+  const rows = await query<{ due: number; jobs: number; missed: number }>`
     SELECT (SELECT count(*)::int FROM perennial.subscription WHERE remind_at = ${now}) AS due,
       (SELECT count(*)::int FROM perennial.price_review) AS jobs,
-      (SELECT coalesce(sum(cardinality(missed)), 0)::int FROM perennial.price_review) AS missed`.execute(
-    db,
-  );
+      (SELECT coalesce(sum(cardinality(missed)), 0)::int FROM perennial.price_review) AS missed`;
   return rows[0];
 }
 
@@ -72,25 +69,21 @@ test('N1: an interrupted review continues at its position in the next run of rem
   const run = await runWorker(database, 'expiry-reminders');
   expect(run).toMatchObject({ outcome: 'success', examined: BigInt(count) });
   expect(await readReviewState(database)).toMatchObject({ jobs: 0 });
-  const { rows } = await sql<{ notified: number }>`
-    SELECT count(*)::int AS notified FROM perennial.notification WHERE kind = 'price_change'`.execute(
-    database.db,
-  );
+  const rows = await database.query<{ notified: number }>`
+    SELECT count(*)::int AS notified FROM perennial.notification WHERE kind = 'price_change'`;
   expect(rows[0]?.notified).toBe(count);
 }, 120_000);
 
 test('N1: locked customers delay no other customer, and are reviewed when they are free', async () => {
   await using database = await createRepriced(3_000);
-  const holder = await database.pool.connect();
-  await holder.query('BEGIN');
-  await holder.query('SELECT FROM perennial.customer WHERE telegram_id % 2 = 0 FOR NO KEY UPDATE');
+  const half = 'SELECT FROM perennial.customer WHERE telegram_id % 2 = 0 FOR NO KEY UPDATE';
+  const { release } = await holdLocks(database, half);
   expect(await runPriceReviews(database.db)).toBe(1_500);
   expect(await readReviewState(database)).toEqual({ due: 1_500, jobs: 1, missed: 1_500 });
   // The held customers come in parts, and the job ends.
   expect(await runPriceReviews(database.db)).toBe(0);
   expect(await readReviewState(database)).toEqual({ due: 1_500, jobs: 1, missed: 1_500 });
-  await holder.query('COMMIT');
-  holder.release();
+  await release();
   expect(await runPriceReviews(database.db)).toBe(1_500);
   expect(await readReviewState(database)).toEqual({ due: 3_000, jobs: 0, missed: 0 });
 }, 60_000);

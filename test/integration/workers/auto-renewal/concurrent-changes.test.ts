@@ -3,16 +3,17 @@ import type { SubscriptionId } from '../../../../src/kernel/ids.ts';
 import { setAutoRenew } from '../../../../src/subscription/commands/auto-renew.ts';
 import { refund } from '../../../../src/subscription/commands/refund.ts';
 import { revoke } from '../../../../src/subscription/commands/revoke.ts';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import type { TestDatabase } from '../../../support/database.ts';
 import { findViolations } from '../../../support/database-snapshot.ts';
 import { hookPool } from '../../../support/hooked-pool.ts';
+import { holdLocks, type LockHolder } from '../../../support/locks.ts';
 import {
   addBalance,
   buyPlan,
   createCaller,
-  createShopWithTrial,
+  createShopDatabase,
   createSubscriber,
-  readSubscription,
+  expectSubscription,
   runAutoRenewal,
   type WorkerRunOptions,
 } from '../../../support/shop.ts';
@@ -44,11 +45,10 @@ async function runInGap(leftMinor: bigint, work: (gap: GapScene) => Promise<void
     meanwhile = undefined;
     await happens();
   };
-  await using database = await createDatabase({
+  await using database = await createShopDatabase({
     now: '2026-11-01T00:00:00Z',
     wrapPool: (pool) => hookPool(pool, hook),
   });
-  await createShopWithTrial(database);
   const id = await createSubscriber(database, 1n, leftMinor);
   await database.setClock(dueAt);
   await work({
@@ -69,7 +69,7 @@ test('R14: a top-up in the gap counts: the subscription is renewed, without a no
     const row = await run(() => addBalance(database, 1n, 149_00n));
     expect(row).toMatchObject({ outcome: 'success', changed: 1n });
     const wanted = { ends: '2026-12-31T00:00:00Z', balance: 0, charges: 2, lowBalanceNotices: 0 };
-    expect(await readSubscription(database, id)).toMatchObject(wanted);
+    await expectSubscription(database, id, wanted);
   }));
 
 test('R14: a purchase in the gap counts: nothing is charged on top of it', () =>
@@ -82,18 +82,14 @@ test('R14: a purchase in the gap counts: nothing is charged on top of it', () =>
       charges: 2,
       quarantined: false,
     };
-    expect(await readSubscription(database, id)).toMatchObject(wanted);
+    await expectSubscription(database, id, wanted);
   }));
 
 test('R14: a purchase of something else in the gap counts: the remaining balance decides', () =>
   runInGap(149_00n, async ({ database, id, run }) => {
     const row = await run(() => buyPlan(database, 1n, { isNew: true }));
     expect(row).toMatchObject({ outcome: 'success', changed: 0n, failed: 0n });
-    expect(await readSubscription(database, id)).toMatchObject({
-      ends: end,
-      balance: 0,
-      lowBalanceNotices: 1,
-    });
+    await expectSubscription(database, id, { ends: end, balance: 0, lowBalanceNotices: 1 });
   }));
 
 test('R14: a refund in the gap counts: the refunded period is not sold again', () =>
@@ -106,11 +102,7 @@ test('R14: a refund in the gap counts: the refunded period is not sold again', (
       refund(createCaller(database), { telegramId: 1n, periodId: period.id, part: 'whole' }),
     );
     expect(row).toMatchObject({ outcome: 'success', changed: 0n, failed: 0n });
-    expect(await readSubscription(database, id)).toMatchObject({
-      state: 'expired',
-      balance: 298_00,
-      charges: 1,
-    });
+    await expectSubscription(database, id, { state: 'expired', balance: 298_00, charges: 1 });
   }));
 
 test('R14: a refund in the gap that leaves auto-renewal on can be spent', () =>
@@ -131,10 +123,7 @@ test('R14: a refund in the gap that leaves auto-renewal on can be spent', () =>
       }),
     );
     expect(row).toMatchObject({ outcome: 'success', changed: 1n });
-    expect(await readSubscription(database, id)).toMatchObject({
-      ends: '2026-12-31T00:00:00Z',
-      balance: 0,
-    });
+    await expectSubscription(database, id, { ends: '2026-12-31T00:00:00Z', balance: 0 });
   }));
 
 test('R14: auto-renewal that is switched off in the gap charges nothing', () =>
@@ -143,41 +132,31 @@ test('R14: auto-renewal that is switched off in the gap charges nothing', () =>
       setAutoRenew(createCaller(database), { telegramId: 1n, on: false }),
     );
     expect(row).toMatchObject({ outcome: 'success', changed: 0n, failed: 0n });
-    expect(await readSubscription(database, id)).toMatchObject({
-      ends: end,
-      balance: 149_00,
-      charges: 1,
-    });
+    await expectSubscription(database, id, { ends: end, balance: 149_00, charges: 1 });
   }));
 
 test('R14: a subscription that is revoked in the gap is not renewed', () =>
   runInGap(149_00n, async ({ database, id, run }) => {
     const row = await run(() => revoke(createCaller(database), { telegramId: 1n, reason: 'test' }));
     expect(row).toMatchObject({ outcome: 'success', changed: 0n, failed: 0n });
-    expect(await readSubscription(database, id)).toMatchObject({
-      state: 'revoked',
-      balance: 149_00,
-      charges: 1,
-    });
+    await expectSubscription(database, id, { state: 'revoked', balance: 149_00, charges: 1 });
   }));
 
 test('R14: a renewal by another run in the gap counts', () =>
   runInGap(447_00n, async ({ database, id, run }) => {
     const row = await run(() => runAutoRenewal(database));
     expect(row).toMatchObject({ outcome: 'success', changed: 0n, failed: 0n });
-    expect(await readSubscription(database, id)).toMatchObject({ balance: 298_00, charges: 2 });
+    await expectSubscription(database, id, { balance: 298_00, charges: 2 });
   }));
 
 test('R14: a customer whom another session holds in the gap is left to the next run, without a wait', () =>
   runInGap(149_00n, async ({ database, id, run }) => {
-    const holder = await database.pool.connect();
+    let holder: LockHolder | undefined;
     const row = await run(async () => {
-      await holder.query('BEGIN');
-      await holder.query('SELECT FROM perennial.customer FOR NO KEY UPDATE');
+      holder = await holdLocks(database, 'SELECT FROM perennial.customer FOR NO KEY UPDATE');
     });
-    await holder.query('ROLLBACK');
-    holder.release();
+    await holder?.release();
     expect(row).toMatchObject({ outcome: 'success', changed: 0n, failed: 0n });
     expect(await runAutoRenewal(database)).toMatchObject({ outcome: 'success', changed: 1n });
-    expect(await readSubscription(database, id)).toMatchObject({ balance: 0, charges: 2 });
+    await expectSubscription(database, id, { balance: 0, charges: 2 });
   }));

@@ -1,15 +1,13 @@
-import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { startProcess } from '../../../support/child-process.ts';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import type { TestDatabase } from '../../../support/database.ts';
 import { findViolations, readDatabaseSnapshot } from '../../../support/database-snapshot.ts';
-import { createShopWithTrial, createSubscribers, runAutoRenewal } from '../../../support/shop.ts';
+import { createShopDatabase, createSubscribers, runAutoRenewal } from '../../../support/shop.ts';
 
 const dueAt = '2026-11-30T20:00:00Z';
 
 async function createCrowdedDatabase(count: number): Promise<TestDatabase> {
-  const database = await createDatabase({ now: dueAt });
-  await createShopWithTrial(database);
+  const database = await createShopDatabase({ now: dueAt });
   // Money for three months, so a second charge would succeed.
   await createSubscribers(database, {
     count,
@@ -22,13 +20,11 @@ async function createCrowdedDatabase(count: number): Promise<TestDatabase> {
 
 /** The number of renewals of each subscription and of each charge. */
 async function readCharges(database: TestDatabase) {
-  const { rows } = await sql<{ subscriptions: number; renewals: number; entries: number }>`
+  const rows = await database.query<{ subscriptions: number; renewals: number; entries: number }>`
     SELECT (SELECT count(DISTINCT subscription_id)::int FROM perennial.period
         WHERE source = 'renewal') AS subscriptions,
       (SELECT count(*)::int FROM perennial.period WHERE source = 'renewal') AS renewals,
-      (SELECT count(*)::int FROM perennial.ledger_entry WHERE kind = 'renewal') AS entries`.execute(
-    database.db,
-  );
+      (SELECT count(*)::int FROM perennial.ledger_entry WHERE kind = 'renewal') AS entries`;
   return rows[0];
 }
 

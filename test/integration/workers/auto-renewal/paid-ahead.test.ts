@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import type { SubscriptionId } from '../../../../src/kernel/ids.ts';
 import { setAutoRenew } from '../../../../src/subscription/commands/auto-renew.ts';
@@ -9,6 +8,7 @@ import {
   createCaller,
   createSubscriber,
   runWorker,
+  runWorkerAt,
   setPrice,
 } from '../../../support/shop.ts';
 import {
@@ -30,9 +30,7 @@ test.each([
     await setPrice(database, 'mini', 1, 99n, 'RUB');
     const value = { window_ms: Number.parseInt(window, 10) * 86_400_000, retry_ms: 3_600_000 };
     const rule = JSON.stringify({ ...value, revive_ms: 604_800_000 });
-    await sql`INSERT INTO perennial.setting VALUES ('renewal', ${rule}::jsonb)`.execute(
-      database.db,
-    );
+    await database.query`INSERT INTO perennial.setting VALUES ('renewal', ${rule}::jsonb)`;
     await addCustomer(database, 1n, { balanceMinor: 5_000_00n });
     await buyPlan(database, 1n, { plan: days === 1 ? 'mini' : 'basic', periodDays: days });
     const renewals = async () => {
@@ -51,13 +49,15 @@ test.each([
 test('B5: with a long window a renewal waits for the start of a period that is already paid', async () => {
   const database = await createTermsShop();
   const rule = JSON.stringify({ window_ms: 15 * 86_400_000, retry_ms: 1, revive_ms: 1 });
-  await sql`INSERT INTO perennial.setting VALUES ('renewal', ${rule}::jsonb)`.execute(database.db);
+  await database.query`INSERT INTO perennial.setting VALUES ('renewal', ${rule}::jsonb)`;
   await createSubscriber(database, 1n, 500_00n);
   await grantDays(database, 1);
-  await database.setClock('2026-11-30T00:00:00Z');
-  expect(await runWorker(database, 'auto-renewal')).toMatchObject({ changed: 0n });
-  await database.setClock('2026-12-01T00:00:00Z');
-  expect(await runWorker(database, 'auto-renewal')).toMatchObject({ changed: 1n });
+  expect(await runWorkerAt(database, '2026-11-30T00:00:00Z', 'auto-renewal')).toMatchObject({
+    changed: 0n,
+  });
+  expect(await runWorkerAt(database, '2026-12-01T00:00:00Z', 'auto-renewal')).toMatchObject({
+    changed: 1n,
+  });
 });
 
 test.each([true, false])(

@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { later, minuteMs, parseInstant } from '../../../../src/kernel/instant.ts';
 import { openEmail } from '../../../../src/notifications/channels/email/email.ts';
@@ -12,9 +11,9 @@ import {
   readNotifications,
   runDelivery,
   type Stage,
-  silentLog,
   startStageCouriers,
 } from '../../../support/delivery.ts';
+import { silentLog } from '../../../support/log.ts';
 import { startMailServer } from '../../../support/mail-server.ts';
 import { enqueueAlarm, enqueueOne } from '../../../support/notifications.ts';
 import { runWorker } from '../../../support/shop.ts';
@@ -28,9 +27,9 @@ const mailTo = (url: string) =>
 test('an alarm reaches e-mail while Telegram is unreachable, with any courier', async () => {
   await using stage = await createStage({ now: noon });
   using mail = await startMailServer();
-  await sql`
+  await stage.database.query`
     INSERT INTO perennial.courier (id, failures, rests_until)
-    VALUES ('telegram:123456789', 9, '2026-11-24T13:00:00Z')`.execute(stage.database.db);
+    VALUES ('telegram:123456789', 9, '2026-11-24T13:00:00Z')`;
   const telegram = createDelivery(stage.api, { admins: [7, 8] });
   const delivery = { ...telegram, channels: [...telegram.channels, mailTo(mail.url)] };
   await enqueueAlarm(stage.database, 'auto-renewal');
@@ -39,9 +38,9 @@ test('an alarm reaches e-mail while Telegram is unreachable, with any courier', 
   expect(stage.api.log).toEqual([]);
   // Telegram's couriers hang, or belong to an ended process. The courier of e-mail also makes the
   // rows.
-  const { rows } = await sql<{ held: boolean }>`
+  const rows = await stage.database.query<{ held: boolean }>`
     SELECT pg_advisory_lock(hashtextextended('perennial courier telegram:123456789', 0)) IS NULL
-      AS held`.execute(stage.database.db);
+      AS held`;
   expect(rows).toHaveLength(1);
   await enqueueAlarm(stage.database, 'fast-expiry-cleanup');
   await runDelivery(stage, { ...delivery, channels: [...telegram.channels, mailTo(mail.url)] });
@@ -75,11 +74,11 @@ test('two couriers that find an alarm at once make one row per admin, and one li
     channels: [...telegram.channels, mailTo(mail.url)],
     log: { ...silentLog, warn },
   });
-  await until('both leases', () => (couriers.listChannelIds().length === 2 ? true : undefined));
+  await until('both leases', () => couriers.listChannelIds().length === 2);
   for (let n = 1; n <= 10; n += 1) await enqueueAlarm(stage.database, `worker-${n}`);
   await until('all are sent', async () => {
     const rows = await readNotifications(stage.database);
-    return rows.length === 30 && rows.every(({ state }) => state === 'sent') ? true : undefined;
+    return rows.length === 30 && rows.every(({ state }) => state === 'sent');
   });
   expect(stage.api.texts(7n)).toHaveLength(10);
   expect(stage.api.texts(8n)).toHaveLength(10);
@@ -100,10 +99,8 @@ test('an alarm without an admin is stored with its reason', async () => {
 test('a process that lacks a channel leaves an alarm to a process that has it, for a minute', async () => {
   await using stage = await createStage({ now: noon });
   using mail = await startMailServer();
-  await sql`
-    INSERT INTO perennial.courier (id) VALUES ('telegram:123456789'), ('log')`.execute(
-    stage.database.db,
-  );
+  await stage.database.query`
+    INSERT INTO perennial.courier (id) VALUES ('telegram:123456789'), ('log')`;
   const log = openLogChannel({ info: () => undefined });
   const lacking = () => ({ ...createDelivery(stage.api), channels: [log, mailTo(mail.url)] });
   await enqueueAlarm(stage.database, 'auto-renewal');
@@ -123,11 +120,11 @@ test('a process that lacks a channel leaves an alarm to a process that has it, f
 async function recordRuns(stage: Stage, outcome: 'failed' | 'success', at: string): Promise<void> {
   const { database } = stage;
   await database.setClock(at);
-  await sql`
+  await database.query`
     INSERT INTO perennial.worker_run (worker, replica, replica_number, started_at, finished_at,
       outcome, detail)
     SELECT 'auto-renewal', 'host:1', 1, ${at}, ${at}, ${outcome}, '{"error": "no connection"}'
-    FROM generate_series(1, 3)`.execute(database.db);
+    FROM generate_series(1, 3)`;
   await runWorker(database, 'raise-alarms');
 }
 

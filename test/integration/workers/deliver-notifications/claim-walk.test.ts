@@ -1,6 +1,4 @@
-import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { openDatabase, openPool } from '../../../../src/db/connect.ts';
 import {
   createDelivery,
   createNotifiedSubscriber,
@@ -9,31 +7,29 @@ import {
   runDelivery,
   type Stage,
 } from '../../../support/delivery.ts';
-import { hookPool } from '../../../support/hooked-pool.ts';
+import { hookDatabase } from '../../../support/hooked-pool.ts';
 
 const noon = '2026-11-24T12:00:00Z';
 
 /** `count` receipts of one customer, all due. */
 async function enqueueReceipts({ database }: Stage, count: number): Promise<void> {
-  await sql`
+  await database.query`
     INSERT INTO perennial.notification (customer_id, channel, kind, dedupe_key, params,
       next_attempt_at, created_at)
     SELECT c.id, 'telegram', 'receipt', 'test:' || n, '{"amount": "149.00", "currency": "RUB",
         "plan": "basic", "period_days": 30, "starts_at": "2026-11-24T12:00:00.000Z",
         "ends_at": "2026-12-24T12:00:00.000Z", "balance_after": "0.00"}',
       perennial.clock(), perennial.clock()
-    FROM perennial.customer c CROSS JOIN generate_series(1, ${count}) n`.execute(database.db);
+    FROM perennial.customer c CROSS JOIN generate_series(1, ${count}) n`;
 }
 
 /** One run, with the number of its searches for due notifications. */
 async function runCounted(stage: Stage, delivery = createDelivery(stage.api)) {
   let searches = 0;
-  const pool = hookPool(openPool(stage.database.url), ({ when, sql: text }) => {
+  await using database = hookDatabase(stage.database, ({ when, sql: text }) => {
     if (when === 'before' && text.includes('n.bulk = false')) searches += 1;
   });
-  const db = openDatabase(pool);
-  const row = await runDelivery({ ...stage, database: { ...stage.database, db } }, delivery);
-  await db.destroy();
+  const row = await runDelivery({ ...stage, database }, delivery);
   return { row, searches };
 }
 

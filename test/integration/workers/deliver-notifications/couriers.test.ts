@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { openDatabase, openPool } from '../../../../src/db/connect.ts';
 import type { Channel } from '../../../../src/notifications/channels/channel.ts';
@@ -7,14 +6,14 @@ import { until } from '../../../../testbed/until.ts';
 import {
   createDelivery,
   createEndingSubscriber,
-  createNotifiedSubscriber,
   createStage,
+  enqueueReceipts,
   readNotifications,
   runDelivery,
   type Stage,
   startStageCouriers,
 } from '../../../support/delivery.ts';
-import { hookPool } from '../../../support/hooked-pool.ts';
+import { hookDatabase } from '../../../support/hooked-pool.ts';
 import { enqueueOne } from '../../../support/notifications.ts';
 
 // Couriers that are replaced, end, or lose their database.
@@ -22,7 +21,7 @@ import { enqueueOne } from '../../../support/notifications.ts';
 const noon = '2026-11-24T12:00:00Z';
 
 const untilAllSent = async ({ database }: Stage) =>
-  (await readNotifications(database)).every(({ state }) => state === 'sent') ? true : undefined;
+  (await readNotifications(database)).every(({ state }) => state === 'sent');
 
 test('a courier that was stopped after a claim and replaced sends nothing when it continues', async () => {
   await using stage = await createStage({ now: noon });
@@ -31,35 +30,26 @@ test('a courier that was stopped after a claim and replaced sends nothing when i
   await database.setClock('2026-12-23T13:00:00Z');
   await enqueueOne(database, 'receipt', 1n);
   await enqueueOne(database, 'ends_24h', 1n);
-  let release: () => void = () => undefined;
-  const still = new Promise<void>((resolve) => {
-    release = resolve;
-  });
+  const still = Promise.withResolvers<void>();
   let stoodMs: number | undefined;
-  const pool = hookPool(openPool(database.url), async ({ when, sql: text }) => {
-    if (stoodMs !== undefined || when !== 'after' || !/state = 'sending', /.test(text)) return;
-    stoodMs = performance.now();
+  await using hooked = hookDatabase(database, async ({ when, sql: text }) => {
+    if (when !== 'after') return;
+    // The commit of that claim is answered only when the courier continues.
+    if (stoodMs !== undefined && /^commit/i.test(text)) await still.promise;
+    if (/state = 'sending', /.test(text)) stoodMs ??= performance.now();
   });
-  // The commit of that claim is answered only when the courier continues.
-  const held = hookPool(pool, async ({ when, sql: text }) => {
-    if (stoodMs !== undefined && when === 'after' && /^commit/i.test(text)) await still;
-  });
-  const db = openDatabase(held);
-  const stopped = runDelivery({ ...stage, database: { ...database, db } });
+  const stopped = runDelivery({ ...stage, database: hooked });
   await until('it is stopped', async () =>
-    (await readNotifications(database)).some(({ state }) => state === 'sending') ? true : undefined,
+    (await readNotifications(database)).some(({ state }) => state === 'sending'),
   );
   // Another courier takes a new epoch, without the lock.
   const [channel] = createDelivery(api).channels;
   await acquireCourier(database.db, channel as Channel);
   // A verification of the fence is valid for half a second.
-  await until('the fence is old', () =>
-    performance.now() - (stoodMs ?? 0) > 600 ? true : undefined,
-  );
-  release();
+  await until('the fence is old', () => performance.now() - (stoodMs ?? 0) > 600);
+  still.resolve();
   expect(await stopped).toMatchObject({ outcome: 'failed', detail: { code: 'lease_lost' } });
   expect(api.log).toEqual([]);
-  await db.destroy();
   await runDelivery(stage);
   await database.setClock('2026-12-23T13:10:00Z');
   await runDelivery(stage);
@@ -70,25 +60,16 @@ test('a courier that was stopped after a claim and replaced sends nothing when i
 test('P8: a courier that ends waits for the pending answers and stores their outcomes', async () => {
   await using stage = await createStage({ now: noon });
   const { database, api } = stage;
-  for (let n = 1n; n <= 3n; n += 1n) await createNotifiedSubscriber(stage, n);
-  for (let n = 1n; n <= 3n; n += 1n) await enqueueOne(database, 'receipt', n);
-  let open: () => void = () => undefined;
-  const gate = new Promise<void>((resolve) => {
-    open = resolve;
-  });
-  api.conduct = async () => {
-    await gate;
-    return 'serve' as const;
-  };
+  await enqueueReceipts(stage, 3);
+  const gate = Promise.withResolvers<void>();
+  api.conduct = () => gate.promise.then(() => 'serve' as const);
   const couriers = startStageCouriers(stage);
   await until('all sends are pending', async () =>
-    (await readNotifications(database)).every(({ state }) => state === 'sending')
-      ? true
-      : undefined,
+    (await readNotifications(database)).every(({ state }) => state === 'sending'),
   );
   const stopped = couriers.stop();
   await enqueueOne(database, 'refund', 1n);
-  open();
+  gate.resolve();
   await stopped;
   const states = (await readNotifications(database)).map(({ state }) => state);
   expect(states).toEqual(['sent', 'sent', 'sent', 'pending']);
@@ -102,7 +83,7 @@ test('P8: missing answers do not delay the end, and their notifications are unce
   await enqueueOne(database, 'ends_24h', 1n);
   api.conduct = () => 'hang';
   const couriers = startStageCouriers(stage, { telegram: { deadlineMs: 60_000 } });
-  await until('the send is pending', () => (api.log.length === 1 ? true : undefined));
+  await until('the send is pending', () => api.log.length === 1);
   const askedMs = performance.now();
   await couriers.stop();
   expect(performance.now() - askedMs).toBeLessThan(8_000);
@@ -115,26 +96,23 @@ test('P9: a courier whose connections all break continues, loses nothing, and co
   await using stage = await createStage({ now: noon, onLost: () => undefined });
   const { database, api } = stage;
   const count = 40;
-  for (let n = 1n; n <= count; n += 1n) await createNotifiedSubscriber(stage, n);
-  for (let n = 1n; n <= count; n += 1n) await enqueueOne(database, 'receipt', n);
+  await enqueueReceipts(stage, count);
   // A separate pool, so that the pool of the test stays open.
   const db = openDatabase(openPool(database.url, { onLost: () => undefined }));
   await using _ = startStageCouriers({ ...stage, database: { ...database, db } });
   const cut = () =>
-    sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    database.query`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
       WHERE datname = current_database() AND pid <> pg_backend_pid()
-        AND backend_type = 'client backend'`.execute(database.db);
+        AND backend_type = 'client backend'`;
   for (const at of [5, 15, 25]) {
-    await until(`${at} calls`, () => (api.log.length >= at ? true : undefined));
+    await until(`${at} calls`, () => api.log.length >= at);
     await cut();
   }
   await until('all are sent', async () => {
     // Retries that wait for a second are due at once, because the clock stands.
-    await sql`UPDATE perennial.notification SET next_attempt_at = perennial.clock()
-      WHERE next_attempt_at > perennial.clock() AND next_attempt_at < 'infinity'`.execute(
-      database.db,
-    );
-    await sql`UPDATE perennial.courier SET rests_until = NULL`.execute(database.db);
+    await database.query`UPDATE perennial.notification SET next_attempt_at = perennial.clock()
+      WHERE next_attempt_at > perennial.clock() AND next_attempt_at < 'infinity'`;
+    await database.query`UPDATE perennial.courier SET rests_until = NULL`;
     return untilAllSent(stage);
   });
   for (const { recipient, lost_answers: lost } of await readNotifications(database)) {

@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { until } from '../../../../testbed/until.ts';
 import {
@@ -56,16 +55,12 @@ test('a late answer does not revert a newer state of the gateway', async () => {
   };
   api.getMeOutcome = { status: 502 };
   const courier = async () => {
-    const { rows } = await sql<{ failures: number; rests: boolean }>`
-      SELECT failures, rests_until IS NOT NULL AS rests FROM perennial.courier`.execute(
-      database.db,
-    );
+    const rows = await database.query<{ failures: number; rests: boolean }>`
+      SELECT failures, rests_until IS NOT NULL AS rests FROM perennial.courier`;
     return rows[0];
   };
   const run = runDelivery(stage);
-  await until('two failures in a row', async () =>
-    (await courier())?.failures === 2 ? true : undefined,
-  );
+  await until('two failures in a row', async () => (await courier())?.failures === 2);
   late.resolve();
   await run;
   expect(await courier()).toEqual({ failures: 2, rests: true });

@@ -14,19 +14,19 @@ const count = 2_000;
 let database: TestDatabase;
 
 async function insertReceipts(howMany: number): Promise<bigint[]> {
-  const { rows } = await sql<{ id: bigint }>`
+  const rows = await database.query<{ id: bigint }>`
     INSERT INTO perennial.notification (channel, recipient, kind, dedupe_key, params, bulk,
       next_attempt_at, created_at)
     SELECT 'telegram', n, 'receipt', gen_random_uuid(), '{}', n % 3 = 0,
       '2026-12-01T10:00:00Z'::timestamptz + (random() * 20)::int * interval '1 minute', '2026-12-01Z'
-    FROM generate_series(1, ${howMany}::int) n RETURNING id`.execute(database.db);
+    FROM generate_series(1, ${howMany}::int) n RETURNING id`;
   return rows.map(({ id }) => id);
 }
 
 beforeAll(async () => {
   database = await createDatabase({ now: '2026-12-01T12:00:00Z' });
   await insertReceipts(count);
-  await sql`ANALYZE perennial.notification`.execute(database.db);
+  await database.query`ANALYZE perennial.notification`;
 }, 60_000);
 
 afterAll(() => database.close());
@@ -44,10 +44,8 @@ const changes = {
 type ChangeName = keyof typeof changes;
 
 async function updateReceipts(assignment: ReturnType<typeof sql>, of: number): Promise<bigint[]> {
-  const { rows } = await sql<{ id: bigint }>`
-    UPDATE perennial.notification SET ${assignment} WHERE id % 200 = ${of}::int RETURNING id`.execute(
-    database.db,
-  );
+  const rows = await database.query<{ id: bigint }>`
+    UPDATE perennial.notification SET ${assignment} WHERE id % 200 = ${of}::int RETURNING id`;
   return rows.map(({ id }) => id);
 }
 

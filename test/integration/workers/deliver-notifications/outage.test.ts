@@ -147,11 +147,11 @@ class OutageSimulation {
 
   /** The messages that arrived, in their order. */
   async readReceived(): Promise<ReceivedNotification[]> {
-    const { rows } = await sql<Row>`
+    const rows = await this.database.query<Row>`
       SELECT n.message_id AS "messageId", n.subscription_id AS "subscriptionId", n.kind,
         c.telegram_id::text AS chat, n.params->>'expires_at' AS until
       FROM perennial.notification n JOIN perennial.customer c ON c.id = n.customer_id
-      WHERE n.message_id IS NOT NULL`.execute(this.database.db);
+      WHERE n.message_id IS NOT NULL`;
     const byMessage = new Map(rows.map((row) => [row.messageId, row]));
     return this.api.log.map(({ chat, arrived }, n) => {
       const row = byMessage.get(BigInt(n + 1));
@@ -168,11 +168,11 @@ class OutageSimulation {
   }
 }
 
-async function readSubscriptionStates({ db }: TestDatabase): Promise<SubscriptionState[]> {
-  const { rows } = await sql<SubscriptionState>`
+async function readSubscriptionStates({ query }: TestDatabase): Promise<SubscriptionState[]> {
+  const rows = await query<SubscriptionState>`
     SELECT s.id, c.telegram_id::text AS chat, s.state, s.kind, s.expires_at AS until,
       c.balance_minor AS balance
-    FROM perennial.subscription s JOIN perennial.customer c ON c.id = s.customer_id`.execute(db);
+    FROM perennial.subscription s JOIN perennial.customer c ON c.id = s.customer_id`;
   return rows;
 }
 
@@ -220,17 +220,17 @@ const countByChat = (
 };
 
 /** The number of messages of a kind that each chat must have, by the events of the database. */
-async function countExpected({ db }: TestDatabase, what: 'charges' | 'revocations' | 'ends') {
+async function countExpected({ query }: TestDatabase, what: 'charges' | 'revocations' | 'ends') {
   const from = {
     charges: sql`perennial.period p JOIN perennial.subscription s ON s.id = p.subscription_id
       WHERE p.ledger_entry_id IS NOT NULL`,
     revocations: sql`perennial.subscription s WHERE s.state = 'revoked'`,
     ends: sql`perennial.subscription s WHERE s.state = 'expired'`,
   }[what];
-  const { rows } = await sql<{ chat: string; n: number }>`
+  const rows = await query<{ chat: string; n: number }>`
     SELECT (SELECT telegram_id::text FROM perennial.customer WHERE id = customer) AS chat,
       count(*)::int AS n
-    FROM (SELECT s.customer_id AS customer FROM ${from}) happened GROUP BY customer`.execute(db);
+    FROM (SELECT s.customer_id AS customer FROM ${from}) happened GROUP BY customer`;
   return Object.fromEntries(rows.map(({ chat, n }) => [chat, n]));
 }
 
@@ -241,9 +241,9 @@ test.for(['of everything', 'of Telegram'] as const)(
     await using database = await createDatabase({ now: begins });
     using api = await startBotApi({ limits: fastLimits });
     await createShopWithTrial(database);
-    await sql`
+    await database.query`
     INSERT INTO perennial.plan_price (plan, period_days, currency, valid_from, amount_minor)
-    VALUES ('mini', 4, 'RUB', '2020-01-01Z', 1000)`.execute(database.db);
+    VALUES ('mini', 4, 'RUB', '2020-01-01Z', 1000)`;
     const simulation = new OutageSimulation(database, api, outage);
     await simulation.run();
     const received = await simulation.readReceived();
@@ -263,9 +263,9 @@ test.for(['of everything', 'of Telegram'] as const)(
     expect(ended).toEqual(await countExpected(database, 'ends'));
     expect(simulation.degraded > 0).toBe(outage === 'of Telegram');
     // No message was risked on the unreachable gateway.
-    const { rows } = await sql`
+    const rows = await database.query`
     SELECT id FROM perennial.notification
-    WHERE state IN ('uncertain', 'failed', 'sending') OR lost_answers > 0`.execute(database.db);
+    WHERE state IN ('uncertain', 'failed', 'sending') OR lost_answers > 0`;
     expect(rows).toEqual([]);
 
     // The outage had consequences: all these states existed at its end.
@@ -274,10 +274,8 @@ test.for(['of everything', 'of Telegram'] as const)(
     for (const kind of ['receipt', 'expired', 'trial_ended', 'revoke'])
       expect(kinds).toContain(kind);
     expect(back.filter(isWarning).length).toBeGreaterThan(1);
-    const { rows: suppressed } = await sql<{ reason: string }>`
-    SELECT DISTINCT reason FROM perennial.notification WHERE state = 'suppressed'`.execute(
-      database.db,
-    );
+    const suppressed = await database.query<{ reason: string }>`
+    SELECT DISTINCT reason FROM perennial.notification WHERE state = 'suppressed'`;
     if (outage === 'of Telegram') {
       const reasons = suppressed.map(({ reason }) => reason);
       for (const reason of ['end_moved', 'revoked', 'ended']) expect(reasons).toContain(reason);

@@ -78,9 +78,9 @@ test('P2: claim and settlement of a notification use keys, at any size of the ta
     changed: 2n,
   });
   // The two sent notifications are pending again.
-  await sql`
+  await database.query`
     UPDATE perennial.notification SET state = 'pending', attempts = 0, next_attempt_at = created_at
-    WHERE dedupe_key LIKE 'test:%'`.execute(database.db);
+    WHERE dedupe_key LIKE 'test:%'`;
   const ofTables = statements.filter((one) => growingTables.test(one.sql));
   const explained: ExplainedStatement[] = await explain(database.pool, ofTables);
   expect(explained.length).toBeGreaterThanOrEqual(10);

@@ -3,45 +3,41 @@ import { expect, test } from 'vitest';
 import { cancelNotification } from '../../../../src/notifications/operator-actions.ts';
 import {
   createDelivery,
-  createNotifiedSubscriber,
   createStage,
+  enqueueReceipts,
   readNotifications,
   runDelivery,
   type Stage,
-  silentLog,
 } from '../../../support/delivery.ts';
-import { enqueueOne } from '../../../support/notifications.ts';
+import { acceptRows, refuseRows } from '../../../support/faults.ts';
+import { silentLog } from '../../../support/log.ts';
 
 const noon = '2026-11-24T12:00:00Z';
 
 /**
  * `count` receipts, to customers by their numbers. The claims of those that `refused` names fail.
  */
-async function enqueueReceipts(stage: Stage, count: number, refused: string): Promise<bigint[]> {
-  const { db } = stage.database;
-  for (let n = 1; n <= count; n += 1) await createNotifiedSubscriber(stage, BigInt(n));
-  for (let n = 1; n <= count; n += 1) await enqueueOne(stage.database, 'receipt', BigInt(n));
-  await sql`
-    CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-      RAISE EXCEPTION 'poisoned';
-    END $$`.execute(db);
-  await sql
-    .raw(`CREATE TRIGGER refuse BEFORE UPDATE ON perennial.notification FOR EACH ROW
-      WHEN (NEW.kind = 'receipt' AND NEW.customer_id ${refused}) EXECUTE FUNCTION public.refuse()`)
-    .execute(db);
+async function enqueueRefusedReceipts(
+  stage: Stage,
+  count: number,
+  refused: string,
+): Promise<bigint[]> {
+  await enqueueReceipts(stage, count);
+  const rows = `NEW.kind = 'receipt' AND NEW.customer_id ${refused}`;
+  await refuseRows(stage.database, 'UPDATE ON perennial.notification', rows);
   return (await readNotifications(stage.database)).map(({ id }) => id);
 }
 
 const readQuarantine = async ({ database }: Stage) =>
   (
-    await sql<{ item: string }>`
+    await database.query<{ item: string }>`
       SELECT item FROM perennial.quarantine WHERE worker = 'deliver-notifications'
-      ORDER BY first_seen_at, item`.execute(database.db)
-  ).rows.map(({ item }) => item);
+      ORDER BY first_seen_at, item`
+  ).map(({ item }) => item);
 
 test('P7 P9: a notification that fails by itself is counted, logged with its cause, quarantined and alarmed; the next ones are sent, and it is sent once it is repaired', async () => {
   await using stage = await createStage({ now: noon });
-  const [id] = await enqueueReceipts(stage, 3, '= 1');
+  const [id] = await enqueueRefusedReceipts(stage, 3, '= 1');
   const logged: { err?: Error; message?: string }[] = [];
   const error = (fields: object, message: string) => void logged.push({ ...fields, message });
   const { signal } = new AbortController();
@@ -59,7 +55,7 @@ test('P7 P9: a notification that fails by itself is counted, logged with its cau
   expect(logged[0]?.err?.cause).toBeInstanceOf(Error);
   // It waits for its retry, and no run fails because of it.
   expect(await runDelivery(stage)).toMatchObject({ outcome: 'success', examined: 0n });
-  await sql`DROP TRIGGER refuse ON perennial.notification`.execute(stage.database.db);
+  await acceptRows(stage.database);
   await stage.database.setClock('2026-11-24T13:00:00Z');
   expect(await runDelivery(stage)).toMatchObject({ outcome: 'success', changed: 1n });
   expect(stage.api.texts(1n)).toHaveLength(1);
@@ -68,10 +64,10 @@ test('P7 P9: a notification that fails by itself is counted, logged with its cau
 
 test('P7: a notification that a person cancels leaves quarantine', async () => {
   await using stage = await createStage({ now: noon });
-  const [id] = await enqueueReceipts(stage, 1, '= 1');
+  const [id] = await enqueueRefusedReceipts(stage, 1, '= 1');
   await runDelivery(stage);
   expect(await readQuarantine(stage)).toEqual([`notice:${id}`]);
-  await sql`DROP TRIGGER refuse ON perennial.notification`.execute(stage.database.db);
+  await acceptRows(stage.database);
   await cancelNotification(stage.database.db, id as bigint, 'test');
   expect(await readQuarantine(stage)).toEqual([]);
 });
@@ -79,7 +75,7 @@ test('P7: a notification that a person cancels leaves quarantine', async () => {
 test('P9: if every notification fails, the run fails, and at most 50 are quarantined', async () => {
   await using stage = await createStage({ now: noon });
   const { db } = stage.database;
-  await enqueueReceipts(stage, 1, 'IS NOT NULL');
+  await enqueueRefusedReceipts(stage, 1, 'IS NOT NULL');
   await sql`
     INSERT INTO perennial.notification (customer_id, subscription_id, channel, kind, dedupe_key,
       params, next_attempt_at, created_at)

@@ -1,19 +1,17 @@
-import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { openDatabase, openPool } from '../../../../src/db/connect.ts';
 import type { Instant } from '../../../../src/kernel/instant.ts';
 import { until } from '../../../../testbed/until.ts';
 import {
-  createNotifiedSubscriber,
   createStage,
+  enqueueReceipts,
   readNotifications,
   runDelivery,
   type Stage,
-  silentLog,
   startStageCouriers,
 } from '../../../support/delivery.ts';
-import { hookPool } from '../../../support/hooked-pool.ts';
-import { enqueueOne } from '../../../support/notifications.ts';
+import { hookDatabase } from '../../../support/hooked-pool.ts';
+
+import { silentLog } from '../../../support/log.ts';
 
 // A pause that a gateway requires is observed in any state of the database.
 
@@ -22,27 +20,22 @@ const noonMs = Date.parse(noon);
 
 /** ms until the stored end of the pause; undefined: no pause. */
 async function readStoredWaitMs({ database }: Stage): Promise<number | undefined> {
-  const { rows } = await sql<{ until: Instant | null }>`
-    SELECT rests_until AS until FROM perennial.courier`.execute(database.db);
+  const rows = await database.query<{ until: Instant | null }>`
+    SELECT rests_until AS until FROM perennial.courier`;
   const ends = rows[0]?.until;
   return ends === null || ends === undefined ? undefined : ends - noonMs;
-}
-
-async function enqueueReceipts(stage: Stage, count: bigint): Promise<void> {
-  for (let n = 1n; n <= count; n += 1n) await createNotifiedSubscriber(stage, n);
-  for (let n = 1n; n <= count; n += 1n) await enqueueOne(stage.database, 'receipt', n);
 }
 
 test('a notification that is claimed while a pause is being written is not sent', async () => {
   await using stage = await createStage({ now: noon });
   const { database, api } = stage;
-  await enqueueReceipts(stage, 3n);
+  await enqueueReceipts(stage, 3);
   api.conduct = ({ n }) => (n === 1 ? { tooMany: 60 } : 'serve');
   let claims = 0;
   let isMarked = false;
   let isNextPass = false;
   const hasLearned = Promise.withResolvers<void>();
-  const pool = hookPool(openPool(database.url), async ({ when, sql: text }) => {
+  await using hooked = hookDatabase(database, async ({ when, sql: text }) => {
     if (when === 'after' && claims === 2 && /^commit/i.test(text)) isMarked = true;
     if (when !== 'before') return;
     // Except for the fence, which is verified right before a send.
@@ -58,11 +51,7 @@ test('a notification that is claimed while a pause is being written is not sent'
     // Slow, until the outcome of the second one is decided.
     await until('the courier continues', () => isNextPass || undefined);
   });
-  const db = openDatabase(pool);
-  expect(await runDelivery({ ...stage, database: { ...database, db } })).toMatchObject({
-    outcome: 'degraded',
-  });
-  await db.destroy();
+  expect(await runDelivery({ ...stage, database: hooked })).toMatchObject({ outcome: 'degraded' });
   expect(api.log).toHaveLength(1);
   expect((await readNotifications(database)).map(({ state }) => state)).toEqual(
     Array(3).fill('pending'),
@@ -75,10 +64,10 @@ test('a notification that is claimed while a pause is being written is not sent'
 test('a pause that could not be written outlives its courier, and the next one writes it', async () => {
   await using stage = await createStage({ now: noon });
   const { database, api } = stage;
-  await enqueueReceipts(stage, 1n);
+  await enqueueReceipts(stage, 1);
   api.conduct = ({ n }) => (n === 1 ? { tooMany: 600 } : 'serve');
   let broken = true;
-  const pool = hookPool(openPool(database.url), ({ when, sql: text }) => {
+  await using hooked = hookDatabase(database, ({ when, sql: text }) => {
     const isWrite = when === 'before' && text.includes('UPDATE perennial.courier SET failures');
     // Not a transient fault, so it is not retried at once.
     if (broken && isWrite) throw new Error('it is not written');
@@ -95,14 +84,14 @@ test('a pause that could not be written outlives its courier, and the next one w
       if (delivers === 2) broken = false;
     },
   };
-  const db = openDatabase(pool);
-  await using _ = startStageCouriers({ ...stage, database: { ...database, db } }, { log });
-  await until('the log of the failure', () => (lines.length > 0 ? true : undefined));
-  await sql`
+  await using _ = startStageCouriers({ ...stage, database: hooked }, { log });
+  await until('the log of the failure', () => lines.length > 0);
+  await database.query`
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-    WHERE datname = current_database() AND application_name LIKE '%courier%'`.execute(database.db);
-  await until('the row, or a second send', async () =>
-    (await readStoredWaitMs(stage)) !== undefined || api.log.length > 1 ? true : undefined,
+    WHERE datname = current_database() AND application_name LIKE '%courier%'`;
+  await until(
+    'the row, or a second send',
+    async () => (await readStoredWaitMs(stage)) !== undefined || api.log.length > 1,
   );
   expect(api.log).toHaveLength(1);
   expect(delivers).toBe(2);
@@ -112,7 +101,7 @@ test('a pause that could not be written outlives its courier, and the next one w
 test('a probe of the gateway may also cause a pause', async () => {
   await using stage = await createStage({ now: noon });
   const { database, api } = stage;
-  await enqueueReceipts(stage, 2n);
+  await enqueueReceipts(stage, 2);
   api.conduct = () => ({ status: 502 });
   await runDelivery(stage);
   // A second failure in a row, so the gateway is asked before a send.

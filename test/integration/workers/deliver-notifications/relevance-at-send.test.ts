@@ -1,12 +1,11 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
-import { inTransaction, openDatabase, openPool } from '../../../../src/db/connect.ts';
+import { inTransaction } from '../../../../src/db/connect.ts';
 import { minuteMs } from '../../../../src/kernel/instant.ts';
 import type { CustomerKind } from '../../../../src/outbox/kinds.ts';
 import { setAutoRenew } from '../../../../src/subscription/commands/auto-renew.ts';
-import { createCustomer, setCustomer } from '../../../../src/subscription/commands/customer.ts';
+import { setCustomer } from '../../../../src/subscription/commands/customer.ts';
 import { grant } from '../../../../src/subscription/commands/grant.ts';
-import { purchase } from '../../../../src/subscription/commands/purchase.ts';
 import { refund } from '../../../../src/subscription/commands/refund.ts';
 import { revoke } from '../../../../src/subscription/commands/revoke.ts';
 import { topUp } from '../../../../src/subscription/commands/top-up.ts';
@@ -16,38 +15,37 @@ import {
   createEndingSubscriber,
   createNotifiedSubscriber,
   createStage,
+  enqueueReceipts,
   readNotifications,
   runDelivery,
   type Stage,
   startStageCouriers,
 } from '../../../support/delivery.ts';
-import { hookPool } from '../../../support/hooked-pool.ts';
+import { hookDatabase } from '../../../support/hooked-pool.ts';
 import { enqueueOne } from '../../../support/notifications.ts';
-import { runWorker } from '../../../support/shop.ts';
+import {
+  addCustomer,
+  buyPlan,
+  createCaller,
+  runWorker,
+  runWorkerAt,
+} from '../../../support/shop.ts';
 
 // Changes between the search of a notification and its send.
 
 const noon = '2026-11-24T12:00:00Z';
-const createCaller = ({ database }: Stage) => ({ db: database.db, actor: 'test' });
 
 /** One run, with a change between the search of a notification and the lock of its customer. */
 async function runDuring(stage: Stage, meanwhile: () => Promise<unknown>) {
   let todo: typeof meanwhile | undefined = meanwhile;
-  const pool = hookPool(openPool(stage.database.url), async ({ when, sql: text }) => {
+  await using database = hookDatabase(stage.database, async ({ when, sql: text }) => {
     if (when !== 'before' || !text.includes('FOR NO KEY UPDATE SKIP LOCKED')) return;
     const now = todo;
     todo = undefined;
     await now?.();
   });
-  const db = openDatabase(pool);
-  try {
-    const row = await runDelivery({ ...stage, database: { ...stage.database, db } });
-    expect(todo).toBeUndefined();
-    expect(row).toMatchObject({ outcome: 'success' });
-    return row;
-  } finally {
-    await db.destroy();
-  }
+  expect(await runDelivery({ ...stage, database })).toMatchObject({ outcome: 'success' });
+  expect(todo).toBeUndefined();
 }
 
 interface RelevanceCase {
@@ -63,37 +61,39 @@ interface RelevanceCase {
 
 const telegramId = 1n;
 const topUpOnce = (stage: Stage) =>
-  topUp(createCaller(stage), { telegramId, amountMinor: 149_00n });
+  topUp(createCaller(stage.database), { telegramId, amountMinor: 149_00n });
 const buyAgain = async (stage: Stage) => {
   await topUpOnce(stage);
-  await purchase(createCaller(stage), { telegramId, plan: 'basic', periodDays: 30 });
+  await buyPlan(stage.database, telegramId);
 };
 const renewOnce = async (stage: Stage) => {
   await topUpOnce(stage);
   expect(await runWorker(stage.database, 'auto-renewal')).toMatchObject({ changed: 1n });
 };
 const revokeCustomer = (stage: Stage, id = telegramId) =>
-  revoke(createCaller(stage), { telegramId: id, reason: 'test' });
+  revoke(createCaller(stage.database), { telegramId: id, reason: 'test' });
 const grantCustomer = (stage: Stage, id = telegramId) =>
-  grant(createCaller(stage), { telegramId: id, days: 3 });
+  grant(createCaller(stage.database), { telegramId: id, days: 3 });
 const createRenewalSwitch = (on: boolean) => (stage: Stage) =>
-  setAutoRenew(createCaller(stage), { telegramId, on });
+  setAutoRenew(createCaller(stage.database), { telegramId, on });
 const refundCustomer = async (stage: Stage) => {
-  const { rows } = await sql<{ id: bigint }>`
+  const rows = await stage.database.query<{ id: bigint }>`
     SELECT min(p.id) AS id FROM perennial.period p JOIN perennial.customer c ON c.id = p.customer_id
-    WHERE c.telegram_id = ${telegramId}`.execute(stage.database.db);
-  await refund(createCaller(stage), { telegramId, periodId: rows[0]?.id as never, part: 'whole' });
+    WHERE c.telegram_id = ${telegramId}`;
+  await refund(createCaller(stage.database), {
+    telegramId,
+    periodId: rows[0]?.id as never,
+    part: 'whole',
+  });
 };
 const setDiscount10 = (stage: Stage) =>
-  setCustomer(createCaller(stage), { telegramId, discountPercent: 10 });
+  setCustomer(createCaller(stage.database), { telegramId, discountPercent: 10 });
 
 const createTrial = async (stage: Stage, id: bigint) => {
-  await sql`INSERT INTO perennial.setting (key, value)
-    VALUES ('trial', '{"plan": "basic", "days": 3}') ON CONFLICT DO NOTHING`.execute(
-    stage.database.db,
-  );
-  await createCustomer(createCaller(stage), { telegramId: id, currency: 'RUB' });
-  await startTrial(createCaller(stage), { telegramId: id });
+  await stage.database.query`INSERT INTO perennial.setting (key, value)
+    VALUES ('trial', '{"plan": "basic", "days": 3}') ON CONFLICT DO NOTHING`;
+  await addCustomer(stage.database, id);
+  await startTrial(createCaller(stage.database), { telegramId: id });
 };
 /** A month that ends by itself on December 24 at noon, and one without enough balance. */
 const createEnding = createEndingSubscriber;
@@ -103,17 +103,14 @@ const createEnded =
   async (stage: Stage, id: bigint): Promise<void> => {
     await setUp(stage, id);
     // The second call sets the clock for both customers.
-    await stage.database.setClock(at);
-    await runWorker(stage.database, 'fast-expiry-cleanup');
+    await runWorkerAt(stage.database, at, 'fast-expiry-cleanup');
     await stage.database.setClock(noon);
   };
 /** The next month is paid for, and will cost 199. */
 const createHigherPrice = async (stage: Stage, id: bigint) => {
-  await sql`
+  await stage.database.query`
     INSERT INTO perennial.plan_price (plan, period_days, currency, valid_from, amount_minor)
-    VALUES ('basic', 30, 'RUB', '2026-12-01Z', 19900) ON CONFLICT DO NOTHING`.execute(
-    stage.database.db,
-  );
+    VALUES ('basic', 30, 'RUB', '2026-12-01Z', 19900) ON CONFLICT DO NOTHING`;
   await createNotifiedSubscriber(stage, id, 199_00n);
 };
 const createGranted = async (stage: Stage, id: bigint) => {
@@ -182,7 +179,7 @@ test.for(cases.map((each) => [each.what, each.kind, each] as const))(
     await using stage = await createStage({ now: noon });
     // The second customer has no change, so the notification is sent.
     for (const id of [1n, 2n]) await setUp(stage, id);
-    await sql`DELETE FROM perennial.notification`.execute(stage.database.db);
+    await stage.database.query`DELETE FROM perennial.notification`;
     await stage.database.setClock(at);
     for (const id of [1n, 2n]) await enqueueOne(stage.database, kind, id);
     await runDuring(stage, () => change(stage));
@@ -206,7 +203,7 @@ test.for([
   const [kind, , setUp, change] = each;
   await using stage = await createStage({ now: noon });
   await setUp(stage, 1n);
-  await sql`DELETE FROM perennial.notification`.execute(stage.database.db);
+  await stage.database.query`DELETE FROM perennial.notification`;
   await enqueueOne(stage.database, kind, 1n);
   await runDuring(stage, () => change(stage));
   expect((await readNotifications(stage.database, kind))[0]).toMatchObject({ state: 'sent' });
@@ -217,13 +214,12 @@ test('T1: a notification whose customer a purchase has locked is checked only af
   await createEnding(stage, 1n);
   await stage.database.setClock('2026-12-23T13:00:00Z');
   await enqueueOne(stage.database, 'ends_24h', 1n);
-  const db = openDatabase(openPool(stage.database.url));
+  await using database = hookDatabase(stage.database);
   await inTransaction(stage.database.db, async (tx) => {
     await sql`SELECT FROM perennial.customer FOR NO KEY UPDATE`.execute(tx);
-    const row = await runDelivery({ ...stage, database: { ...stage.database, db } });
+    const row = await runDelivery({ ...stage, database });
     expect(row).toMatchObject({ outcome: 'success', examined: 0n });
   });
-  await db.destroy();
   expect(stage.api.log).toEqual([]);
   await runDelivery(stage);
   expect(await readNotifications(stage.database)).toMatchObject([{ state: 'sent' }]);
@@ -232,32 +228,25 @@ test('T1: a notification whose customer a purchase has locked is checked only af
 test('T3: no connection is held and no transaction is open during a send', async () => {
   await using stage = await createStage({ now: noon });
   const { database, api } = stage;
-  for (let n = 1n; n <= 30n; n += 1n) await createNotifiedSubscriber(stage, n);
-  for (let n = 1n; n <= 30n; n += 1n) await enqueueOne(database, 'receipt', n);
+  await enqueueReceipts(stage, 30);
   const used = () => database.pool.totalCount - database.pool.idleCount;
-  let open: () => void = () => undefined;
-  const gate = new Promise<void>((resolve) => {
-    open = resolve;
-  });
-  api.conduct = async () => {
-    await gate;
-    return 'serve' as const;
-  };
+  const gate = Promise.withResolvers<void>();
+  api.conduct = () => gate.promise.then(() => 'serve' as const);
   await using _ = startStageCouriers(stage, { pollMs: 5 * minuteMs });
   // As many as may be pending at once.
-  await until('all sends are pending', async () =>
-    (await readNotifications(database)).filter(({ state }) => state === 'sending').length === 16
-      ? true
-      : undefined,
+  await until(
+    'all sends are pending',
+    async () =>
+      (await readNotifications(database)).filter(({ state }) => state === 'sending').length === 16,
   );
-  await until('nothing is held', () => (used() === 0 ? true : undefined));
-  const { rows } = await sql<{ open: bigint }>`
+  await until('nothing is held', () => used() === 0);
+  const rows = await database.query<{ open: bigint }>`
     SELECT count(*) AS open FROM pg_stat_activity
-    WHERE datname = current_database() AND state LIKE 'idle in transaction%'`.execute(database.db);
+    WHERE datname = current_database() AND state LIKE 'idle in transaction%'`;
   expect(rows).toEqual([{ open: 0n }]);
-  open();
+  gate.resolve();
   await until('all are sent', async () =>
-    (await readNotifications(database)).every(({ state }) => state === 'sent') ? true : undefined,
+    (await readNotifications(database)).every(({ state }) => state === 'sent'),
   );
   expect(api.log).toHaveLength(30);
 });
@@ -265,18 +254,16 @@ test('T3: no connection is held and no transaction is open during a send', async
 test('T3: notifications that follow each other take one connection in total', async () => {
   await using stage = await createStage({ now: noon });
   const { database, api } = stage;
-  for (let n = 1n; n <= 30n; n += 1n) await createNotifiedSubscriber(stage, n);
-  for (let n = 1n; n <= 30n; n += 1n) await enqueueOne(database, 'receipt', n);
-  const pool = openPool(database.url);
+  await enqueueReceipts(stage, 30);
+  await using separate = hookDatabase(database);
+  const { pool } = separate;
   const held: number[] = [];
   api.conduct = () => {
     held.push(pool.totalCount - pool.idleCount);
     return 'serve';
   };
-  const db = openDatabase(pool);
-  await runDelivery({ ...stage, database: { ...database, db } });
+  await runDelivery({ ...stage, database: separate });
   expect(api.log).toHaveLength(30);
   // The claim of the next notification, and the settlements of the last ones.
   expect(Math.max(...held)).toBeLessThanOrEqual(4);
-  await db.destroy();
 });

@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { openTelegram } from '../../../../src/notifications/channels/telegram/telegram.ts';
 import { readCouriers } from '../../../../src/workers/deliver-notifications/courier-registry.ts';
@@ -9,9 +8,9 @@ import {
   createStage,
   readNotifications,
   type Stage,
-  silentLog,
   startStageCouriers,
 } from '../../../support/delivery.ts';
+import { silentLog } from '../../../support/log.ts';
 import { enqueueOne } from '../../../support/notifications.ts';
 
 // Two replicas with two bots on one database. The chats of the first bot are unknown to the second.
@@ -20,8 +19,8 @@ const noon = '2026-11-24T12:00:00Z';
 const secondToken = '222222222:AAF-canary_canary_canary_canary_canary';
 
 const readReachable = async ({ database }: Stage): Promise<boolean | undefined> => {
-  const { rows } = await sql<{ reachable: boolean }>`
-    SELECT reachable FROM perennial.customer WHERE telegram_id = 1`.execute(database.db);
+  const rows = await database.query<{ reachable: boolean }>`
+    SELECT reachable FROM perennial.customer WHERE telegram_id = 1`;
   return rows[0]?.reachable;
 };
 
@@ -29,7 +28,7 @@ test('a second bot takes no notification and marks no customer as unreachable', 
   await using stage = await createStage({ now: noon });
   await createNotifiedSubscriber(stage, 1n);
   const first = startStageCouriers(stage);
-  await until('the lease', () => (first.listChannelIds().length === 1 ? true : undefined));
+  await until('the lease', () => first.listChannelIds().length === 1);
   await first.stop();
   await enqueueOne(stage.database, 'receipt', 1n);
   stage.api.conduct = () => ({ error: 403, description: 'Forbidden: bot was blocked by the user' });
@@ -39,7 +38,7 @@ test('a second bot takes no notification and marks no customer as unreachable', 
     telegram: { token: secondToken },
     log: { ...silentLog, warn },
   });
-  await until('the refusal', () => (warnings.length > 0 ? true : undefined));
+  await until('the refusal', () => warnings.length > 0);
   expect(warnings[0]).toMatch(/^telegram:222222222: telegram:123456789 delivers for this database/);
   expect(wrong.listChannelIds()).toEqual([]);
   expect(await readNotifications(stage.database)).toMatchObject([

@@ -1,8 +1,5 @@
-import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { setCustomer } from '../../../../src/subscription/commands/customer.ts';
-import { purchase } from '../../../../src/subscription/commands/purchase.ts';
-import { topUp } from '../../../../src/subscription/commands/top-up.ts';
 import {
   createEndingSubscriber,
   createNotifiedSubscriber,
@@ -12,17 +9,17 @@ import {
   type Stage,
 } from '../../../support/delivery.ts';
 import { enqueueAlarm, enqueueOne } from '../../../support/notifications.ts';
+import { addBalance, buyPlan, createCaller } from '../../../support/shop.ts';
 
 // Customers who blocked the bot: at_least_once notifications stay pending until the customer is
 // reachable.
 
 const noon = '2026-11-24T12:00:00Z';
 const blockedError = { error: 403, description: 'Forbidden: bot was blocked by the user' } as const;
-const createCaller = ({ database }: Stage) => ({ db: database.db, actor: 'test' });
 
 const readReachable = async ({ database }: Stage) =>
-  (await sql<{ reachable: boolean }>`SELECT reachable FROM perennial.customer`.execute(database.db))
-    .rows[0]?.reachable;
+  (await database.query<{ reachable: boolean }>`SELECT reachable FROM perennial.customer`)[0]
+    ?.reachable;
 const readTexts = ({ api }: Stage) => api.texts(1n);
 
 test('an at_least_once notification that met a 403 is sent when its customer is reachable again', async () => {
@@ -38,7 +35,7 @@ test('an at_least_once notification that met a 403 is sent when its customer is 
   ]);
   api.conduct = () => 'serve';
   expect(await runDelivery(stage)).toMatchObject({ examined: 0n });
-  await setCustomer(createCaller(stage), { telegramId: 1n, locale: 'ru' });
+  await setCustomer(createCaller(stage.database), { telegramId: 1n, locale: 'ru' });
   expect(await runDelivery(stage)).toMatchObject({ outcome: 'success', changed: 1n });
   expect(await readNotifications(database)).toMatchObject([{ state: 'sent', attempts: 2 }]);
   expect(readTexts(stage)).toHaveLength(1);
@@ -63,8 +60,8 @@ test('a weekly attempt loses no message, and a successful one releases the other
   api.conduct = () => 'serve';
   // The one that is due first. The other one is not due yet.
   const [first] = waiting.map((row) => row.next_attempt_at).sort();
-  await sql`UPDATE perennial.notification SET next_attempt_at = next_attempt_at + interval '1 day'
-    WHERE kind = 'receipt'`.execute(database.db);
+  await database.query`UPDATE perennial.notification SET next_attempt_at = next_attempt_at + interval '1 day'
+    WHERE kind = 'receipt'`;
   await database.setClock(first as never);
   expect(await runDelivery(stage)).toMatchObject({ outcome: 'success', changed: 1n });
   expect(await readReachable(stage)).toBe(true);
@@ -82,8 +79,8 @@ test('a notification that is outdated by then is suppressed', async () => {
   api.conduct = () => blockedError;
   await runDelivery(stage);
   api.conduct = () => 'serve';
-  await topUp(createCaller(stage), { telegramId: 1n, amountMinor: 149_00n });
-  await purchase(createCaller(stage), { telegramId: 1n, plan: 'basic', periodDays: 30 });
+  await addBalance(stage.database, 1n, 149_00n);
+  await buyPlan(stage.database, 1n);
   await runDelivery(stage);
   expect(await readNotifications(database)).toMatchObject([
     { kind: 'low_balance', state: 'suppressed', reason: 'end_moved' },
@@ -126,7 +123,7 @@ test('a notification without an answer before the block is uncertain, and is sen
   expect(receipt).toMatchObject({ state: 'uncertain', lost_answers: 1 });
   expect(receipt?.next_attempt_at).toBeGreaterThan(Date.parse('2026-11-30T00:00:00Z'));
   api.conduct = () => 'serve';
-  await setCustomer(createCaller(stage), { telegramId: 1n, reachable: true });
+  await setCustomer(createCaller(stage.database), { telegramId: 1n, reachable: true });
   await runDelivery(stage);
   expect((await readNotifications(database)).map(({ state }) => state)).toEqual(['sent', 'sent']);
   expect(readTexts(stage)).toHaveLength(2);
@@ -144,7 +141,7 @@ test('a reminder that met a 403 fails, and one that may have arrived stays uncer
   await enqueueOne(database, 'ends_24h', 1n);
   api.conduct = () => blockedError;
   await runDelivery(stage);
-  await setCustomer(createCaller(stage), { telegramId: 1n, reachable: true });
+  await setCustomer(createCaller(stage.database), { telegramId: 1n, reachable: true });
   api.conduct = () => 'serve';
   expect(await runDelivery(stage)).toMatchObject({ examined: 0n });
   expect((await readNotifications(database)).map(({ state }) => state)).toEqual([

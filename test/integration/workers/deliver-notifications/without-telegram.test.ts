@@ -14,9 +14,9 @@ import {
   readNotifications,
   runDelivery,
   type Stage,
-  silentLog,
   startStageCouriers,
 } from '../../../support/delivery.ts';
+import { silentLog } from '../../../support/log.ts';
 import { enqueueOne } from '../../../support/notifications.ts';
 
 // A replica without the bot, beside a replica that has it. The log takes notifications without
@@ -44,7 +44,7 @@ const readStates = async ({ database }: Stage) =>
   (await readNotifications(database)).map(({ state, channel }) => `${state} ${channel}`);
 
 const untilHeld = (couriers: RunningCouriers) =>
-  until('the lease', () => (couriers.listChannelIds().length === 1 ? true : undefined));
+  until('the lease', () => couriers.listChannelIds().length === 1);
 
 test('P10: a replica without Telegram takes nothing of a bot of this database, and logs the remedy', async () => {
   await using stage = await createStage({ now: noon });
@@ -62,7 +62,7 @@ test('P10: a replica without Telegram takes nothing of a bot of this database, a
     detail: { reason: expect.stringMatching(/^log: telegram:123456789 delivers .*wait for it/) },
   });
   await using lacking = startLogCouriers(stage);
-  await until('the warning', () => (lacking.warnings.length > 0 ? true : undefined));
+  await until('the warning', () => lacking.warnings.length > 0);
   expect(lacking.warnings).toEqual([
     expect.stringMatching(
       /^log: telegram:123456789 delivers .*"perennial notice couriers --forget/,
@@ -72,9 +72,7 @@ test('P10: a replica without Telegram takes nothing of a bot of this database, a
   expect(await readStates(stage)).toEqual(['pending telegram']);
   // A replica with the bot is back.
   await using _ = startStageCouriers(stage);
-  await until('it is sent', async () =>
-    (await readStates(stage))[0] === 'sent telegram' ? true : undefined,
-  );
+  await until('it is sent', async () => (await readStates(stage))[0] === 'sent telegram');
   expect(stage.api.texts(1n)).toHaveLength(1);
   expect(lacking.messages).toEqual([]);
 });
@@ -85,15 +83,13 @@ test('P10: a replica without Telegram that delivered to the log stops when the f
   await using lacking = startLogCouriers(stage);
   await untilHeld(lacking);
   await enqueueOne(stage.database, 'receipt', 1n);
-  await until('it is in the log', async () =>
-    (await readStates(stage))[0] === 'sent log' ? true : undefined,
-  );
+  await until('it is in the log', async () => (await readStates(stage))[0] === 'sent log');
   await using having = startStageCouriers(stage);
   await untilHeld(having);
   await having.stop();
   // The process of the bot has ended. The other one still has its lease and its connections.
   await enqueueOne(stage.database, 'receipt', 1n);
-  await until('it stops', () => (lacking.listChannelIds().length === 0 ? true : undefined));
+  await until('it stops', () => lacking.listChannelIds().length === 0);
   expect(await readStates(stage)).toEqual(['sent log', 'pending telegram']);
   expect(lacking.messages).toHaveLength(1);
 });
@@ -107,9 +103,7 @@ test('a person can forget a bot only if no process delivers for it; then the log
   expect(await readCouriers(db)).toMatchObject([{ id: bot, isRunning: true, pausedUntil: null }]);
   await expect(forgetCourier(db, bot, 'test')).rejects.toThrow(/a process delivers for telegram:/);
   await having.stop();
-  await until('its lock to be free', async () =>
-    (await readCouriers(db))[0]?.isRunning === false ? true : undefined,
-  );
+  await until('its lock to be free', async () => (await readCouriers(db))[0]?.isRunning === false);
   await expect(forgetCourier(db, 'telegram:1', 'test')).rejects.toThrow(
     /"telegram:1" is not a courier/,
   );
@@ -120,8 +114,6 @@ test('a person can forget a bot only if no process delivers for it; then the log
   expect(rows).toEqual([{ subject: `courier:${bot}`, actor: 'test' }]);
   await enqueueOne(stage.database, 'receipt', 1n);
   await using lacking = startLogCouriers(stage);
-  await until('it is in the log', async () =>
-    (await readStates(stage))[0] === 'sent log' ? true : undefined,
-  );
+  await until('it is in the log', async () => (await readStates(stage))[0] === 'sent log');
   expect(lacking.messages).toHaveLength(1);
 });

@@ -1,9 +1,6 @@
-import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import type { Instant } from '../../../../src/kernel/instant.ts';
-import { openEmail } from '../../../../src/notifications/channels/email/email.ts';
 import { openLogChannel } from '../../../../src/notifications/channels/log/log.ts';
-import { topUp } from '../../../../src/subscription/commands/top-up.ts';
 import { startBotApi } from '../../../../testbed/bot-api/bot-api.ts';
 import { until } from '../../../../testbed/until.ts';
 import {
@@ -11,18 +8,17 @@ import {
   createEndingSubscriber,
   createNotifiedSubscriber,
   createStage,
+  enqueueReceipts,
   fastLimits,
   readNotifications,
   runDelivery,
   startStageCouriers,
   token,
 } from '../../../support/delivery.ts';
-import { startMailServer } from '../../../support/mail-server.ts';
 import { enqueueAlarm, enqueueOne } from '../../../support/notifications.ts';
 import { runWorker } from '../../../support/shop.ts';
 
 const noon = '2026-11-24T12:00:00Z';
-const blocked = { error: 403, description: 'Forbidden: bot was blocked by the user' } as const;
 
 test('R7: a renewal has one receipt, sent once after its commit, with what was charged and until when', async () => {
   await using stage = await createStage({ now: noon });
@@ -30,14 +26,14 @@ test('R7: a renewal has one receipt, sent once after its commit, with what was c
   await createNotifiedSubscriber(stage, 1001n, 149_00n);
   await database.setClock('2026-12-24T09:00:00Z');
   await using couriers = startStageCouriers(stage);
-  await until('the lease', () => (couriers.listChannelIds().length === 1 ? true : undefined));
+  await until('the lease', () => couriers.listChannelIds().length === 1);
   expect(await runWorker(database, 'auto-renewal')).toMatchObject({ changed: 1n });
   const committedMs = performance.now();
-  await until('the receipt', () => (api.log.length > 0 ? true : undefined));
+  await until('the receipt', () => api.log.length > 0);
   const [arrival] = api.log;
   expect((arrival?.atMs ?? 0) - committedMs).toBeLessThan(1_000);
   await until('it is stored', async () =>
-    (await readNotifications(database)).every(({ state }) => state === 'sent') ? true : undefined,
+    (await readNotifications(database)).every(({ state }) => state === 'sent'),
   );
   expect(arrival?.text).toMatch(/149/);
   expect(arrival?.text).toMatch(/23/); // January 23, 2027
@@ -54,14 +50,12 @@ test('R7: a renewal that was rolled back has no receipt', async () => {
   await using stage = await createStage({ now: noon });
   await createNotifiedSubscriber(stage, 1001n, 149_00n);
   await stage.database.setClock('2026-12-24T09:00:00Z');
-  await sql`
+  await stage.database.query`
     CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS
-      $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '40001'; END $$`.execute(stage.database.db);
-  await sql`
+      $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '40001'; END $$`;
+  await stage.database.query`
     CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON perennial.period
-      DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.refuse()`.execute(
-    stage.database.db,
-  );
+      DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.refuse()`;
   expect(await runWorker(stage.database, 'auto-renewal')).toMatchObject({ outcome: 'failed' });
   expect(await runDelivery(stage)).toMatchObject({ examined: 0n });
   expect(stage.api.log).toEqual([]);
@@ -79,50 +73,17 @@ test('at_least_once notifications precede reminders, even reminders that are due
   expect(stage.api.log.map(({ chat }) => chat)).toEqual(['2', '1']);
 });
 
-test('a customer who blocked the bot is unreachable: at_least_once notifications wait a week, reminders are dropped', async () => {
-  await using stage = await createStage({ now: noon });
-  const { database, api } = stage;
-  await createEndingSubscriber(stage, 1n);
-  api.conduct = () => blocked;
-  await enqueueOne(database, 'receipt', 1n);
-  expect(await runDelivery(stage)).toMatchObject({ outcome: 'success', failed: 1n });
-  expect(await readNotifications(database)).toMatchObject([
-    { state: 'pending', reason: /blocked/ },
-  ]);
-  const reachable = async () =>
-    (
-      await sql<{ reachable: boolean }>`SELECT reachable FROM perennial.customer`.execute(
-        database.db,
-      )
-    ).rows[0]?.reachable;
-  expect(await reachable()).toBe(false);
-  await enqueueOne(database, 'refund', 1n);
-  await enqueueOne(database, 'ends_3d', 1n);
-  await runDelivery(stage);
-  const [, waits, dropped] = await readNotifications(database);
-  expect(waits).toMatchObject({ state: 'pending' });
-  expect(dropped).toMatchObject({ state: 'suppressed' });
-  expect(api.log).toHaveLength(1);
-  // A week later there is an attempt, and the bot is not blocked any more.
-  api.conduct = () => 'serve';
-  await database.setClock('2026-12-01T12:00:01Z');
-  expect(await runDelivery(stage)).toMatchObject({ changed: 2n });
-  expect(await reachable()).toBe(true);
-  expect(api.texts(1n)).toHaveLength(2);
-});
-
 test('a 429 is stored with the bot: no process sends before its end, then everything arrives', async () => {
   await using stage = await createStage({ now: noon });
   const { database, api } = stage;
-  for (let n = 1n; n <= 3n; n += 1n) await createNotifiedSubscriber(stage, n);
-  for (let n = 1n; n <= 3n; n += 1n) await enqueueOne(database, 'receipt', n);
+  await enqueueReceipts(stage, 3);
   api.conduct = ({ n }) => (n === 1 ? { tooMany: 5 } : 'serve');
   const first = await runDelivery(stage);
   expect(first).toMatchObject({ outcome: 'degraded', detail: { work_left: true } });
   const calls = api.log.length;
   // Five seconds from the answer, of which some have passed when the pause is written.
-  const { rows } = await sql<{ until: number }>`
-    SELECT rests_until AS until FROM perennial.courier`.execute(database.db);
+  const rows = await database.query<{ until: number }>`
+    SELECT rests_until AS until FROM perennial.courier`;
   const [{ until: restsUntil } = { until: 0 }] = rows;
   expect(restsUntil).toBeLessThanOrEqual(Date.parse('2026-11-24T12:00:05Z'));
   await database.setClock((restsUntil - 1) as Instant);
@@ -138,26 +99,6 @@ test('a 429 is stored with the bot: no process sends before its end, then everyt
     'sent',
   ]);
   expect(await readNotifications(database)).toMatchObject(Array(3).fill({ lost_answers: 0 }));
-});
-
-test('an alarm goes to every admin of every channel, each in a separate row', async () => {
-  await using stage = await createStage({ now: noon });
-  using mail = await startMailServer();
-  const from = 'perennial@example.net';
-  const email = openEmail({ url: mail.url, from, admins: ['ops@example.net'], perSecond: 100 });
-  const telegram = createDelivery(stage.api, { admins: [7, 8] });
-  const delivery = { ...telegram, channels: [...telegram.channels, email] };
-  await enqueueAlarm(stage.database, 'auto-renewal');
-  expect(await runDelivery(stage, delivery)).toMatchObject({ outcome: 'success', changed: 3n });
-  expect(stage.api.log.map(({ chat }) => chat).sort()).toEqual(['7', '8']);
-  expect(mail.mails).toMatchObject([{ to: 'ops@example.net' }]);
-  const rows = await readNotifications(stage.database);
-  expect(rows.map(({ channel, recipient }) => `${channel} ${recipient}`).sort()).toEqual([
-    'email ops@example.net',
-    'telegram 7',
-    'telegram 8',
-  ]);
-  expect(await runDelivery(stage, delivery)).toMatchObject({ examined: 0n });
 });
 
 test('without Telegram notifications go to the log, and their rows are stored', async () => {
@@ -182,7 +123,7 @@ test('without Telegram notifications go to the log, and their rows are stored', 
 test('a run beside the service leaves the bot to its courier, and reports it', async () => {
   await using stage = await createStage({ now: noon });
   await using couriers = startStageCouriers(stage);
-  await until('the lease', () => (couriers.listChannelIds().length === 1 ? true : undefined));
+  await until('the lease', () => couriers.listChannelIds().length === 1);
   expect(await runDelivery(stage)).toMatchObject({
     outcome: 'skipped',
     detail: { reason: 'telegram:123456789: its courier is another process' },
@@ -192,16 +133,16 @@ test('a run beside the service leaves the bot to its courier, and reports it', a
 test('a second courier takes over when the first ends', async () => {
   await using stage = await createStage({ now: noon });
   const first = startStageCouriers(stage);
-  await until('the lease', () => (first.listChannelIds().length === 1 ? true : undefined));
+  await until('the lease', () => first.listChannelIds().length === 1);
   await using second = startStageCouriers(stage);
   await createNotifiedSubscriber(stage, 1n);
   await enqueueOne(stage.database, 'receipt', 1n);
-  await until('it is sent', () => (stage.api.log.length === 1 ? true : undefined));
+  await until('it is sent', () => stage.api.log.length === 1);
   expect(second.listChannelIds()).toEqual([]);
   await first.stop();
-  await until('the takeover', () => (second.listChannelIds().length === 1 ? true : undefined));
+  await until('the takeover', () => second.listChannelIds().length === 1);
   await enqueueOne(stage.database, 'refund', 1n);
-  await until('it is sent too', () => (stage.api.log.length === 2 ? true : undefined));
+  await until('it is sent too', () => stage.api.log.length === 2);
 });
 
 test('the token is neither in the database nor in the log', async () => {
@@ -215,8 +156,7 @@ test('the token is neither in the database nor in the log', async () => {
     { error: 401, description: echo },
     'lose',
   ] as const;
-  for (let n = 1n; n <= 5n; n += 1n) await createNotifiedSubscriber(stage, n);
-  for (let n = 1n; n <= 5n; n += 1n) await enqueueOne(database, 'receipt', n);
+  await enqueueReceipts(stage, 5);
   api.conduct = ({ n }) => fates[n - 1] ?? 'serve';
   api.getMeOutcome = { error: 401, description: echo };
   const lines: string[] = [];
@@ -228,13 +168,13 @@ test('the token is neither in the database nor in the log', async () => {
     );
   const log = { debug: capture, info: capture, warn: capture, error: capture };
   await using couriers = startStageCouriers(stage, { log, telegram: { deadlineMs: 300 } });
-  await until('all were tried', () => (api.log.length >= 2 ? true : undefined));
-  await until('the warning', () => (lines.some((line) => line.includes('***')) ? true : undefined));
+  await until('all were tried', () => api.log.length >= 2);
+  await until('the warning', () => lines.some((line) => line.includes('***')));
   await couriers.stop();
-  const { rows } = await sql<{ text: string }>`
+  const rows = await database.query<{ text: string }>`
     SELECT (SELECT json_agg(n) FROM perennial.notification n)::text
       || (SELECT json_agg(c) FROM perennial.courier c)::text
-      || (SELECT json_agg(r) FROM perennial.worker_run r)::text AS text`.execute(database.db);
+      || (SELECT json_agg(r) FROM perennial.worker_run r)::text AS text`;
   expect(rows[0]?.text).toContain('***');
   expect(rows[0]?.text).not.toContain('canary');
   expect(lines.join('\n')).not.toContain('canary');
@@ -242,8 +182,7 @@ test('the token is neither in the database nor in the log', async () => {
 
 test('P3 P6: a run ends when its budget is used up, its record says that work is left, and the next run finishes', async () => {
   await using stage = await createStage({ now: noon });
-  for (let n = 1n; n <= 5n; n += 1n) await createNotifiedSubscriber(stage, n);
-  for (let n = 1n; n <= 5n; n += 1n) await enqueueOne(stage.database, 'receipt', n);
+  await enqueueReceipts(stage, 5);
   let reads = 0;
   const elapsedMs = () => {
     reads += 1;
@@ -259,22 +198,4 @@ test('P3 P6: a run ends when its budget is used up, its record says that work is
   const nextRun = await runWorker(stage.database, 'deliver-notifications');
   const changed = 5n - first.changed;
   expect(nextRun).toMatchObject({ outcome: 'success', changed, detail: { sent: Number(changed) } });
-});
-
-test('a customer who bought meanwhile gets no low balance, and the row contains the reason', async () => {
-  await using stage = await createStage({ now: noon });
-  await createNotifiedSubscriber(stage, 1n);
-  await stage.database.setClock('2026-12-24T09:00:00Z');
-  await runWorker(stage.database, 'auto-renewal');
-  expect(await readNotifications(stage.database, 'low_balance')).toMatchObject([
-    { state: 'pending' },
-  ]);
-  const call = { db: stage.database.db, actor: 'test' };
-  await topUp(call, { telegramId: 1n, amountMinor: 149_00n });
-  await runWorker(stage.database, 'auto-renewal');
-  await runDelivery(stage);
-  expect(await readNotifications(stage.database, 'low_balance')).toMatchObject([
-    { state: 'suppressed', reason: 'end_moved' },
-  ]);
-  expect(stage.api.log.map(({ text }) => text)).toHaveLength(1);
 });

@@ -1,20 +1,20 @@
-import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { SubscriptionId } from '../../../../src/kernel/ids.ts';
 import { setAutoRenew } from '../../../../src/subscription/commands/auto-renew.ts';
 import { grant } from '../../../../src/subscription/commands/grant.ts';
 import { until } from '../../../../testbed/until.ts';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import type { TestDatabase } from '../../../support/database.ts';
 import { findViolations } from '../../../support/database-snapshot.ts';
 import { hookPool, type StatementEvent } from '../../../support/hooked-pool.ts';
+import { countBlocked } from '../../../support/locks.ts';
 import { createRestorePoint, type RestorePoint } from '../../../support/restore-point.ts';
 import {
   addBalance,
   buyPlan,
   createCaller,
-  createShopWithTrial,
+  createShopDatabase,
   createSubscriber,
-  readSubscription,
+  expectSubscription,
   runAutoRenewal,
   runWorker,
 } from '../../../support/shop.ts';
@@ -76,11 +76,10 @@ async function hook({ sql: text, when }: StatementEvent): Promise<void> {
 }
 
 beforeAll(async () => {
-  database = await createDatabase({
+  database = await createShopDatabase({
     now: '2026-11-01T00:00:00Z',
     wrapPool: (pool) => hookPool(pool, hook),
   });
-  await createShopWithTrial(database);
   id = await createSubscriber(database, 1n, 0n);
   await database.setClock(end);
   restorePoint = await createRestorePoint(database);
@@ -133,10 +132,8 @@ const actions: Readonly<Record<string, CustomerAction>> = {
 };
 
 const readCredentials = async () =>
-  (
-    await sql<{ id: string; live: boolean }>`
-      SELECT id, retired_at IS NULL AS live FROM perennial.credential`.execute(database.db)
-  ).rows;
+  await database.query<{ id: string; live: boolean }>`
+      SELECT id, retired_at IS NULL AS live FROM perennial.credential`;
 
 /** Lets the work begin, and reach its end or a wait for the run. */
 async function untilBlockedOrDone(work: Promise<unknown>): Promise<void> {
@@ -145,12 +142,7 @@ async function untilBlockedOrDone(work: Promise<unknown>): Promise<void> {
     over = true;
   };
   work.then(ended, ended);
-  await until('done, or waiting for the run', async () => {
-    const { rows } = await sql`
-      SELECT FROM pg_stat_activity
-      WHERE datname = current_database() AND wait_event_type = 'Lock'`.execute(database.db);
-    return over || rows.length > 0 ? true : undefined;
-  });
+  await until('done or waiting', async () => over || (await countBlocked(database)) > 0);
 }
 
 const cases = Object.keys(actions).flatMap((action) =>
@@ -176,11 +168,7 @@ test.each(cases)('F3: %s %s wins, and the access stays as it was', async (action
     under: true,
     outcome: 'success',
   });
-  expect(await readSubscription(database, id)).toMatchObject({
-    state: 'active',
-    ends: renewed,
-    charges,
-  });
+  await expectSubscription(database, id, { state: 'active', ends: renewed, charges });
   expect(await readCredentials()).toEqual([{ id: credential, live: true }]);
   expect(await findViolations(database.db)).toEqual([]);
 });

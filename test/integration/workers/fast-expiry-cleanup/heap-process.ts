@@ -21,8 +21,7 @@ async function runMany(count: number): Promise<void> {
   for (let at = 0; at < count; at += 1) {
     if (at % 10 === 0) {
       // Active again, as if they had been sold again and had ended again.
-      await sql`
-        UPDATE perennial.subscription SET state = 'active', next_try_at = NULL`.execute(db);
+      await sql`UPDATE perennial.subscription SET state = 'active', next_try_at = NULL`.execute(db);
     }
     const options = { replica, confirmed: true };
     const { changed } = await runWorker({ db, url }, 'fast-expiry-cleanup', options);

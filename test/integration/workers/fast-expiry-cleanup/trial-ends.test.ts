@@ -1,11 +1,10 @@
 import fc from 'fast-check';
-import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { SubscriptionId } from '../../../../src/kernel/ids.ts';
 import { hourMs, type Instant, later, minuteMs } from '../../../../src/kernel/instant.ts';
 import { openReplica, type Replica } from '../../../../src/leases/replica.ts';
 import { startTrial } from '../../../../src/subscription/commands/trial.ts';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import type { TestDatabase } from '../../../support/database.ts';
 import { findViolations } from '../../../support/database-snapshot.ts';
 import { hookPool, type StatementEvent } from '../../../support/hooked-pool.ts';
 import { createRestorePoint, type RestorePoint } from '../../../support/restore-point.ts';
@@ -13,7 +12,7 @@ import {
   addCustomer,
   buyPlan,
   createCaller,
-  createShopWithTrial,
+  createShopDatabase,
   parseTime,
   runWorker,
 } from '../../../support/shop.ts';
@@ -58,11 +57,10 @@ async function runPendingAction({ sql: text, when }: StatementEvent): Promise<vo
 }
 
 beforeAll(async () => {
-  database = await createDatabase({
+  database = await createShopDatabase({
     now: begin,
     wrapPool: (pool) => hookPool(pool, runPendingAction),
   });
-  await createShopWithTrial(database);
   await addCustomer(database, 1n, { balanceMinor: 5_000_00n });
   await startTrial(createCaller(database), { telegramId: 1n });
   replica = openReplica(database.url);
@@ -85,12 +83,12 @@ interface PaidSubscription {
 
 /** The paid subscriptions and their present access. */
 async function readPaid(): Promise<PaidSubscription[]> {
-  const { rows } = await sql<PaidSubscription>`
+  const rows = await database.query<PaidSubscription>`
     SELECT s.id, s.state, s.expires_at AS "expiresAt", s.expires_at > perennial.clock() AS running,
       (SELECT count(*)::int FROM perennial.credential c
         WHERE c.subscription_id = s.id AND c.retired_at IS NULL) AS live
     FROM perennial.subscription s WHERE EXISTS (SELECT FROM perennial.period p
-      WHERE p.subscription_id = s.id AND p.source = 'purchase') ORDER BY s.id`.execute(database.db);
+      WHERE p.subscription_id = s.id AND p.source = 'purchase') ORDER BY s.id`;
   return rows;
 }
 

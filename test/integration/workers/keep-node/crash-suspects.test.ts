@@ -1,5 +1,4 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { reissue } from '../../../../src/subscription/commands/reissue.ts';
 import { revoke } from '../../../../src/subscription/commands/revoke.ts';
@@ -16,15 +15,15 @@ import {
   startTestKeepers,
   untilSynced,
 } from '../../../support/nodes.ts';
-import { createEndingSubscribers, createSubscriber } from '../../../support/shop.ts';
+import { createCaller, createEndingSubscribers, createSubscriber } from '../../../support/shop.ts';
 import { startSlowProxy } from './slow-proxy.ts';
 
 // Adds that were pending when the connection broke. Each may have crashed the node, and most did
 // not.
 
-const countSuspects = async ({ db }: TestDatabase): Promise<number> => {
-  const { rows } = await sql<{ count: bigint }>`
-    SELECT count(*) FROM perennial.access_sync WHERE lost > 0`.execute(db);
+const countSuspects = async ({ query }: TestDatabase): Promise<number> => {
+  const rows = await query<{ count: bigint }>`
+    SELECT count(*) FROM perennial.access_sync WHERE lost > 0`;
   return Number(rows[0]?.count);
 };
 
@@ -33,9 +32,9 @@ test('S4: hundreds of suspects run in small groups after a crash, and removals r
   await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
   await createEndingSubscribers(database, 900, '2100-01-01T00:00:00Z');
   await createSubscriber(database, 1n, 0n);
-  const { rows } = await sql<{ name: string }>`
+  const rows = await database.query<{ name: string }>`
     SELECT 'perennial-' || c.id AS name FROM perennial.credential c
-    JOIN perennial.customer u ON u.id = c.customer_id WHERE u.telegram_id = 1`.execute(database.db);
+    JOIN perennial.customer u ON u.id = c.customer_id WHERE u.telegram_id = 1`;
   const ending = rows[0]?.name ?? '';
   // Adds that a crash interrupts: two lanes are not needed to reach this number.
   const suspectCount = 200;
@@ -68,13 +67,11 @@ test('S4: hundreds of suspects run in small groups after a crash, and removals r
     'all users except suspects on the node',
     async () => {
       const count = await countSuspects(database);
-      return count >= suspectCount && node.listUserNames('vless').length === 901 - count
-        ? true
-        : undefined;
+      return count >= suspectCount && node.listUserNames('vless').length === 901 - count;
     },
     30_000,
   );
-  await revoke({ db: database.db, actor: 'test' }, { telegramId: 1n, reason: 'test' });
+  await revoke(createCaller(database), { telegramId: 1n, reason: 'test' });
   const ordered = sent.length;
   gate.resolve();
   const went = await until('it is removed', () => {
@@ -105,18 +102,18 @@ test('S4: a connection that breaks again and again quarantines no suspect, and a
     return 'serve';
   };
   await using _ = startTestKeepers(database);
-  await until('the first break', () => (cuts > 0 ? true : undefined));
-  await revoke({ db: database.db, actor: 'test' }, { telegramId: 1n, reason: 'test' });
+  await until('the first break', () => cuts > 0);
+  await revoke(createCaller(database), { telegramId: 1n, reason: 'test' });
   await until(
     'the removal is confirmed',
-    async () => ((await readOldestUnconfirmed(database.db)) === undefined ? true : undefined),
+    async () => (await readOldestUnconfirmed(database.db)) === undefined,
     10_000,
   );
-  await expectSynced(database, node, 'vless', 30_000);
+  await expectSynced(database, node, 30_000);
   await untilSynced(database);
   expect(cuts).toBe(3);
-  const { rows } = await sql`
-    SELECT FROM perennial.notification WHERE kind = 'alarm_quarantine'`.execute(database.db);
+  const rows = await database.query`
+    SELECT FROM perennial.notification WHERE kind = 'alarm_quarantine'`;
   expect(rows).toEqual([]);
 }, 60_000);
 
@@ -124,11 +121,11 @@ test('S4: a credential that replaces a quarantined one is not held', async () =>
   using node = await startNode();
   await using database = await createShopWithNodes({ 'nl-1': { api: node.api } });
   const id = await createSubscriber(database, 1n, 0n);
-  await sql`UPDATE perennial.access_sync SET lost = 2`.execute(database.db);
-  await sql`
+  await database.query`UPDATE perennial.access_sync SET lost = 2`;
+  await database.query`
     INSERT INTO perennial.quarantine (worker, item, reason, retry_at, first_seen_at)
     SELECT 'keep-node', 'nl-1/' || ${id}::bigint, 'kills_node: it did', now + interval '1 hour', now
-    FROM (SELECT perennial.clock() AS now) clock`.execute(database.db);
+    FROM (SELECT perennial.clock() AS now) clock`;
   const sent: string[] = [];
   node.conduct = ({ method, name }) => {
     if (method === 'AlterInbound') sent.push(name);
@@ -136,15 +133,15 @@ test('S4: a credential that replaces a quarantined one is not held', async () =>
   };
   await using _ = startTestKeepers(database);
   await until('it is held', async () => {
-    const { rows } = await sql`
+    const rows = await database.query`
       SELECT FROM perennial.access_sync
-      WHERE next_attempt_at > perennial.clock() + interval '30 s'`.execute(database.db);
-    return rows.length === 1 ? true : undefined;
+      WHERE next_attempt_at > perennial.clock() + interval '30 s'`;
+    return rows.length === 1;
   });
   expect(sent).toEqual([]);
-  await reissue({ db: database.db, actor: 'test' }, { telegramId: 1n, subscriptionId: id });
+  await reissue(createCaller(database), { telegramId: 1n, subscriptionId: id });
   await untilSynced(database);
   expect(node.listUserNames('vless')).toEqual(await readEntitledNames(database));
-  const { rows } = await sql`SELECT FROM perennial.quarantine`.execute(database.db);
+  const rows = await database.query`SELECT FROM perennial.quarantine`;
   expect(rows).toEqual([]);
 });

@@ -10,6 +10,7 @@ import { type EmbeddedNodeOptions, startEmbeddedNode } from '../../../../src/xra
 import type { NodeTls } from '../../../../src/xray/grpc/connect.ts';
 import { until } from '../../../../testbed/until.ts';
 import { makeCertificates } from '../../../support/certificates.ts';
+import { runCommand } from '../../../support/command-line.ts';
 import type { TestDatabase } from '../../../support/database.ts';
 import {
   countMarks,
@@ -19,7 +20,7 @@ import {
   startTestKeepers,
   untilSynced,
 } from '../../../support/nodes.ts';
-import { createSubscriber } from '../../../support/shop.ts';
+import { createCaller, createSubscriber } from '../../../support/shop.ts';
 
 // Nodes with all kinds of faults at once, beside a node without a fault. The keeper, `node check`
 // and `node reconcile` report the fault of each node. The node without a fault is not affected.
@@ -125,30 +126,8 @@ async function startFaultyNodes(): Promise<FaultyNode[]> {
   ];
 }
 
-/** @returns the output of a command, and its exit code */
-async function runNodeCommand(database: TestDatabase, ...words: string[]) {
-  const { db, url } = database;
-  let out = '';
-  const write = process.stdout.write;
-  process.stdout.write = ((text: string) => {
-    out += text;
-    return true;
-  }) as typeof write;
-  process.exitCode = undefined;
-  try {
-    const installation = { id: '', test: true, madeBy: 'migrate' };
-    const open = async (config: never) => ({
-      ...{ config, db, url, installation },
-      close: async () => undefined,
-    });
-    await buildNodeCommand(open as never).parseAsync(words, { from: 'user' });
-  } finally {
-    process.stdout.write = write;
-  }
-  const code = process.exitCode;
-  process.exitCode = undefined;
-  return { out, code };
-}
+const runNodeCommand = (database: TestDatabase, ...words: string[]) =>
+  runCommand(buildNodeCommand, database, words);
 
 test('S5: each fault is reported for its node by keeper, check and reconcile, and other nodes work', async () => {
   const faulty = await startFaultyNodes();
@@ -161,10 +140,8 @@ test('S5: each fault is reported for its node by keeper, check and reconcile, an
   });
   for (const { id, tls } of faulty) {
     if (tls === undefined) continue;
-    await sql`
-      UPDATE perennial.node SET tls = ${JSON.stringify(tls)}::jsonb WHERE id = ${id}`.execute(
-      database.db,
-    );
+    await database.query`
+      UPDATE perennial.node SET tls = ${JSON.stringify(tls)}::jsonb WHERE id = ${id}`;
   }
   await createSubscriber(database, 1n, 0n);
   {
@@ -175,7 +152,7 @@ test('S5: each fault is reported for its node by keeper, check and reconcile, an
       if (keeper === null) await untilSynced(database, id);
       else {
         await until(`${id} has its error`, async () =>
-          keeper.test((await readNode(database, id)).last_error ?? '') ? true : undefined,
+          keeper.test((await readNode(database, id)).last_error ?? ''),
         );
         expect(await countMarks(database, id), id).toBe(1);
       }
@@ -234,27 +211,28 @@ test.for<[string, string]>([
     await using _ = startTestKeepers(database);
     // Marked before the fault is found, and long after.
     for (const telegramId of [1n, 2n]) {
-      await revoke({ db: database.db, actor: 'test' }, { telegramId, reason: 'test' });
+      await revoke(createCaller(database), { telegramId, reason: 'test' });
       await createSubscriber(database, 10n + telegramId, 0n);
       await until(
         'the removal',
-        () => (node.listUserNames('vless').length === 2 - Number(telegramId) ? true : undefined),
+        () => node.listUserNames('vless').length === 2 - Number(telegramId),
         5_000,
       );
-      await until('it is confirmed', async () =>
-        (await readOldestUnconfirmed(database.db)) === undefined ? true : undefined,
+      await until(
+        'it is confirmed',
+        async () => (await readOldestUnconfirmed(database.db)) === undefined,
       );
     }
     expect(await countMarks(database)).toBe(2);
     const { last_seen_at: seen } = await readNode(database, 'a');
-    await until('it is probed twice more', async () =>
-      ((await readNode(database, 'a')).last_seen_at ?? 0) >= (seen ?? 0) + 400 ? true : undefined,
+    await until(
+      'it is probed twice more',
+      async () => ((await readNode(database, 'a')).last_seen_at ?? 0) >= (seen ?? 0) + 400,
     );
     expect((await readNode(database, 'a')).last_error).toMatch(
       /no inbound "missing"|link.flow: "visoin"/,
     );
-    await sql`
-    UPDATE perennial.node SET inbounds = '{vless}', link = link - 'flow'`.execute(database.db);
+    await database.query`UPDATE perennial.node SET inbounds = '{vless}', link = link - 'flow'`;
     await untilSynced(database, 'a', 40_000);
     expect([...node.listUserNames('vless')].sort()).toEqual(await readEntitledNames(database));
   },

@@ -68,7 +68,7 @@ test.for(Object.entries(moments))(
       },
     );
     using node = await startNode();
-    await sql`UPDATE perennial.node SET api = ${node.api}`.execute(database.db);
+    await database.query`UPDATE perennial.node SET api = ${node.api}`;
     await createSubscriber(database, 1n, 0n);
     const [name = ''] = await readEntitledNames(database);
     // After the confirmation the row is locked until the commit. A new mark would wait for it, so
@@ -96,11 +96,10 @@ test('S1: a right that changes three times during a call is applied again', asyn
   const seen = runOnce(async () => {
     // Retired, restored, retired: each time there is a mark, with another version.
     for (const state of ['revoked', 'active', 'revoked']) {
-      await sql`
-        UPDATE perennial.subscription SET state = ${state}`.execute(database.db);
-      const { rows } = await sql<{ version: bigint }>`
+      await database.query`UPDATE perennial.subscription SET state = ${state}`;
+      const rows = await database.query<{ version: bigint }>`
         UPDATE perennial.access_sync SET version = nextval('perennial.access_sync_version')
-        RETURNING version`.execute(database.db);
+        RETURNING version`;
       versions.push(rows[0]?.version ?? 0n);
     }
   });
@@ -168,7 +167,7 @@ test.for(['GetSysStats', 'ListInbounds', 'AlterInbound'])(
       return 'serve';
     };
     await node.restart();
-    await until('the seeding', () => (calls.length > 120 ? true : undefined));
+    await until('the seeding', () => calls.length > 120);
     // Probes continue: a credential that a probe retires from here on is not a part of the seed.
     node.conduct = () => 'serve';
     await Promise.all(retiring);
@@ -195,7 +194,7 @@ test('S3: a node that restarts during its seed is seeded from the start', async 
     return 'crash';
   };
   await node.restart();
-  await until('the second start', () => (adds > 150 ? true : undefined));
+  await until('the second start', () => adds > 150);
   await expectSynced(database, node);
   await untilSynced(database);
   const now = await readNode(database, 'nl-1');
@@ -234,12 +233,10 @@ test.for(['before the node executes its call', 'after it'])(
       return 'serve';
     };
     await using stopped = startProcess(entry, [database.url]);
-    await until('its pending calls', () => (waiting.length >= 32 ? true : undefined));
+    await until('its pending calls', () => waiting.length >= 32);
     // Calls before a probe arrive before it, and no call is sent before an answer.
     const probed = probes;
-    await until('the second probe after the resume', () =>
-      probes > probed + 1 ? true : undefined,
-    );
+    await until('the second probe after the resume', () => probes > probed + 1);
     const pid = Number(
       (await stopped.untilLine('its pid', (line) => line.startsWith('pid '))).slice(4),
     );
@@ -248,15 +245,17 @@ test.for(['before the node executes its call', 'after it'])(
       const held = [...waiting];
       if (when === 'after it') {
         open();
-        await until('the calls are executed', () =>
-          node.listUserNames('vless').length === held.length ? true : undefined,
+        await until(
+          'the calls are executed',
+          () => node.listUserNames('vless').length === held.length,
         );
       }
       const releaseCall = gate;
       gate = undefined;
       await using _ = startTestKeepers(database, { silentMs: 3_000 });
-      await until('the takeover', async () =>
-        (await readNode(database, 'nl-1')).keeper_epoch >= 2n ? true : undefined,
+      await until(
+        'the takeover',
+        async () => (await readNode(database, 'nl-1')).keeper_epoch >= 2n,
       );
       const retired = [held[0] ?? '', names.find((name) => !held.includes(name)) ?? ''];
       for (const name of retired) await retireCredential(database.db, name);
@@ -269,12 +268,12 @@ test.for(['before the node executes its call', 'after it'])(
       await releaseCall;
       process.kill(pid, 'SIGCONT');
       await stopped.untilLine('that it lost the node', (line) => line.includes('and their nodes'));
-      await until('the correction of late calls', async () =>
-        (await countMarks(database)) === 0 &&
-        JSON.stringify([...node.listUserNames('vless')].sort()) ===
-          JSON.stringify(await readEntitledNames(database))
-          ? true
-          : undefined,
+      await until(
+        'the correction of late calls',
+        async () =>
+          (await countMarks(database)) === 0 &&
+          JSON.stringify([...node.listUserNames('vless')].sort()) ===
+            JSON.stringify(await readEntitledNames(database)),
       );
       await untilSynced(database);
       for (const name of retired) expect(node.listUserNames('vless')).not.toContain(name);

@@ -36,7 +36,7 @@ test('two lanes fill a node and never share a credential, also if it is marked a
     return 'serve';
   };
   await using _ = startTestKeepers(database);
-  await until('it is under way', () => (calls > 200 ? true : undefined));
+  await until('it is under way', () => calls > 200);
   const { rows } = await database.pool.query<{ id: CredentialId }>(
     'SELECT id FROM perennial.credential',
   );

@@ -35,7 +35,7 @@ const untilSpread = (
     () => {
       const all = keepers.flatMap((each) => each.listNodes());
       const fits = keepers.every((each, at) => each.listNodes().length === counts[at]);
-      return fits && new Set(all).size === all.length ? true : undefined;
+      return fits && new Set(all).size === all.length;
     },
     deadlineMs,
   );
@@ -92,12 +92,10 @@ test('a replica that runs only for a short time moves no node', async () => {
   for (let times = 1; times <= 3; times += 1) {
     await using guest = startTestKeepers(database, { pollMs: 20 });
     await until('it is counted', async () => {
-      const { rows } = await sql`
+      const rows = await database.query`
         SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database
-        WHERE d.datname = current_database() AND l.locktype = 'advisory' AND l.classid = 73737`.execute(
-        database.db,
-      );
-      return rows.length === 2 ? true : undefined;
+        WHERE d.datname = current_database() AND l.locktype = 'advisory' AND l.classid = 73737`;
+      return rows.length === 2;
     });
     expect(guest.listNodes()).toEqual([]);
   }
@@ -126,8 +124,6 @@ test('a replica without a node gets the first free one', async () => {
   await using two = startTestKeepers(database);
   await using three = startTestKeepers(database);
   await one.stop();
-  await until('a successor', () =>
-    two.listNodes().length + three.listNodes().length === 1 ? true : undefined,
-  );
+  await until('a successor', () => two.listNodes().length + three.listNodes().length === 1);
   expect(await countTaken(database)).toBe(2);
 });

@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import { describe, expect, test } from 'vitest';
 import type { CredentialId } from '../../../../src/kernel/ids.ts';
 import { revoke } from '../../../../src/subscription/commands/revoke.ts';
@@ -8,13 +7,19 @@ import { until } from '../../../../testbed/until.ts';
 import { startProcess } from '../../../support/child-process.ts';
 import {
   createShopWithNodes,
+  expectSynced,
   readEntitledNames,
   readNode,
   startTestKeepers,
   untilSynced,
 } from '../../../support/nodes.ts';
-import { expectSynced, startRealNode } from '../../../support/real-node.ts';
-import { createEndingSubscribers, createSubscriber, runWorker } from '../../../support/shop.ts';
+import { startRealNode } from '../../../support/real-node.ts';
+import {
+  createCaller,
+  createEndingSubscribers,
+  createSubscriber,
+  runWorker,
+} from '../../../support/shop.ts';
 
 // Keepers with a real Xray, if it is installed.
 
@@ -35,21 +40,21 @@ describe.skipIf(path === undefined)('with a real Xray', () => {
     await using _ = startTestKeepers(database, { probeMs: 2_000, pollMs: 2_000 });
     await expectSynced(database, node, 20_000);
     const expire = (many: string) =>
-      sql`
+      database.query`
         UPDATE perennial.subscription SET started_at = '2020-01-01Z',
           expires_at = perennial.clock() - interval '1 second'
-        WHERE state = 'active' AND id <= ${many}::bigint`.execute(database.db);
+        WHERE state = 'active' AND id <= ${many}::bigint`;
     await expire('5');
     await runWorker(database, 'fast-expiry-cleanup');
     await expectSynced(database, node, 5_000);
-    expect(await node.names()).toHaveLength(115);
+    expect(await node.listUserNames()).toHaveLength(115);
     await node.xray.kill();
     await expire('10');
     await runWorker(database, 'fast-expiry-cleanup');
     await until('a missing user is reported', () => readMissed(database, 'nl-1'));
     await node.xray.start();
     await expectSynced(database, node, 10_000);
-    expect(await node.names()).toHaveLength(110);
+    expect(await node.listUserNames()).toHaveLength(110);
   }, 90_000);
 
   test('X6: a node that restarts during its seed is seeded from the start', async () => {
@@ -102,12 +107,12 @@ describe.skipIf(path === undefined)('with a real Xray', () => {
         const id = await createSubscriber(database, telegramId, 0n);
         for (const node of ['b', 'c']) await untilSynced(database, node, 3_000);
         if (telegramId % 2n === 0n) {
-          const call = { db: database.db, actor: 'test' };
+          const call = createCaller(database);
           await revoke(call, { telegramId, subscriptionId: id, reason: 'test' });
           for (const node of ['b', 'c']) await untilSynced(database, node, 3_000);
         }
         for (const node of [one, two])
-          expect(await node.names()).toEqual(await readEntitledNames(database));
+          expect(await node.listUserNames()).toEqual(await readEntitledNames(database));
       }
     } finally {
       flapping = false;
@@ -130,24 +135,26 @@ describe.skipIf(path === undefined)('with a real Xray', () => {
       (await stopped.untilLine('its pid', (line) => line.startsWith('pid '))).slice(4),
     );
     await stopped.untilLine('that it stops', (untilLine) => untilLine === 'stops itself');
-    const there = await node.names();
+    const there = await node.listUserNames();
     const before = (await readNode(database, 'nl-1')).keeper_epoch;
     try {
       expect(there.length).toBeGreaterThanOrEqual(1_000);
       expect(there.length).toBeLessThan(4_000);
       await using _ = startTestKeepers(database, { silentMs: 3_000 });
-      await until('the takeover', async () =>
-        // A busy machine may cost the new keeper its node, and another epoch follows.
-        (await readNode(database, 'nl-1')).keeper_epoch > before ? true : undefined,
+      await until(
+        'the takeover',
+        async () =>
+          // A busy machine may cost the new keeper its node, and another epoch follows.
+          (await readNode(database, 'nl-1')).keeper_epoch > before,
       );
       // Some users that the stopped keeper has added, and some that it has read for its next calls.
       const absent = (await readEntitledNames(database)).filter((name) => !there.includes(name));
       const gone = [...there.slice(0, 3), ...absent.slice(0, 3), ...absent.slice(-3)];
-      await sql`
+      await database.query`
         UPDATE perennial.subscription SET started_at = '2020-01-01Z',
           expires_at = perennial.clock() - interval '1 second'
         WHERE id IN (SELECT subscription_id FROM perennial.credential
-          WHERE 'perennial-' || id = ANY (${gone}))`.execute(database.db);
+          WHERE 'perennial-' || id = ANY (${gone}))`;
       expect(await runWorker(database, 'fast-expiry-cleanup')).toMatchObject({ changed: 9n });
       await untilSynced(database, undefined, hangMs);
       await expectSynced(database, node, hangMs);
@@ -156,7 +163,7 @@ describe.skipIf(path === undefined)('with a real Xray', () => {
       await stopped.untilLine('that it lost the node', isLost, hangMs);
       await untilSynced(database, undefined, hangMs);
       await expectSynced(database, node, hangMs);
-      expect((await node.names()).filter((name) => gone.includes(name))).toEqual([]);
+      expect((await node.listUserNames()).filter((name) => gone.includes(name))).toEqual([]);
     } finally {
       process.kill(pid, 'SIGCONT');
     }
@@ -168,13 +175,10 @@ describe.skipIf(path === undefined)('with a real Xray', () => {
     await using _ = startTestKeepers(database);
     const id = await createSubscriber(database, 1n, 0n);
     await untilSynced(database);
-    expect(await node.names()).toEqual(await readEntitledNames(database));
-    await revoke(
-      { db: database.db, actor: 'test' },
-      { telegramId: 1n, subscriptionId: id, reason: 'test' },
-    );
+    expect(await node.listUserNames()).toEqual(await readEntitledNames(database));
+    await revoke(createCaller(database), { telegramId: 1n, subscriptionId: id, reason: 'test' });
     await untilSynced(database);
-    expect(await node.names()).toEqual([]);
+    expect(await node.listUserNames()).toEqual([]);
     // Another program removed the user: the mark of a comparison adds the user again.
     await createSubscriber(database, 2n, 0n);
     await untilSynced(database);
@@ -182,11 +186,11 @@ describe.skipIf(path === undefined)('with a real Xray', () => {
     const other = connectNode({ api: node.api });
     expect(await other.removeUser('vless', name)).toBe('removed');
     other.close();
-    await sql`
+    await database.query`
       INSERT INTO perennial.access_sync (node_id, credential_id, next_attempt_at, marked_at)
       VALUES ('nl-1', ${name.slice('perennial-'.length) as CredentialId}, perennial.clock(),
-        perennial.clock())`.execute(database.db);
+        perennial.clock())`;
     await untilSynced(database);
-    expect(await node.names()).toEqual([name]);
+    expect(await node.listUserNames()).toEqual([name]);
   });
 });

@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { generateCredentialId } from '../../../../src/kernel/ids.ts';
 import { secondMs } from '../../../../src/kernel/instant.ts';
@@ -11,16 +10,16 @@ import {
 import { connectNode } from '../../../../src/xray/grpc/client.ts';
 import { until } from '../../../../testbed/until.ts';
 import type { TestDatabase } from '../../../support/database.ts';
+import { silentLog } from '../../../support/log.ts';
 import {
   countMarks,
   createShopWithNodes,
   type RunningKeepers,
   readEntitledNames,
-  silentLog,
   startTestKeepers,
   untilSynced,
 } from '../../../support/nodes.ts';
-import { createEndingSubscribers, createSubscriber } from '../../../support/shop.ts';
+import { createCaller, createEndingSubscribers, createSubscriber } from '../../../support/shop.ts';
 
 // A panel edits an inbound: it removes the inbound and adds it again. Xray keeps running, so the
 // uptime does not show it.
@@ -51,9 +50,7 @@ async function createPanelNode() {
   const calls = (method: string) => callCounts.get(method) ?? 0;
   const more = (method: string, count: number) => {
     const before = calls(method);
-    return until(`${count} more of ${method}`, () =>
-      calls(method) >= before + count ? true : undefined,
-    );
+    return until(`${count} more of ${method}`, () => calls(method) >= before + count);
   };
   /** The number of losses found. No other fault occurs. */
   const lost = () => {
@@ -97,7 +94,7 @@ const readOwnNames = ({ node }: PanelNode, tag = 'vless') =>
 async function untilFull(panelNode: PanelNode): Promise<void> {
   const names = await readEntitledNames(panelNode.database);
   for (const tag of tags) {
-    const isFull = () => (readOwnNames(panelNode, tag).length === names.length ? true : undefined);
+    const isFull = () => readOwnNames(panelNode, tag).length === names.length;
     await until(`${tag} is full`, isFull);
     expect(readOwnNames(panelNode, tag)).toEqual(names);
   }
@@ -160,7 +157,7 @@ test('X8: a user that is added while the inbound is made again is not confirmed 
     at.node.recreateInbound('vless');
     at.hooks.onCall = undefined;
     await at.pass(30 * secondMs);
-    await until('the loss is detected', () => (at.lost() > 0 ? true : undefined));
+    await until('the loss is detected', () => at.lost() > 0);
     await at.more('GetSysStats', 10);
   };
   await createSubscriber(at.database, 1n, 0n);
@@ -206,7 +203,7 @@ test('X8: users that are removed during a count are not taken for lost', async (
     await leaving;
   };
   await at.count();
-  await until('both nodes received a call', () => (gone.size === 2 ? true : undefined));
+  await until('both nodes received a call', () => gone.size === 2);
   at.hooks.onCall = undefined;
   await at.count();
   expect(at.lost()).toBe(0);
@@ -221,9 +218,9 @@ test('X8: credentials that a change of plans has not marked yet are not taken fo
   at.node.recreateInbound('vless');
   at.node.recreateInbound('trojan');
   // As if the plan opened the node just now: the change has marked no credential yet.
-  await sql`
+  await at.database.query`
     INSERT INTO perennial.marking (node_id, plan, urgent, replace, ordered_at)
-    VALUES ('a', 'basic', false, false, perennial.clock())`.execute(at.database.db);
+    VALUES ('a', 'basic', false, false, perennial.clock())`;
   await using _ = at.keep();
   await at.more('GetInboundUsersCount', 2 * tags.length);
   await at.count();
@@ -232,22 +229,21 @@ test('X8: credentials that a change of plans has not marked yet are not taken fo
 });
 
 /** @returns the number of credentials that the last seed has marked */
-async function countFilledMarks({ db }: TestDatabase): Promise<number> {
-  const { rows } = await sql<{ marked: bigint }>`
-    SELECT seed_marked AS marked FROM perennial.node`.execute(db);
+async function countFilledMarks({ query }: TestDatabase): Promise<number> {
+  const rows = await query<{ marked: bigint }>`SELECT seed_marked AS marked FROM perennial.node`;
   return Number(rows[0]?.marked);
 }
 
 /** One of the subscribers loses access. */
 async function revokeSubscription(database: TestDatabase, n: number): Promise<void> {
   const telegramId = 1_000_000n + BigInt(n);
-  await revoke({ db: database.db, actor: 'test' }, { telegramId, reason: 'test' });
+  await revoke(createCaller(database), { telegramId, reason: 'test' });
 }
 
 /** Waits until a subscriber is removed from the node. */
 async function untilLeft(panelNode: PanelNode, n: number): Promise<void> {
   const users = panelNode.node.listUserNames('trojan').length;
   await revokeSubscription(panelNode.database, n);
-  const isGone = () => (panelNode.node.listUserNames('trojan').length < users ? true : undefined);
+  const isGone = () => panelNode.node.listUserNames('trojan').length < users;
   await until('the user was removed', isGone);
 }

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { sql } from 'kysely';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { CredentialId } from '../../../../src/kernel/ids.ts';
 import { adopt } from '../../../../src/workers/reconcile-xray-state/adopt.ts';
@@ -74,15 +73,13 @@ const readStrays = async ({ db }: TestDatabase): Promise<string[]> =>
   );
 
 async function untilWorkedOff(database: TestDatabase): Promise<void> {
-  await until('no strays are left', async () =>
-    (await readStrays(database)).length === 0 ? true : undefined,
-  );
+  await until('no strays are left', async () => (await readStrays(database)).length === 0);
   await untilSynced(database);
 }
 
 /** Adds a credential with this id and its marks, as an import does. */
 async function insertCredential(database: TestDatabase, id: CredentialId): Promise<void> {
-  await sql`
+  await database.query`
     WITH s AS (
       INSERT INTO perennial.subscription (customer_id, kind, plan, period_days, state, started_at,
         expires_at)
@@ -92,9 +89,7 @@ async function insertCredential(database: TestDatabase, id: CredentialId): Promi
       INSERT INTO perennial.credential (id, subscription_id, customer_id, issued_at)
       SELECT ${id}, id, customer_id, perennial.clock() FROM s RETURNING id)
     INSERT INTO perennial.access_sync (node_id, credential_id, next_attempt_at, marked_at)
-    SELECT n.id, ${id}, perennial.clock(), perennial.clock() FROM perennial.node n`.execute(
-    database.db,
-  );
+    SELECT n.id, ${id}, perennial.clock(), perennial.clock() FROM perennial.node n`;
 }
 
 test('X3: a confirmation removes the users that were found before it, and no later ones', async () => {
@@ -127,9 +122,9 @@ test('X3: a confirmation ends with the boot of the node, because another install
   const { database, node, api, stray } = await createStrayScene();
   const { name, id } = await stray();
   // The boot started an hour ago, so the next start is another boot for certain.
-  await sql`
+  await database.query`
     UPDATE perennial.node SET boot_at = boot_at - interval '1 hour',
-      seeded_boot_at = seeded_boot_at - interval '1 hour'`.execute(database.db);
+      seeded_boot_at = seeded_boot_at - interval '1 hour'`;
   await confirmStrays(database);
   await node.restart();
   await api.readHealth().catch(() => undefined);
@@ -143,7 +138,7 @@ test('X3: without a keeper no user is removed, and a confirmation writes no mark
   const { database, node, stray } = await createStrayScene();
   const { name } = await stray();
   await confirmStrays(database);
-  const { rows } = await sql`SELECT FROM perennial.access_sync`.execute(database.db);
+  const rows = await database.query`SELECT FROM perennial.access_sync`;
   expect(rows).toEqual([]);
   expect(node.listUserNames('vless')).toContain(name);
 });
@@ -197,7 +192,7 @@ test('X2: a credential that becomes live during its removal is added again by it
       todo = false;
       await insertCredential(database, id);
       // As if an earlier keeper had already applied its mark.
-      await sql`DELETE FROM perennial.access_sync`.execute(database.db);
+      await database.query`DELETE FROM perennial.access_sync`;
     }
     return 'serve';
   };
@@ -268,8 +263,8 @@ describe.each(listContractNodes('adoption'))('$title', (subject) => {
       expect(await runComparison(database, { requestedNode: 'nl-1' })).toMatchObject({
         detail: { conflict: 0 },
       });
-      const { rows } = await sql`
-        SELECT action, detail FROM perennial.event ORDER BY id DESC LIMIT 1`.execute(database.db);
+      const rows = await database.query`
+        SELECT action, detail FROM perennial.event ORDER BY id DESC LIMIT 1`;
       expect(rows).toEqual([{ action: 'adopted', detail: { node: 'nl-1', name: 'panel-7' } }]);
     },
     60_000,
@@ -326,7 +321,7 @@ test('S2: the record of a replaced keeper deletes no stray user, and marks the a
     // The removal arrives late: another keeper has the lease by then, and has applied all marks.
     if (method === 'AlterInbound' && name === 'panel-7') {
       node.conduct = () => 'serve';
-      await sql`UPDATE perennial.node SET keeper_epoch = keeper_epoch + 1`.execute(database.db);
+      await database.query`UPDATE perennial.node SET keeper_epoch = keeper_epoch + 1`;
     }
     return 'serve';
   };

@@ -28,9 +28,7 @@ test('X6: a restarted node is seeded because its connection broke, also if the u
     await node.restart();
     starting = false;
     expect(node.listUserNames('vless')).toEqual([]);
-    await until('all users are on the node again', () =>
-      node.listUserNames('vless').length === 3 ? true : undefined,
-    );
+    await until('all users are on the node again', () => node.listUserNames('vless').length === 3);
     expect([...node.listUserNames('vless')].sort()).toEqual(await readEntitledNames(database));
   } finally {
     node.stop();

@@ -13,7 +13,8 @@ import { runWorkStep, type WorkContext } from '../../../../src/workers/keep-node
 import { type CallBehavior, startEmbeddedNode } from '../../../../src/xray/embedded/node.ts';
 import { connectNode } from '../../../../src/xray/grpc/client.ts';
 import type { TestDatabase } from '../../../support/database.ts';
-import { createShopWithNodes, readEntitledNames, silentLog } from '../../../support/nodes.ts';
+import { silentLog } from '../../../support/log.ts';
+import { createShopWithNodes, readEntitledNames } from '../../../support/nodes.ts';
 import { createEndingSubscribers } from '../../../support/shop.ts';
 
 // The steps of one keeper, without its loops: the test decides the order of probes and lanes.

@@ -1,11 +1,15 @@
-import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { inTransaction } from '../../../../src/db/connect.ts';
 import { type Instant, later, minuteMs, parseInstant } from '../../../../src/kernel/instant.ts';
 import { quarantineItems, releaseQuarantined } from '../../../../src/runs/quarantine.ts';
 import { readAlarms, recordRun, runRaiseAlarms } from '../../../support/alarms.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
-import { createEndingSubscribers, createShop, runWorker } from '../../../support/shop.ts';
+import {
+  createEndingSubscribers,
+  createShop,
+  runWorker,
+  runWorkerAt,
+} from '../../../support/shop.ts';
 
 // Alarms that the finder of a problem raises: once while it lasts, and again when it returns,
 // however soon.
@@ -48,8 +52,8 @@ test('an alarm of a batch that began before the last one was over is sent after 
   await inTransaction(database.db, (tx) => releaseQuarantined(tx, 'auto-renewal', ['1']));
   await runRaiseAlarms(database, minutes(2));
   await quarantine(database, '2', minutes(3), 'no_price', minutes(1));
-  const { rows } = await sql<{ kind: string }>`
-    SELECT kind FROM perennial.notification ORDER BY next_attempt_at, id`.execute(database.db);
+  const rows = await database.query<{ kind: string }>`
+    SELECT kind FROM perennial.notification ORDER BY next_attempt_at, id`;
   const kinds = rows.map(({ kind }) => kind);
   expect(kinds).toEqual(['alarm_quarantine', 'alarm_over', 'alarm_quarantine']);
 });
@@ -85,9 +89,9 @@ test('replicas that quarantine at once, and a check between them, raise alarms i
 async function createTwoGroups(database: TestDatabase): Promise<void> {
   await createShop(database);
   await createEndingSubscribers(database, 200, '2026-11-25T09:00:00Z');
-  await sql`
+  await database.query`
     UPDATE perennial.subscription SET expires_at = '2026-11-25T09:10:00Z'
-    WHERE id IN (SELECT id FROM perennial.subscription ORDER BY id LIMIT 130)`.execute(database.db);
+    WHERE id IN (SELECT id FROM perennial.subscription ORDER BY id LIMIT 130)`;
 }
 
 test('a guard that holds again after it was over raises another alarm, also within the hour', async () => {
@@ -98,25 +102,19 @@ test('a guard that holds again after it was over raises another alarm, also with
   const alarm = `alarm_guard ${guard} 50`;
   const again = `alarm_guard ${guard} 130`;
   expect(await readAlarms(database)).toEqual([alarm]);
-  await database.setClock(minutes(1));
-  await runWorker(database, guard);
+  await runWorkerAt(database, minutes(1), guard);
   expect(await readAlarms(database)).toEqual([alarm]);
-  await database.setClock(minutes(2));
-  await runWorker(database, guard, { confirmed: true });
+  await runWorkerAt(database, minutes(2), guard, { confirmed: true });
   await runRaiseAlarms(database, minutes(3));
   expect(await readAlarms(database)).toEqual([alarm, over]);
-  await database.setClock(minutes(10));
-  await runWorker(database, guard);
+  await runWorkerAt(database, minutes(10), guard);
   expect(await readAlarms(database)).toEqual([alarm, over, again]);
   // While it holds, once an hour.
   await database.setClock(minutes(69));
-  await sql`UPDATE perennial.worker_run SET started_at = '2026-11-25T10:00:00Z'`.execute(
-    database.db,
-  );
+  await database.query`UPDATE perennial.worker_run SET started_at = '2026-11-25T10:00:00Z'`;
   await runWorker(database, guard);
   expect(await readAlarms(database)).toHaveLength(3);
-  await database.setClock(minutes(70));
-  await runWorker(database, guard);
+  await runWorkerAt(database, minutes(70), guard);
   expect(await readAlarms(database)).toHaveLength(4);
 });
 
@@ -146,7 +144,7 @@ test('an alarm is over only by a successful run: a service that was stopped clea
   await runRaiseAlarms(database, minutes(3));
   await createTwoGroups(database);
   await runWorker(database, guard);
-  await sql`DELETE FROM perennial.access_sync`.execute(database.db);
+  await database.query`DELETE FROM perennial.access_sync`;
   const alarms = ['alarm_worker auto-renewal 3', `alarm_guard ${guard} 50`];
   expect(await readAlarms(database)).toEqual(alarms);
   const days = 3 * 24 * 60;
@@ -165,11 +163,11 @@ test('an alarm is over only by a successful run: a service that was stopped clea
 
 test('a channel with a long pause raises an alarm, one that is not in use does not, and a forgotten one is cleared', async () => {
   await using database = await createDatabase({ now: start });
-  await sql`
+  await database.query`
     INSERT INTO perennial.courier (id, failures, rests_until, last_error) VALUES
       ('telegram:1', 0, '2026-11-25T09:05:00.002Z', 'too many: wait 360 s'),
       ('telegram:2', 40, NULL, 'refused'),
-      ('email:x', 11, NULL, 'refused')`.execute(database.db);
+      ('email:x', 11, NULL, 'refused')`;
   const tried = { 'telegram:1': 'too many', 'email:x': 'refused' };
   await recordRun(database, start, 'degraded', tried, 'deliver-notifications');
   await runRaiseAlarms(database, later(start, 1));
@@ -177,11 +175,11 @@ test('a channel with a long pause raises an alarm, one that is not in use does n
   expect(await readAlarms(database)).toEqual([alarm]);
   await runRaiseAlarms(database, minutes(5));
   expect(await readAlarms(database)).toEqual([alarm]);
-  await sql`UPDATE perennial.courier SET failures = 12 WHERE id = 'email:x'`.execute(database.db);
+  await database.query`UPDATE perennial.courier SET failures = 12 WHERE id = 'email:x'`;
   await runRaiseAlarms(database, minutes(6));
   const both = [alarm, 'alarm_channel email:x', 'alarm_over alarm_channel telegram:1'];
   expect(await readAlarms(database)).toEqual(both);
-  await sql`DELETE FROM perennial.courier WHERE id = 'email:x'`.execute(database.db);
+  await database.query`DELETE FROM perennial.courier WHERE id = 'email:x'`;
   await runRaiseAlarms(database, minutes(7));
   expect(await readAlarms(database)).toEqual([...both, 'alarm_over alarm_channel email:x']);
 });

@@ -17,7 +17,7 @@ import {
 import { readMetrics } from '../../../../src/runs/metrics.ts';
 import { until } from '../../../../testbed/until.ts';
 import { readAlarms, readNodeAlarmParams, runRaiseAlarms } from '../../../support/alarms.ts';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import type { TestDatabase } from '../../../support/database.ts';
 import {
   createShopWithNodes,
   readNode,
@@ -27,9 +27,9 @@ import {
 } from '../../../support/nodes.ts';
 import {
   createEndingSubscribers,
-  createShop,
+  createShopDatabase,
   createSubscriber,
-  runWorker,
+  runWorkerAt,
 } from '../../../support/shop.ts';
 
 // Alarms about nodes: unreachable nodes, and removals that a node has not confirmed.
@@ -38,16 +38,14 @@ const start = parseInstant('2026-11-25T09:00:00Z', 'the test');
 const after = (ms: number): Instant => later(start, ms);
 
 const isDown = (database: TestDatabase, down: boolean) =>
-  until(down ? 'the node is down' : 'the node answers', async () =>
-    ((await readNode(database, 'a')).down_since !== null) === down ? true : undefined,
+  until(
+    down ? 'the node is down' : 'the node answers',
+    async () => ((await readNode(database, 'a')).down_since !== null) === down,
   );
 
 test('S8: a node that does not answer for 2 minutes raises an alarm with its start and the waiting users, and it is over with the first answer', async () => {
   using node = await startNode();
-  await using database = await createShopWithNodes(
-    { a: { api: node.api } },
-    { now: '2026-11-25T09:00:00Z' },
-  );
+  await using database = await createShopWithNodes({ a: { api: node.api } }, { now: start });
   await createEndingSubscribers(database, 3, '2026-11-25T09:01:00Z');
   {
     await using _ = startTestKeepers(database);
@@ -56,15 +54,15 @@ test('S8: a node that does not answer for 2 minutes raises an alarm with its sta
     await isDown(database, true);
   }
   await createSubscriber(database, 900n, 100_000n);
-  await database.setClock(after(minuteMs));
-  await runWorker(database, 'fast-expiry-cleanup');
+  await runWorkerAt(database, after(minuteMs), 'fast-expiry-cleanup');
   await runRaiseAlarms(database, after(2 * minuteMs - 1));
   expect(await readAlarms(database)).toEqual([]);
   {
     // Another replica that finds the same outage: the start stays.
     await using _ = startTestKeepers(database);
-    await until('the node received a call', async () =>
-      (await readNode(database, 'a')).failures > 2 ? true : undefined,
+    await until(
+      'the node received a call',
+      async () => (await readNode(database, 'a')).failures > 2,
     );
     await runRaiseAlarms(database, after(2 * minuteMs));
     await runRaiseAlarms(database, after(3 * minuteMs));
@@ -80,10 +78,7 @@ test('S8: a node that does not answer for 2 minutes raises an alarm with its sta
 });
 
 test('S8: the alarm does not need a waiting user', async () => {
-  await using database = await createShopWithNodes(
-    { a: { api: '127.0.0.1:1' } },
-    { now: '2026-11-25T09:00:00Z' },
-  );
+  await using database = await createShopWithNodes({ a: { api: '127.0.0.1:1' } }, { now: start });
   {
     await using _ = startTestKeepers(database);
     await isDown(database, true);
@@ -96,10 +91,7 @@ test('S8: the alarm does not need a waiting user', async () => {
 
 test('S8: a node that no replica keeps raises the alarm too, from its last answer on', async () => {
   using node = await startNode();
-  await using database = await createShopWithNodes(
-    { a: { api: node.api } },
-    { now: '2026-11-25T09:00:00Z' },
-  );
+  await using database = await createShopWithNodes({ a: { api: node.api } }, { now: start });
   {
     await using _ = startTestKeepers(database);
     await untilSynced(database);
@@ -114,10 +106,7 @@ test('S8: a node that no replica keeps raises the alarm too, from its last answe
 
 test('S8: after a stop of the service no alarm is raised before its keepers had 2 minutes', async () => {
   using node = await startNode();
-  await using database = await createShopWithNodes(
-    { a: { api: node.api } },
-    { now: '2026-11-25T09:00:00Z' },
-  );
+  await using database = await createShopWithNodes({ a: { api: node.api } }, { now: start });
   {
     await using _ = startTestKeepers(database);
     await untilSynced(database);
@@ -132,13 +121,10 @@ test('S8: after a stop of the service no alarm is raised before its keepers had 
 });
 
 test('S8: an alarm about a node that was removed is over', async () => {
-  await using database = await createShopWithNodes(
-    { a: { api: '127.0.0.1:1' } },
-    { now: '2026-11-25T09:00:00Z' },
-  );
-  await sql`UPDATE perennial.node SET down_since = '2026-11-25T08:00:00Z'`.execute(database.db);
+  await using database = await createShopWithNodes({ a: { api: '127.0.0.1:1' } }, { now: start });
+  await database.query`UPDATE perennial.node SET down_since = '2026-11-25T08:00:00Z'`;
   await runRaiseAlarms(database, start);
-  await sql`DELETE FROM perennial.node`.execute(database.db);
+  await database.query`DELETE FROM perennial.node`;
   await runRaiseAlarms(database, after(minuteMs));
   expect(await readAlarms(database)).toEqual(['alarm_node a', 'alarm_over alarm_node a']);
 });
@@ -167,8 +153,7 @@ const losses: readonly (readonly [what: string, steps: (before: never) => Catalo
 test.each(losses)(
   'F9: removals by %s are alarmed after 5 minutes, and the metric has their age',
   async (_, steps) => {
-    await using database = await createDatabase({ now: '2026-11-25T09:00:00Z' });
-    await createShop(database);
+    await using database = await createShopDatabase({ now: start });
     await createEndingSubscribers(database, 3, '2026-12-25T09:00:00Z');
     const { db } = database;
     await sql`DELETE FROM perennial.access_sync`.execute(db);

@@ -1,5 +1,3 @@
-import { sql } from 'kysely';
-import pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
 import {
   hourMs,
@@ -10,53 +8,45 @@ import {
 } from '../../../../src/kernel/instant.ts';
 import { changePlan } from '../../../../src/subscription/commands/change-plan.ts';
 import { readAlarms, runRaiseAlarms } from '../../../support/alarms.ts';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import type { TestDatabase } from '../../../support/database.ts';
+import { holdLocks, type LockHolder } from '../../../support/locks.ts';
 import {
   addBalance,
   createCaller,
-  createShop,
+  createShopDatabase,
   createSubscriber,
-  runWorker,
+  runWorkerAt,
 } from '../../../support/shop.ts';
 
 const start = parseInstant('2026-11-25T09:00:00Z', 'the test');
 const end = later(start, 30 * 24 * hourMs);
 
 /** One customer with enough money whose month ends at `end`, and a session of another program. */
-async function createLockedCustomer(): Promise<{ database: TestDatabase; session: pg.Client }> {
-  const database = await createDatabase({ now: start });
+async function createLockedCustomer(): Promise<{ database: TestDatabase; session: LockHolder }> {
+  const database = await createShopDatabase({ now: start });
   onTestFinished(() => database.close());
-  await createShop(database);
   await createSubscriber(database, 1n, 149_00n);
   return { database, session: await lockCustomers(database) };
 }
 
-/** Opens a session of another program that holds all customers. */
-async function lockCustomers({ url }: TestDatabase): Promise<pg.Client> {
-  const session = new pg.Client({ connectionString: url, application_name: 'psql' });
-  await session.connect();
-  onTestFinished(() => session.end());
-  await session.query('BEGIN');
-  await session.query('UPDATE perennial.customer SET locale = locale');
-  return session;
-}
+const lockCustomers = (database: TestDatabase) =>
+  holdLocks(database, 'UPDATE perennial.customer SET locale = locale');
 
-const readCauses = async ({ db }: TestDatabase): Promise<string[]> => {
-  const { rows } = await sql<{ cause: string }>`
+const readCauses = async ({ query }: TestDatabase): Promise<string[]> => {
+  const rows = await query<{ cause: string }>`
     SELECT params->>'cause' AS cause FROM perennial.notification
-    WHERE kind = 'alarm_overdue' ORDER BY id`.execute(db);
+    WHERE kind = 'alarm_overdue' ORDER BY id`;
   return rows.map(({ cause }) => cause);
 };
 
-const insertQuarantine = ({ db }: TestDatabase, worker: string) =>
-  sql`
+const insertQuarantine = ({ query }: TestDatabase, worker: string) =>
+  query`
   INSERT INTO perennial.quarantine (worker, item, reason, retry_at, first_seen_at)
   SELECT ${worker}, id::text, 'no_price', perennial.clock(), perennial.clock()
-  FROM perennial.subscription`.execute(db);
+  FROM perennial.subscription`;
 
 async function runSuccessfully(database: TestDatabase, worker: string, at: Instant): Promise<void> {
-  await database.setClock(at);
-  const { outcome } = await runWorker(database, worker);
+  const { outcome } = await runWorkerAt(database, at, worker);
   expect(outcome).toBe('success');
 }
 
@@ -70,12 +60,11 @@ test('W1: a customer that a forgotten transaction holds is reported with the ses
   await runRaiseAlarms(database, later(end, 6 * minuteMs));
   await runRaiseAlarms(database, later(end, 7 * minuteMs));
   expect(await readAlarms(database)).toEqual([`alarm_overdue ${worker}`]);
-  const { rows } = await session.query('SELECT pg_backend_pid() AS pid');
   const [cause] = await readCauses(database);
   expect(cause).toMatch(
-    new RegExp(`^locked by process ${rows[0].pid} \\(psql, idle in transaction, for \\d+ s\\)$`),
+    new RegExp(`^locked by process ${session.pid} \\(psql, idle in transaction, for \\d+ s\\)$`),
   );
-  await session.query('ROLLBACK');
+  await session.release();
   await runSuccessfully(database, worker, later(end, 8 * minuteMs));
   await runRaiseAlarms(database, later(end, 8 * minuteMs));
   expect((await readAlarms(database)).slice(1)).toEqual([`alarm_over alarm_overdue ${worker}`]);
@@ -89,9 +78,7 @@ test('W1: auto-renewal that passes over a customer is reported too, before the c
 });
 
 test('W1: a change of terms that a forgotten transaction holds is reported too', async () => {
-  const database = await createDatabase({ now: start });
-  onTestFinished(() => database.close());
-  await createShop(database);
+  await using database = await createShopDatabase({ now: start });
   await createSubscriber(database, 1n, 500_00n);
   const chosen = { telegramId: 1n, plan: 'plus', periodDays: 30, when: 'next' } as const;
   await changePlan(createCaller(database), chosen);
@@ -100,7 +87,7 @@ test('W1: a change of terms that a forgotten transaction holds is reported too',
   await runSuccessfully(database, 'fast-expiry-cleanup', later(end, 6 * minuteMs));
   await runRaiseAlarms(database, later(end, 6 * minuteMs));
   expect(await readAlarms(database)).toEqual(['alarm_overdue fast-expiry-cleanup']);
-  await session.query('ROLLBACK');
+  await session.release();
   await runSuccessfully(database, 'fast-expiry-cleanup', later(end, 8 * minuteMs));
   await runRaiseAlarms(database, later(end, 8 * minuteMs));
   expect((await readAlarms(database)).slice(1)).toEqual([
@@ -109,10 +96,8 @@ test('W1: a change of terms that a forgotten transaction holds is reported too',
 });
 
 test('W1: a revival that a forgotten transaction holds is reported from its payment on', async () => {
-  const database = await createDatabase({ now: start });
-  onTestFinished(() => database.close());
-  await createShop(database);
-  await sql`DELETE FROM perennial.node`.execute(database.db); // It would confirm no removal.
+  await using database = await createShopDatabase({ now: start });
+  await database.query`DELETE FROM perennial.node`; // It would confirm no removal.
   await createSubscriber(database, 1n, 0n);
   await runSuccessfully(database, 'fast-expiry-cleanup', later(end, minuteMs));
   const paidAt = later(end, 24 * hourMs);
@@ -129,13 +114,11 @@ test('W1: a revival that a forgotten transaction holds is reported from its paym
 
 test('W1: a due item is not reported before a run could process it, and not in quarantine', async () => {
   const { database, session } = await createLockedCustomer();
-  await session.query('ROLLBACK');
+  await session.release();
   await runSuccessfully(database, 'fast-expiry-cleanup', start);
   await runRaiseAlarms(database, later(end, 2 * hourMs));
   expect(await readAlarms(database)).toEqual([]);
-  await sql`
-    UPDATE perennial.worker_state SET passed_at = perennial.clock();
-    `.execute(database.db);
+  await database.query`UPDATE perennial.worker_state SET passed_at = perennial.clock();`;
   await insertQuarantine(database, 'auto-renewal');
   await runRaiseAlarms(database, later(end, 2 * hourMs));
   expect(await readAlarms(database)).toEqual([]);
@@ -143,8 +126,9 @@ test('W1: a due item is not reported before a run could process it, and not in q
 
 test('W1: a run that left work behind, or found the guard locked, passed nothing over', async () => {
   const { database } = await createLockedCustomer();
-  await database.setClock(later(end, hourMs));
-  const partial = await runWorker(database, 'fast-expiry-cleanup', { budgetMs: 0 });
+  const partial = await runWorkerAt(database, later(end, hourMs), 'fast-expiry-cleanup', {
+    budgetMs: 0,
+  });
   expect(partial.outcome).toBe('partial');
   await runRaiseAlarms(database, later(end, hourMs));
   expect(await readAlarms(database)).toEqual([]);

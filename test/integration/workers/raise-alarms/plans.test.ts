@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import pg from 'pg';
 import { expect, test } from 'vitest';
 import { inTransaction, longLimits, toClientConfig } from '../../../../src/db/connect.ts';
@@ -8,6 +7,7 @@ import { raiseAlarmsWorker } from '../../../../src/workers/raise-alarms/worker.t
 import { buildDataset } from '../../../../testbed/dataset.ts';
 import { explain, recordStatements } from '../../../../testbed/explain.ts';
 import { createDatabase } from '../../../support/database.ts';
+import { silentLog } from '../../../support/log.ts';
 
 // The statements of every minute, and of every notification, on a database that is large enough to
 // show a wrong plan. No cost may grow with the tables.
@@ -18,13 +18,13 @@ test('a check without problems, and the facts of a notification, read a handful 
   await client.connect();
   await buildDataset(client, { subscriptions: 20_000, due: 0 });
   await client.end();
-  await sql`
+  await database.query`
     INSERT INTO perennial.notification (customer_id, subscription_id, channel, kind, dedupe_key,
       params, next_attempt_at, created_at)
     SELECT customer_id, id, 'telegram', 'ends_3d', 'n' || id, '{"plan": "basic"}', perennial.clock(),
       perennial.clock()
-    FROM perennial.subscription`.execute(database.db);
-  await sql`ANALYZE`.execute(database.db);
+    FROM perennial.subscription`;
+  await database.query`ANALYZE`;
   const { db, statements } = recordStatements(database.pool);
   const replica = openReplica(database.url);
   await raiseAlarmsWorker.run({
@@ -34,16 +34,16 @@ test('a check without problems, and the facts of a notification, read a handful 
     budgetMs: 1,
     signal: new AbortController().signal,
     elapsedMs: () => 0,
-    log: { warn: () => undefined, error: () => undefined },
+    log: silentLog,
   });
   await replica.close();
   const look = await explain(database.pool, statements);
   expect(look.reduce((pages, { buffers }) => pages + buffers, 0)).toBeLessThan(60);
   expect(look.flatMap(({ reads }) => reads)).toContain('notification_of_customer');
 
-  const { rows } = await sql<{ id: bigint; now: never }>`
+  const rows = await database.query<{ id: bigint; now: never }>`
     SELECT id, perennial.clock() AS now FROM perennial.notification
-    ORDER BY id LIMIT 1`.execute(database.db);
+    ORDER BY id LIMIT 1`;
   const one = rows[0] as { id: bigint; now: never };
   const asked = recordStatements(database.pool);
   await inTransaction(asked.db, (tx) => readRelevanceFacts(tx, [one.id], one.now));

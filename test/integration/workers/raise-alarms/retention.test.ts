@@ -4,15 +4,15 @@ import { runAudit } from '../../../../src/audit/audit.ts';
 import { dayMs, type Instant, later, parseInstant } from '../../../../src/kernel/instant.ts';
 import { prune } from '../../../../src/workers/raise-alarms/retention.ts';
 import { explain, recordStatements } from '../../../../testbed/explain.ts';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
-import { createShop, createSubscriber, runWorker } from '../../../support/shop.ts';
+import type { TestDatabase } from '../../../support/database.ts';
+import { createShopDatabase, createSubscriber, runWorkerAt } from '../../../support/shop.ts';
 
 const start = parseInstant('2026-11-25T09:00:00Z', 'the test');
 const days = (count: number) => later(start, count * dayMs);
 
-const readCount = async ({ db }: TestDatabase, table: string): Promise<number> => {
-  const { rows } = await sql<{ n: bigint }>`
-    SELECT count(*) AS n FROM ${sql.table(`perennial.${table}`)}`.execute(db);
+const readCount = async ({ query }: TestDatabase, table: string): Promise<number> => {
+  const rows = await query<{ n: bigint }>`
+    SELECT count(*) AS n FROM ${sql.table(`perennial.${table}`)}`;
   return Number(rows[0]?.n);
 };
 
@@ -23,12 +23,11 @@ const readViolations = async ({ db }: TestDatabase): Promise<string[]> => {
 
 /** `count` customers who bought at the start. All their notifications were sent. */
 async function createHistory(count: number): Promise<TestDatabase> {
-  const database = await createDatabase({ now: start });
-  await createShop(database);
+  const database = await createShopDatabase({ now: start });
   for (let n = 1n; n <= count; n += 1n) await createSubscriber(database, n, 0n);
-  await sql`
+  await database.query`
     UPDATE perennial.notification SET state = 'sent', sent_at = created_at,
-      sending_since = created_at`.execute(database.db);
+      sending_since = created_at`;
   return database;
 }
 
@@ -43,21 +42,17 @@ test('W6: raise-alarms deletes settled notifications after 180 days and events a
     notices: await readCount(database, 'notification'),
   });
   const before = await kept();
-  await database.setClock(days(180));
-  await runWorker(database, 'raise-alarms');
+  await runWorkerAt(database, days(180), 'raise-alarms');
   expect(await kept()).toEqual(before);
   const wrong = await readViolations(database);
-  await database.setClock(days(181));
-  await runWorker(database, 'raise-alarms');
+  await runWorkerAt(database, days(181), 'raise-alarms');
   // The time of a deletion is that of the previous check.
-  await database.setClock(days(182));
-  const run = await runWorker(database, 'raise-alarms');
+  const run = await runWorkerAt(database, days(182), 'raise-alarms');
   expect(run.detail).toMatchObject({ deleted_notices: before.notices });
   expect(await kept()).toEqual({ ...before, notices: 0 });
   expect(await readViolations(database)).toEqual(wrong);
   for (const day of [3 * 365 + 1, 3 * 365 + 2]) {
-    await database.setClock(days(day));
-    await runWorker(database, 'raise-alarms');
+    await runWorkerAt(database, days(day), 'raise-alarms');
   }
   expect(await kept()).toEqual({ ...before, notices: 0, events: 0 });
   expect(await readViolations(database)).toEqual(wrong);
@@ -68,13 +63,13 @@ test('W6: the audit still requires the receipt of a charge that is younger than 
   await database.setClock(days(181));
   await prune(database.db, days(181), all);
   await createSubscriber(database, 2n, 0n);
-  await sql`DELETE FROM perennial.notification`.execute(database.db);
+  await database.query`DELETE FROM perennial.notification`;
   expect(await readViolations(database)).toContain('charge-has-its-receipt');
 });
 
 test('notifications that may still be sent, and the price of a renewal until the end that the message named, stay', async () => {
   await using database = await createHistory(1);
-  await sql`
+  await database.query`
     INSERT INTO perennial.notification (customer_id, subscription_id, channel, kind, dedupe_key,
       params, state, next_attempt_at, created_at, sent_at, sending_since)
     SELECT customer_id, id, 'telegram', n.kind, n.kind || n.state || ends,
@@ -85,11 +80,11 @@ test('notifications that may still be sent, and the price of a renewal until the
       ('grant', 'uncertain', false, 1), ('price_change', 'sent', true, 200),
       ('price_change', 'sent', true, 3), ('renewal_ahead', 'sent', true, 3),
       ('ends_3d', 'uncertain', true, 3), ('ends_24h', 'failed', true, 1),
-      ('ends_3h', 'suppressed', true, 1)) n (kind, state, done, ends)`.execute(database.db);
+      ('ends_3h', 'suppressed', true, 1)) n (kind, state, done, ends)`;
   await database.setClock(days(181));
   await prune(database.db, days(181), all);
-  const { rows } = await sql<{ kind: string }>`
-    SELECT kind FROM perennial.notification ORDER BY id`.execute(database.db);
+  const rows = await database.query<{ kind: string }>`
+    SELECT kind FROM perennial.notification ORDER BY id`;
   expect(rows.map(({ kind }) => kind)).toEqual(['receipt', 'grant', 'price_change']);
 });
 
@@ -124,12 +119,12 @@ test('W6: the database refuses to delete an event that is younger than its reten
 
 test('notifications that stay are read once a day: a second run reads a handful of pages', async () => {
   await using database = await createHistory(1);
-  await sql`
+  await database.query`
     INSERT INTO perennial.notification (customer_id, subscription_id, channel, kind, dedupe_key,
       params, next_attempt_at, created_at)
     SELECT s.customer_id, s.id, 'telegram', 'receipt', 'kept' || n, '{}', perennial.clock(),
       perennial.clock()
-    FROM perennial.subscription s, generate_series(1, 5000) n`.execute(database.db);
+    FROM perennial.subscription s, generate_series(1, 5000) n`;
   await database.setClock(days(400));
   const { db, statements } = recordStatements(database.pool);
   const pages = async (at: Instant): Promise<number> => {

@@ -28,13 +28,11 @@ const readNodeAlarmDetails = async (database: TestDatabase) => {
 const hasError = (database: TestDatabase, error: RegExp | null) =>
   until(`the error is ${error}`, async () => {
     const { last_error: found } = await readNode(database, 'a');
-    return (error === null ? found === null : error.test(found ?? '')) ? true : undefined;
+    return error === null ? found === null : error.test(found ?? '');
   });
 
 const writeProbeTime = (database: TestDatabase, at: Instant) =>
-  until('it was probed', async () =>
-    (await readNode(database, 'a')).last_seen_at === at ? true : undefined,
-  );
+  until('it was probed', async () => (await readNode(database, 'a')).last_seen_at === at);
 
 /** Moves the clock, and waits until a keeper has probed at that time. */
 async function probeAt(database: TestDatabase, at: Instant): Promise<void> {
@@ -81,10 +79,7 @@ test.each(blocks.map((one) => [one.what, one] as const))(
   'S8: a node that answers and %s raises an alarm after 2 minutes, and it is over when additions continue',
   async (_, { block, error, repair }) => {
     using node = await startNode();
-    await using database = await createShopWithNodes(
-      { a: { api: node.api } },
-      { now: '2026-11-25T09:00:00Z' },
-    );
+    await using database = await createShopWithNodes({ a: { api: node.api } }, { now: start });
     await createSubscriber(database, 1n, 100_000n);
     await using _keepers = startTestKeepers(database);
     await untilSynced(database);
@@ -113,10 +108,7 @@ test.each(blocks.map((one) => [one.what, one] as const))(
 
 test('S8: a node that cannot be seeded counts the users that have no mark yet', async () => {
   using node = await startNode();
-  await using database = await createShopWithNodes(
-    { a: { api: node.api } },
-    { now: '2026-11-25T09:00:00Z' },
-  );
+  await using database = await createShopWithNodes({ a: { api: node.api } }, { now: start });
   await createEndingSubscribers(database, 5, '2026-12-25T09:01:00Z');
   {
     await using _ = startTestKeepers(database);
@@ -133,39 +125,31 @@ test('S8: a node that cannot be seeded counts the users that have no mark yet', 
 
 test('S8: a user that a node refuses raises the alarm, also if others are added', async () => {
   using node = await startNode();
-  await using database = await createShopWithNodes(
-    { a: { api: node.api } },
-    { now: '2026-11-25T09:00:00Z' },
-  );
+  await using database = await createShopWithNodes({ a: { api: node.api } }, { now: start });
   await using _ = startTestKeepers(database);
   const refusedUser = await createSubscriber(database, 1n, 100_000n);
   await untilSynced(database);
-  await sql`
+  await database.query`
     INSERT INTO perennial.access_sync (node_id, credential_id, attempts, last_error,
       next_attempt_at, marked_at)
     SELECT 'a', id, 1, 'the node refused it', ${'2026-11-25T10:00:00Z'}::timestamptz,
       ${'2026-11-25T09:00:00Z'}::timestamptz
-    FROM perennial.credential WHERE subscription_id = ${refusedUser}`.execute(database.db);
+    FROM perennial.credential WHERE subscription_id = ${refusedUser}`;
   await probeAt(database, after(2 * minuteMs));
   await createSubscriber(database, 2n, 100_000n);
-  await until('the other user is added', () =>
-    node.listUserNames('vless').length === 2 ? true : undefined,
-  );
+  await until('the other user is added', () => node.listUserNames('vless').length === 2);
   await runRaiseAlarms(database, after(2 * minuteMs));
   expect(await readNodeAlarmDetails(database)).toMatchObject([
     { reason: 'additions', to_add: 1, error: 'the node refused it' },
   ]);
-  await sql`DELETE FROM perennial.access_sync`.execute(database.db);
+  await database.query`DELETE FROM perennial.access_sync`;
   await runRaiseAlarms(database, after(3 * minuteMs));
   expect(await readAlarms(database)).toEqual(['alarm_node a', 'alarm_over alarm_node a']);
 }, 60_000);
 
 test('S8: a backlog that moves, a quarantined user and a short outage raise no alarm', async () => {
   using node = await startNode();
-  await using database = await createShopWithNodes(
-    { a: { api: node.api } },
-    { now: '2026-11-25T09:00:00Z' },
-  );
+  await using database = await createShopWithNodes({ a: { api: node.api } }, { now: start });
   const one = await createSubscriber(database, 1n, 100_000n);
   await using _ = startTestKeepers(database);
   await untilSynced(database);
@@ -178,25 +162,26 @@ test('S8: a backlog that moves, a quarantined user and a short outage raise no a
   // Not tried yet, while another user was just added.
   await mark(0).execute(database.db);
   await createSubscriber(database, 2n, 100_000n);
-  await until('the addition is stored', async () =>
-    (await readNode(database, 'a')).added_at === after(10 * minuteMs) ? true : undefined,
+  await until(
+    'the addition is stored',
+    async () => (await readNode(database, 'a')).added_at === after(10 * minuteMs),
   );
   await runRaiseAlarms(database, after(10 * minuteMs));
   expect(await readAlarms(database)).toEqual([]);
   // In quarantine as a suspect, which has its own alarm.
-  await sql`DELETE FROM perennial.access_sync`.execute(database.db);
+  await database.query`DELETE FROM perennial.access_sync`;
   await mark(2).execute(database.db);
-  await sql`
+  await database.query`
     INSERT INTO perennial.quarantine (worker, item, reason, retry_at, first_seen_at)
     VALUES ('keep-node', ${`a/${one}`}, 'kills_node', ${'2026-11-25T10:00:00Z'}::timestamptz,
-      ${'2026-11-25T09:00:00Z'}::timestamptz)`.execute(database.db);
+      ${'2026-11-25T09:00:00Z'}::timestamptz)`;
   await probeAt(database, after(20 * minuteMs));
   await runRaiseAlarms(database, after(20 * minuteMs));
   expect(await readAlarms(database)).toEqual([]);
   // Back after an outage: the marks of that time have 2 minutes again.
-  await sql`DELETE FROM perennial.quarantine`.execute(database.db);
-  await sql`DELETE FROM perennial.access_sync`.execute(database.db);
-  await sql`UPDATE perennial.node SET down_since = ${'2026-11-25T09:10:00Z'}`.execute(database.db);
+  await database.query`DELETE FROM perennial.quarantine`;
+  await database.query`DELETE FROM perennial.access_sync`;
+  await database.query`UPDATE perennial.node SET down_since = ${'2026-11-25T09:10:00Z'}`;
   await mark(0).execute(database.db);
   await probeAt(database, after(30 * minuteMs));
   await runRaiseAlarms(database, after(30 * minuteMs));
@@ -205,10 +190,7 @@ test('S8: a backlog that moves, a quarantined user and a short outage raise no a
 
 test('S8: a node whose row another session has locked raises the alarm, and the check does not wait', async () => {
   using node = await startNode();
-  await using database = await createShopWithNodes(
-    { a: { api: node.api } },
-    { now: '2026-11-25T09:00:00Z' },
-  );
+  await using database = await createShopWithNodes({ a: { api: node.api } }, { now: start });
   {
     await using _ = startTestKeepers(database);
     await untilSynced(database);

@@ -1,5 +1,3 @@
-import { sql } from 'kysely';
-import pg from 'pg';
 import { expect, test } from 'vitest';
 import {
   hourMs,
@@ -20,6 +18,7 @@ import {
   runDelivery,
   type Stage,
 } from '../../../support/delivery.ts';
+import { holdLocks } from '../../../support/locks.ts';
 import { enqueueOne } from '../../../support/notifications.ts';
 
 // Notifications that are due and that no courier examines.
@@ -29,12 +28,12 @@ const after = (ms: number): Instant => later(start, ms);
 
 /** The alarms about notifications: the cause of each, or `over`. */
 async function readAlarmCauses({ database }: Stage): Promise<string[]> {
-  const { rows } = await sql<{ cause: string }>`
+  const rows = await database.query<{ cause: string }>`
     SELECT CASE kind WHEN 'alarm_over' THEN 'over' ELSE params->>'cause' END AS cause
     FROM perennial.notification
     WHERE kind = 'alarm_overdue' AND params->>'worker' = 'deliver-notifications'
       OR kind = 'alarm_over' AND params->>'alarm' = 'alarm_overdue'
-    ORDER BY id`.execute(database.db);
+    ORDER BY id`;
   return rows.map(({ cause }) => cause);
 }
 
@@ -75,21 +74,16 @@ test('W1: another session that holds the lock of the courier is named', async ()
   await createNotifiedSubscriber(stage, 1001n, 149_00n);
   await runDelivery(stage);
   const [channel] = createDelivery(stage.api).channels;
-  const session = new pg.Client({
-    connectionString: stage.database.url,
-    application_name: 'psql',
-  });
-  await session.connect();
-  await session.query(`SELECT pg_advisory_lock(${toLeaseKey('courier', '$1')})`, [channel?.id]);
+  const lock = `SELECT pg_advisory_lock(${toLeaseKey('courier', `'${channel?.id}'`)})`;
+  const session = await holdLocks(stage.database, lock);
   channel?.close();
   await enqueueReceipt(stage);
   await runChecks(stage, 0, 11);
-  const { rows } = await session.query('SELECT pg_backend_pid() AS pid');
-  await session.end();
+  await session.release();
   const [cause] = await readAlarmCauses(stage);
   expect(cause).toMatch(
     new RegExp(
-      `^no courier serves the channel "telegram" since 2026-11-25T12:00:00.000Z; its lock is held by process ${rows[0].pid} \\(psql`,
+      `^no courier serves the channel "telegram" since 2026-11-25T12:00:00.000Z; its lock is held by process ${session.pid} \\(psql`,
     ),
   );
 });
@@ -99,10 +93,7 @@ test('W1: a notification whose customer another session holds is reported with t
   const { database } = stage;
   await createNotifiedSubscriber(stage, 1001n, 149_00n);
   await enqueueReceipt(stage);
-  const session = new pg.Client({ connectionString: database.url, application_name: 'psql' });
-  await session.connect();
-  await session.query('BEGIN');
-  await session.query('UPDATE perennial.customer SET locale = locale');
+  const session = await holdLocks(database, 'UPDATE perennial.customer SET locale = locale');
   await runChecks(stage, 0, 10);
   await database.setClock(after(11 * minuteMs));
   await runDelivery(stage);
@@ -110,8 +101,7 @@ test('W1: a notification whose customer another session holds is reported with t
   expect(await readAlarmCauses(stage)).toEqual([
     expect.stringMatching(/^locked by process \d+ \(psql/),
   ]);
-  await session.query('ROLLBACK');
-  await session.end();
+  await session.release();
 });
 
 test('W1: legitimate waits raise nothing: a paused account, quiet hours, an unreachable customer, and a service that starts after a pause', async () => {
@@ -142,10 +132,8 @@ test('W1: legitimate waits raise nothing: a paused account, quiet hours, an unre
   for (const minute of ['02:01', '02:09', '02:17', '02:25']) {
     await runRaiseAlarms(database, parseInstant(`2026-12-23T${minute}:00Z`, 'the test'));
   }
-  const { rows } = await sql`
-    SELECT FROM perennial.notification WHERE kind = 'ends_3d' AND state = 'pending'`.execute(
-    database.db,
-  );
+  const rows = await database.query`
+    SELECT FROM perennial.notification WHERE kind = 'ends_3d' AND state = 'pending'`;
   expect(rows).toHaveLength(1);
   expect(await readAlarmCauses(stage)).toEqual([]);
 });

@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { inTransaction, workLimits } from '../../../../src/db/connect.ts';
 import { openSingleConnection } from '../../../../src/db/single-connection.ts';
@@ -9,7 +8,7 @@ import { readLockedTables } from '../../../../src/workers/raise-alarms/store.ts'
 import { checkAlarms, startWatchdog } from '../../../../src/workers/raise-alarms/watchdog.ts';
 import { readAlarms, recordRun, runRaiseAlarms } from '../../../support/alarms.ts';
 import { createDatabase } from '../../../support/database.ts';
-import { createShop, runWorker } from '../../../support/shop.ts';
+import { createShopDatabase, runWorker, runWorkerAt } from '../../../support/shop.ts';
 
 const start = parseInstant('2026-11-25T09:00:00Z', 'the test');
 const workers = [
@@ -36,8 +35,7 @@ test('W2: a worker is silent after 3 times its interval without a run, and only 
 });
 
 test('W2: a silent worker is reported once by all replicas, at any time of the clock, and cleared by a run', async () => {
-  await using database = await createDatabase({ now: start });
-  await createShop(database);
+  await using database = await createShopDatabase({ now: start });
   await runWorker(database, 'auto-renewal');
   const replicas = [
     new SilenceDetector(workers.slice(0, 1)),
@@ -64,8 +62,7 @@ test('W2: a silent worker is reported once by all replicas, at any time of the c
   await checkAll(30);
   await checkAll(31);
   expect(await readAlarms(database)).toEqual(['alarm_worker auto-renewal 0']);
-  await database.setClock(start);
-  await runWorker(database, 'auto-renewal');
+  await runWorkerAt(database, start, 'auto-renewal');
   await runRaiseAlarms(database, start);
   expect((await readAlarms(database)).slice(1)).toEqual(['alarm_over alarm_worker auto-renewal']);
   for (const connection of connections) await connection[Symbol.asyncDispose]();
@@ -93,16 +90,15 @@ test('W2: the watchdog raises alarms while every connection of the pool is taken
   await raised.promise;
   await watchdog.stop();
   taken.release();
-  const { rows } = await sql<{ worker: string }>`
-    SELECT params->>'worker' AS worker FROM perennial.notification ORDER BY 1`.execute(database.db);
+  const rows = await database.query<{ worker: string }>`
+    SELECT params->>'worker' AS worker FROM perennial.notification ORDER BY 1`;
   expect(rows.map(({ worker }) => worker)).toEqual(['auto-renewal', 'fast-expiry-cleanup']);
 });
 
 test.each(['access_sync', 'credential', 'node', 'quarantine', 'worker_state'])(
   'W2: while the table %s is locked as a whole, failed runs are reported, and no alarm is cleared',
   async (table) => {
-    await using database = await createDatabase({ now: start });
-    await createShop(database);
+    await using database = await createShopDatabase({ now: start });
     const overdue = { items: 1, oldest_at: isoTime(start), cause: 'test' };
     await inTransaction(database.db, (tx) =>
       raiseAlarms(tx, [

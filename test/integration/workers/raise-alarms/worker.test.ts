@@ -1,11 +1,10 @@
-import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { inTransaction } from '../../../../src/db/connect.ts';
 import { type Instant, later, minuteMs, parseInstant } from '../../../../src/kernel/instant.ts';
 import { quarantineItems, releaseQuarantined } from '../../../../src/runs/quarantine.ts';
 import { readAlarms, recordRun, runRaiseAlarms } from '../../../support/alarms.ts';
 import { createDatabase } from '../../../support/database.ts';
-import { createEndingSubscribers, createShop, runWorker } from '../../../support/shop.ts';
+import { createEndingSubscribers, createShopDatabase, runWorker } from '../../../support/shop.ts';
 
 const start = parseInstant('2026-11-25T09:00:00Z', 'the test');
 const minutes = (count: number): Instant => later(start, count * minuteMs);
@@ -51,9 +50,7 @@ test('idle runs leave no record, except the first one after a problem', async ()
   await recordRun(database, minutes(1), 'failed');
   await recordRun(database, minutes(2), 'success');
   await recordRun(database, minutes(3), 'success');
-  const { rows } = await sql`SELECT outcome FROM perennial.worker_run ORDER BY id`.execute(
-    database.db,
-  );
+  const rows = await database.query`SELECT outcome FROM perennial.worker_run ORDER BY id`;
   expect(rows).toEqual([{ outcome: 'failed' }, { outcome: 'success' }]);
 });
 
@@ -70,8 +67,7 @@ test('an open alarm is repeated once a day', async () => {
 });
 
 test('a removal that no node confirms is alarmed after 5 minutes, and over when it is confirmed', async () => {
-  await using database = await createDatabase({ now: start });
-  await createShop(database);
+  await using database = await createShopDatabase({ now: start });
   await createEndingSubscribers(database, 3, '2026-11-25T09:00:00Z');
   await runWorker(database, 'fast-expiry-cleanup');
   await runRaiseAlarms(database, later(minutes(5), -1));
@@ -79,26 +75,12 @@ test('a removal that no node confirms is alarmed after 5 minutes, and over when 
   await runRaiseAlarms(database, minutes(5));
   await runRaiseAlarms(database, minutes(6));
   expect(await readAlarms(database)).toEqual(['alarm_removal nl-1 3']);
-  await sql`DELETE FROM perennial.access_sync`.execute(database.db);
+  await database.query`DELETE FROM perennial.access_sync`;
   await runRaiseAlarms(database, minutes(7));
   expect(await readAlarms(database)).toEqual([
     'alarm_removal nl-1 3',
     'alarm_over alarm_removal nl-1',
   ]);
-});
-
-test('a guard that holds is cleared once it holds nothing', async () => {
-  await using database = await createDatabase({ now: start });
-  await createShop(database);
-  await createEndingSubscribers(database, 50, '2026-11-25T09:00:00Z');
-  await runWorker(database, 'fast-expiry-cleanup');
-  await runRaiseAlarms(database, minutes(1));
-  const alarm = 'alarm_guard fast-expiry-cleanup 45';
-  expect(await readAlarms(database)).toEqual([alarm]);
-  await database.setClock(minutes(2));
-  await runWorker(database, 'fast-expiry-cleanup', { confirmed: true });
-  await runRaiseAlarms(database, minutes(6));
-  expect(await readAlarms(database)).toContain('alarm_over alarm_guard fast-expiry-cleanup');
 });
 
 test('a quarantine is alarmed by reason, again after a tenfold growth, and over when it is empty', async () => {
@@ -140,8 +122,8 @@ test('a machine with a wrong clock raises one alarm by itself, which is over whe
   await recordRun(database, minutes(1), 'skipped', skew);
   const alarm = 'alarm_clock host-2';
   expect(await readAlarms(database)).toEqual([alarm]);
-  const { rows } = await sql`
-    SELECT params->>'sentence' AS sentence FROM perennial.notification`.execute(database.db);
+  const rows = await database.query`
+    SELECT params->>'sentence' AS sentence FROM perennial.notification`;
   const clock = expect.stringMatching(
     /^the clock of host-2 \(process \d+, replica \d+\) is 47 s ahead of the database clock$/,
   );
@@ -167,6 +149,6 @@ test('replicas that check at once raise each alarm once', async () => {
 test('a check of a database without problems leaves no record', async () => {
   await using database = await createDatabase({ now: start });
   expect(await runRaiseAlarms(database, start)).toMatchObject({ outcome: 'success', examined: 0n });
-  const { rows } = await sql`SELECT FROM perennial.worker_run`.execute(database.db);
+  const rows = await database.query`SELECT FROM perennial.worker_run`;
   expect(rows).toEqual([]);
 });

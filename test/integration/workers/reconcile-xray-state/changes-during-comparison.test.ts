@@ -15,9 +15,13 @@ import {
 import { markDrift } from '../../../../src/workers/reconcile-xray-state/store.ts';
 import { confirmUnknown } from '../../../../src/workers/reconcile-xray-state/stray-store.ts';
 import { deleteMarks, readMarks, runComparison } from '../../../support/comparison.ts';
-import { createDatabase } from '../../../support/database.ts';
+import type { TestDatabase } from '../../../support/database.ts';
 import { createShopWithNodes } from '../../../support/nodes.ts';
-import { createEndingSubscribers, createShop, createSubscriber } from '../../../support/shop.ts';
+import {
+  createEndingSubscribers,
+  createShopDatabase,
+  createSubscriber,
+} from '../../../support/shop.ts';
 import { createFakeNode, readLiveUsers } from './fake-node.ts';
 
 // Changes of the database while the list of a node is read and compared.
@@ -25,18 +29,15 @@ import { createFakeNode, readLiveUsers } from './fake-node.ts';
 const start = '2026-11-01T00:00:00Z';
 
 /** All customers of this group have expired, and their keeper has confirmed it. */
-async function confirmWave(database: Parameters<typeof deleteMarks>[0]): Promise<void> {
-  await sql`
+async function confirmWave(database: TestDatabase): Promise<void> {
+  await database.query`
     UPDATE perennial.credential SET retired_at = perennial.clock() WHERE retired_at IS NULL
-      AND customer_id IN (SELECT id FROM perennial.customer WHERE telegram_id > 1000000)`.execute(
-    database.db,
-  );
+      AND customer_id IN (SELECT id FROM perennial.customer WHERE telegram_id > 1000000)`;
   await deleteMarks(database);
 }
 
 test('X3: many who expire, and leave the node, between its list and the database are no removals to hold', async () => {
-  await using database = await createDatabase({ now: start });
-  await createShop(database);
+  await using database = await createShopDatabase({ now: start });
   await createEndingSubscribers(database, 150, '2100-01-01T00:00:00Z');
   await createSubscriber(database, 1n, 0n);
   await deleteMarks(database);
@@ -58,8 +59,7 @@ test('X3: many who expire, and leave the node, between its list and the database
 });
 
 test('X3: others who expire in the second comparison are left to the next one, without an alarm', async () => {
-  await using database = await createDatabase({ now: start });
-  await createShop(database);
+  await using database = await createShopDatabase({ now: start });
   await createEndingSubscribers(database, 300, '2100-01-01T00:00:00Z');
   await deleteMarks(database);
   const all = await readLiveUsers(database);
@@ -70,9 +70,9 @@ test('X3: others who expire in the second comparison are left to the next one, w
       if (step !== 'end') return;
       lists += 1;
       const half = all.slice((lists - 1) * 150, lists * 150).map(({ id }) => id);
-      await sql`
+      await database.query`
         UPDATE perennial.credential SET retired_at = perennial.clock()
-        WHERE id = ANY (${half}::uuid[])`.execute(database.db);
+        WHERE id = ANY (${half}::uuid[])`;
     },
   );
   const run = await runComparison(database, { connect });

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { sql } from 'kysely';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { CredentialId } from '../../../../src/kernel/ids.ts';
 import { revoke } from '../../../../src/subscription/commands/revoke.ts';
@@ -8,7 +7,7 @@ import { formatUserName } from '../../../../src/xray/user-names.ts';
 import { deleteMarks, readCredential, runComparison } from '../../../support/comparison.ts';
 import { listContractNodes } from '../../../support/contract-nodes.ts';
 import { createShopWithNodes, startTestKeepers, untilSynced } from '../../../support/nodes.ts';
-import { createSubscriber } from '../../../support/shop.ts';
+import { createCaller, createSubscriber } from '../../../support/shop.ts';
 
 // Drift of every kind on one node, found by one comparison and repaired by its keeper; on the
 // embedded node and on a real Xray.
@@ -51,7 +50,7 @@ describe.each(listContractNodes('reconciliation'))('$title', (subject) => {
       await put(formatUserName('perennial', stray), stray);
       await put('bob', randomUUID() as CredentialId);
       const { telegramId, subscriptionId } = retired;
-      const call = { db: database.db, actor: 'test' };
+      const call = createCaller(database);
       await revoke(call, { telegramId, subscriptionId, reason: 'test' });
       await deleteMarks(database);
 
@@ -117,7 +116,7 @@ describe.each(listContractNodes('reconciliation'))('$title', (subject) => {
         detail: { missing: 0 },
       });
       expect(await api.countUsers('vless-a', {})).toBe(3);
-      const { rows } = await sql`SELECT FROM perennial.access_sync`.execute(database.db);
+      const rows = await database.query`SELECT FROM perennial.access_sync`;
       expect(rows).toEqual([]);
     },
     60_000,

@@ -16,7 +16,7 @@ import {
 } from '../../../support/comparison.ts';
 import type { TestDatabase } from '../../../support/database.ts';
 import { createShopWithNodes, startNode, type TestNode } from '../../../support/nodes.ts';
-import { createEndingSubscribers, createSubscriber } from '../../../support/shop.ts';
+import { createCaller, createEndingSubscribers, createSubscriber } from '../../../support/shop.ts';
 
 const both = [
   { tag: 'vless', protocol: 'vless' },
@@ -101,7 +101,7 @@ test('X1: a user who may connect and is not on every inbound is missing, and mar
 test('a user who may no longer connect is marked for removal, before all others', async () => {
   const { database, subscriptions } = await createScene();
   const [subscriptionId] = subscriptions;
-  await revoke({ db: database.db, actor: 'test' }, { telegramId: 1n, subscriptionId, reason: 'x' });
+  await revoke(createCaller(database), { telegramId: 1n, subscriptionId, reason: 'x' });
   await deleteMarks(database);
   expect(await compareOnce(database)).toMatchObject({ kinds: { ...nothing, unwanted: 1 } });
   expect(await readMarks(database)).toEqual([
@@ -111,7 +111,7 @@ test('a user who may no longer connect is marked for removal, before all others'
 
 test('a user who may connect only elsewhere is marked for removal here', async () => {
   const { database } = await createScene();
-  await sql`UPDATE perennial.node SET groups = '{fast}'`.execute(database.db);
+  await database.query`UPDATE perennial.node SET groups = '{fast}'`;
   expect(await compareOnce(database)).toMatchObject({
     kinds: { ...nothing, unwanted: 2 },
     newlyMarked: 2,
@@ -133,9 +133,7 @@ test('our name with another UUID, or another flow, is replaced', async () => {
 
 test('a VLESS inbound must have the flow of the link, and Trojan has none', async () => {
   const { database, api, ids } = await createScene();
-  await sql`UPDATE perennial.node SET link = link || '{"flow": "xtls-rprx-vision-udp443"}'`.execute(
-    database.db,
-  );
+  await database.query`UPDATE perennial.node SET link = link || '{"flow": "xtls-rprx-vision-udp443"}'`;
   expect(await compareOnce(database)).toMatchObject({ kinds: { ...nothing, different: 2 } });
   await deleteMarks(database);
   for (const id of ids) {
@@ -152,7 +150,7 @@ test('X3: our names that are not in the database are reported, and nothing is wr
   await addToBoth(api, formatUserName('perennial', id), id);
   const name = formatUserName('perennial', id);
   const strays = async () =>
-    (await sql<{ name: string }>`SELECT name FROM perennial.stray`.execute(database.db)).rows;
+    await database.query<{ name: string }>`SELECT name FROM perennial.stray`;
   const found = await compareOnce(database);
   const reported = { kinds: { ...nothing, unknown: 1 }, newlyMarked: 0 };
   expect(found).toMatchObject({ ...reported, newlyConfirmed: 0 });
@@ -184,15 +182,15 @@ test('X3: with an empty database a full node is reported, and nothing is marked'
 test('X3: implausibly many removals are held and alarmed until they are confirmed', async () => {
   const { database, api } = await createScene();
   await createEndingSubscribers(database, 150, '2100-01-01T00:00:00Z');
-  const { rows } = await sql<{ id: CredentialId }>`
+  const rows = await database.query<{ id: CredentialId }>`
     SELECT c.id FROM perennial.credential c JOIN perennial.customer u ON u.id = c.customer_id
-    WHERE u.telegram_id > 1000000`.execute(database.db);
+    WHERE u.telegram_id > 1000000`;
   for (const { id } of rows) await addToBoth(api, formatUserName('perennial', id), id);
   await deleteMarks(database);
-  await sql`
+  await database.query`
     UPDATE perennial.credential SET retired_at = perennial.clock()
     WHERE subscription_id IN (SELECT id FROM perennial.subscription WHERE customer_id IN (
-      SELECT id FROM perennial.customer WHERE telegram_id > 1000000))`.execute(database.db);
+      SELECT id FROM perennial.customer WHERE telegram_id > 1000000))`;
   const held = await runComparison(database, { requestedNode: 'nl-1' });
   expect(held).toMatchObject({ outcome: 'degraded', detail: { held: 150, marked: 0 } });
   expect(await readMarks(database)).toEqual([]);
@@ -239,20 +237,16 @@ test("our name with another customer's UUID is a conflict: its removal would cut
 
 test('while a keeper seeds a restarted node, missing users are reported, not marked again', async () => {
   const { database, node } = await createScene();
-  await sql`UPDATE perennial.node SET boot_at = perennial.clock(), seeded_boot_at = NULL`.execute(
-    database.db,
-  );
+  await database.query`UPDATE perennial.node SET boot_at = perennial.clock(), seeded_boot_at = NULL`;
   await node.restart();
   expect(await compareOnce(database)).toMatchObject({ kinds: { missing: 2 }, newlyMarked: 0 });
 });
 
 test('X6: an unnoticed restart is found: all who may connect are marked', async () => {
   const { database, node } = await createScene();
-  await sql`
-    UPDATE perennial.node SET boot_at = perennial.clock(), seeded_boot_at = perennial.clock()`.execute(
-    database.db,
-  );
-  await sql`UPDATE perennial.node SET seeded_boot_at = boot_at`.execute(database.db);
+  await database.query`
+    UPDATE perennial.node SET boot_at = perennial.clock(), seeded_boot_at = perennial.clock()`;
+  await database.query`UPDATE perennial.node SET seeded_boot_at = boot_at`;
   await node.restart();
   expect(await compareOnce(database)).toMatchObject({ kinds: { missing: 2 }, newlyMarked: 2 });
 });

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { sql } from 'kysely';
 import { expect, onTestFinished, test } from 'vitest';
 import type { CredentialId } from '../../../../src/kernel/ids.ts';
 import { connectNode } from '../../../../src/xray/grpc/client.ts';
@@ -31,11 +30,9 @@ test('X3: users on a former inbound are found: ours are removed, unknown names a
   const ended = await readCredential(database, endedId);
   await using _ = startTestKeepers(database);
   await untilSynced(database);
-  await sql`UPDATE perennial.credential SET retired_at = perennial.clock() WHERE id = ${ended}`.execute(
-    database.db,
-  );
+  await database.query`UPDATE perennial.credential SET retired_at = perennial.clock() WHERE id = ${ended}`;
   // Also one that the node no longer has.
-  await sql`UPDATE perennial.node SET former_inbounds = '{old,gone}'`.execute(database.db);
+  await database.query`UPDATE perennial.node SET former_inbounds = '{old,gone}'`;
   const unknown = randomUUID() as CredentialId;
   for (const id of [live, ended, unknown]) {
     await api.addUser('old', { name: formatUserName('perennial', id), id, flow: '' });
@@ -52,9 +49,7 @@ test('X3: users on a former inbound are found: ours are removed, unknown names a
   expect(node.listUserNames('vless')).toEqual([formatUserName('perennial', live)]);
 
   await runComparison(database, { requestedNode: 'nl-1', confirmed: true });
-  await until('the unknown name is gone', () =>
-    node.listUserNames('old').length === 1 ? true : undefined,
-  );
+  await until('the unknown name is gone', () => node.listUserNames('old').length === 1);
   expect(node.listUserNames('old')).toEqual(['stranger']);
   expect((await readNode(database, 'nl-1')).last_error).toBeNull();
 });

@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { purchase } from '../../../../src/subscription/commands/purchase.ts';
 import { topUp } from '../../../../src/subscription/commands/top-up.ts';
@@ -10,21 +9,20 @@ import {
   readMarks,
   runComparison,
 } from '../../../support/comparison.ts';
-import { createDatabase } from '../../../support/database.ts';
 import { createShopWithNodes, readNode, startNode } from '../../../support/nodes.ts';
 import {
+  createCaller,
   createEndingSubscribers,
-  createShop,
+  createShopDatabase,
   createSubscriber,
-  runWorker,
+  runWorkerAt,
 } from '../../../support/shop.ts';
 import { createFakeNode, readLiveUsers } from './fake-node.ts';
 
 const start = '2026-11-01T00:00:00Z';
 
 test('X1: every live credential of 100,000 is read, also while others buy', async () => {
-  await using database = await createDatabase({ now: start });
-  await createShop(database);
+  await using database = await createShopDatabase({ now: start });
   await createEndingSubscribers(database, 100_000, '2026-11-20T00:00:00Z');
   await deleteMarks(database);
   let buyer = 0n;
@@ -52,16 +50,14 @@ test('X1: every live credential of 100,000 is read, also while others buy', asyn
 test.each(['inbounds', 'list', 'answer', 'slice', 'end'])(
   'X2: a customer who buys or pays late at the step "%s", and is on the node at once, is not removed',
   async (at) => {
-    await using database = await createDatabase({ now: start });
-    await createShop(database);
+    await using database = await createShopDatabase({ now: start });
     const late = await createSubscriber(database, 1n, 0n);
-    await database.setClock('2026-12-02T00:00:00Z');
-    await runWorker(database, 'fast-expiry-cleanup');
+    await runWorkerAt(database, '2026-12-02T00:00:00Z', 'fast-expiry-cleanup');
     const old = await readCredential(database, late);
     await createSubscriber(database, 2n, 0n);
     await deleteMarks(database);
     await database.setClock('2026-12-02T00:00:01Z');
-    const call = { db: database.db, actor: 'test' };
+    const call = createCaller(database);
     let done = false;
     const connect = createFakeNode(
       () => readLiveUsers(database),
@@ -89,8 +85,7 @@ test.each(['inbounds', 'list', 'answer', 'slice', 'end'])(
 );
 
 test('X4: after three failures no replica calls the node for 10 minutes; then one of all replicas does', async () => {
-  await using database = await createDatabase({ now: start });
-  await createShop(database);
+  await using database = await createShopDatabase({ now: start });
   await createSubscriber(database, 1n, 0n);
   let calls = 0;
   const connect: ConnectNode = (address) => {
@@ -157,8 +152,7 @@ test('one node that hangs and one that sends garbage fail clearly, the others ar
 }, 60_000);
 
 test('P5: no transaction is open during a call to a node', async () => {
-  await using database = await createDatabase({ now: start });
-  await createShop(database);
+  await using database = await createShopDatabase({ now: start });
   await createSubscriber(database, 1n, 0n);
   await deleteMarks(database);
   const seen: string[] = [];
@@ -166,10 +160,10 @@ test('P5: no transaction is open during a call to a node', async () => {
     () => readLiveUsers(database),
     async (step) => {
       if (step !== 'inbounds' && step !== 'list' && step !== 'answer') return;
-      const { rows } = await sql<{ state: string }>`
+      const rows = await database.query<{ state: string }>`
         SELECT state FROM pg_stat_activity
         WHERE datname = current_database() AND pid <> pg_backend_pid()
-          AND xact_start IS NOT NULL`.execute(database.db);
+          AND xact_start IS NOT NULL`;
       seen.push(...rows.map(({ state }) => `${step}: ${state}`));
     },
   );
@@ -178,15 +172,14 @@ test('P5: no transaction is open during a call to a node', async () => {
 });
 
 test('P6: a run is recorded with its findings, and one without due nodes leaves no record', async () => {
-  await using database = await createDatabase({ now: start });
-  await createShop(database);
+  await using database = await createShopDatabase({ now: start });
   await createSubscriber(database, 1n, 0n);
   await deleteMarks(database);
   await runComparison(database, { connect: createFakeNode(async () => []) });
   await runComparison(database, { connect: createFakeNode(async () => []) });
-  const { rows } = await sql`
+  const rows = await database.query`
     SELECT outcome, examined, changed, failed, detail FROM perennial.worker_run
-    WHERE worker = 'reconcile-xray-state'`.execute(database.db);
+    WHERE worker = 'reconcile-xray-state'`;
   expect(rows).toMatchObject([
     { outcome: 'success', examined: 1n, changed: 1n, failed: 0n, detail: { missing: 1, nodes: 1 } },
   ]);

@@ -13,6 +13,7 @@ import { frameMessage } from '../../../../src/xray/grpc/framing.ts';
 import { wire } from '../../../../src/xray/grpc/wire.js';
 import type { NodeApi } from '../../../../src/xray/port.ts';
 import { makeCertificates } from '../../../support/certificates.ts';
+import { expectFault } from '../../../support/faults.ts';
 
 // The client with faults of HTTP/2, by a server that sends each byte and each status itself.
 
@@ -90,7 +91,7 @@ describe('a list', () => {
     ['that the node breaks off', (s) => half(s, () => s.close(2)), 'node_lost'],
     ['behind which the node takes it back', (s) => writeAnswer(s, whole, '14'), 'node_unreachable'],
   ])('%s is never a shorter list', async (_, end, code) => {
-    await expect(list(end)).rejects.toMatchObject({ code });
+    await expectFault(list(end), code);
   });
 
   function half(stream: ServerHttp2Stream, then: () => void): void {
@@ -115,17 +116,17 @@ describe('a proxy before a node', () => {
         stream.end('<html></html>');
       }),
     );
-    await expect(node.readHealth()).rejects.toMatchObject({ code });
+    await expectFault(node.readHealth(), code);
   });
 
   test('refuses a stream: the node did not receive the call', async () => {
     const node = openClient(await startHttp2Server((stream) => stream.close(7)));
-    await expect(node.readHealth()).rejects.toMatchObject({ code: 'node_unreachable' });
+    await expectFault(node.readHealth(), 'node_unreachable');
   });
 
   test('breaks a stream: it is unknown if the node executed the call', async () => {
     const node = openClient(await startHttp2Server((stream) => stream.close(2)));
-    await expect(node.readHealth()).rejects.toMatchObject({ code: 'node_lost' });
+    await expectFault(node.readHealth(), 'node_lost');
   });
 
   test('sends a text in another case: the text is recognized', async () => {
@@ -150,10 +151,10 @@ test('a connection that a proxy has forgotten ends after one deadline, with its 
   router.forget();
   const slow = far.countUsers('in', { deadlineMs: 60_000 });
   slow.catch(() => undefined);
-  await expect(far.readHealth({ deadlineMs: 50 })).rejects.toMatchObject({ code: 'node_deadline' });
+  await expectFault(far.readHealth({ deadlineMs: 50 }), 'node_deadline');
   expect(await far.countUsers('in')).toBe(0);
   expect(router.connections()).toBe(2);
-  await expect(slow).rejects.toMatchObject({ code: 'node_deadline' });
+  await expectFault(slow, 'node_deadline');
 });
 
 /** A proxy that can forget its connections. It carries new connections. */

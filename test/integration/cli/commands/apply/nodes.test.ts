@@ -1,18 +1,15 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { sql } from 'kysely';
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { runMarkingJobs } from '../../../../../src/access/marking-jobs.ts';
 import { drainNode } from '../../../../../src/catalog/remove-node.ts';
-import { buildApplyCommand } from '../../../../../src/cli/commands/apply/apply.ts';
 import { buildNodeRemoveCommand } from '../../../../../src/cli/commands/node/remove.ts';
 import { readClock } from '../../../../../src/db/clock.ts';
 import { inTransaction } from '../../../../../src/db/connect.ts';
 import { dayMs } from '../../../../../src/kernel/instant.ts';
 import { watchClock } from '../../../../../src/runs/clock/watch.ts';
+import { applyFile, runCommand } from '../../../../support/command-line.ts';
 import { deleteMarks } from '../../../../support/comparison.ts';
 import type { TestDatabase } from '../../../../support/database.ts';
+import { expectFault } from '../../../../support/faults.ts';
 import { installFaultyClock } from '../../../../support/faulty-clock.ts';
 import {
   countMarks,
@@ -27,32 +24,8 @@ import { createEndingSubscribers, createSubscriber } from '../../../../support/s
 
 // `perennial apply FILE --yes` with changes of nodes, in this process, as a script runs it.
 
-async function applyFile(
-  database: TestDatabase,
-  nodes: string,
-  ...options: string[]
-): Promise<string> {
-  const folder = mkdtempSync(join(tmpdir(), 'perennial-apply-'));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
-  const file = join(folder, 'shop.yaml');
-  writeFileSync(file, `nodes:\n${nodes}\n`);
-  let out = '';
-  const write = vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
-    out += String(text);
-    return true;
-  });
-  const installation = { id: '', test: true, madeBy: 'migrate' };
-  const command = buildApplyCommand(async (config) => ({
-    ...{ config, db: database.db, url: database.url, installation },
-    close: async () => undefined,
-  }));
-  try {
-    await command.exitOverride().parseAsync([file, '--yes', ...options], { from: 'user' });
-  } finally {
-    write.mockRestore();
-  }
-  return out;
-}
+const applyNodes = (database: TestDatabase, nodes: string, ...options: string[]) =>
+  applyFile(database, `nodes:\n${nodes}\n`, ...options);
 
 const nodeYaml = (api: string, inbounds = 'vless') =>
   `  - { id: a, api: "${api}", groups: [all], inbounds: [${inbounds}], link: { host: nl1.example, port: 443 } }`;
@@ -68,7 +41,7 @@ test('another address is refused without --moved, which states that the old serv
     await untilSynced(database);
   }
   for (const options of [[], ['--dry-run']]) {
-    await expect(applyFile(database, nodeYaml(after.api), ...options)).rejects.toMatchObject({
+    await expect(applyNodes(database, nodeYaml(after.api), ...options)).rejects.toMatchObject({
       code: 'node_moved',
       message: expect.stringMatching(
         /nodes: "a" has the api .* in the database and .* in the file; .*pass --moved a; .*"perennial node remove a"/,
@@ -78,7 +51,7 @@ test('another address is refused without --moved, which states that the old serv
   expect(await readNode(database, 'a')).toMatchObject({ api: before.api });
   // The old machine is switched off, and another machine replaces it.
   before.stop();
-  expect(await applyFile(database, nodeYaml(after.api), '--moved', 'a')).toMatch(
+  expect(await applyNodes(database, nodeYaml(after.api), '--moved', 'a')).toMatch(
     new RegExp(`^~ node a: api ${before.api} -> ${after.api}\n1 change made\n$`),
   );
   await using _ = startTestKeepers(database);
@@ -101,8 +74,8 @@ test('the same server at another address gets all pending changes', async () => 
     await untilSynced(database);
   }
   expect(node.listUserNames('trojan')).toHaveLength(1);
-  await applyFile(database, nodeYaml(node.api));
-  await applyFile(database, nodeYaml(node.api.replace('127.0.0.1', 'localhost')), '--moved', 'a');
+  await applyNodes(database, nodeYaml(node.api));
+  await applyNodes(database, nodeYaml(node.api.replace('127.0.0.1', 'localhost')), '--moved', 'a');
   await using _ = startTestKeepers(database);
   await untilSynced(database);
   expect(node.listUserNames('trojan')).toEqual([]);
@@ -115,12 +88,12 @@ test('a file that still has a draining node adds its users again only with --kee
   await inTransaction(database.db, async (tx) => drainNode(tx, 'a', 'test', await readClock(tx)));
   await runMarkingJobs(database.db);
   await deleteMarks(database);
-  await expect(applyFile(database, nodeYaml('127.0.0.1:1'))).rejects.toMatchObject({
+  await expect(applyNodes(database, nodeYaml('127.0.0.1:1'))).rejects.toMatchObject({
     code: 'node_leaving',
     message: expect.stringMatching(/is draining.*remove it from the file, or pass --keep a/),
   });
   expect(await countMarks(database)).toBe(0);
-  expect(await applyFile(database, nodeYaml('127.0.0.1:1'), '--keep', 'a')).toContain(
+  expect(await applyNodes(database, nodeYaml('127.0.0.1:1'), '--keep', 'a')).toContain(
     '~ node a: groups',
   );
   expect(await countMarks(database)).toBe(1);
@@ -145,7 +118,7 @@ test('S9: apply refuses to take access from more than max(20, 10%) without the e
     [['--confirm-removals', '20'], 'removals_changed'],
     [['--confirm-removals', '22'], 'removals_changed'],
   ] as const) {
-    await expect(applyFile(database, groupYaml('al'), ...options)).rejects.toMatchObject({
+    await expect(applyNodes(database, groupYaml('al'), ...options)).rejects.toMatchObject({
       code,
       message: expect.stringMatching(
         /21 of 21 running subscriptions lose access.*--confirm-removals 21/,
@@ -153,7 +126,7 @@ test('S9: apply refuses to take access from more than max(20, 10%) without the e
     });
   }
   expect(await readNode(database, 'a')).toMatchObject({ groups: ['all'] });
-  const dry = JSON.parse(await applyFile(database, groupYaml('al'), '--dry-run', '--json'));
+  const dry = JSON.parse(await applyNodes(database, groupYaml('al'), '--dry-run', '--json'));
   expect(dry).toMatchObject({
     ...{ changed: 0, lose_access: 21, gain_access: 0, running_subscriptions: 21 },
     access: [{ step: '~ node a: groups', lose_access: 21, gain_access: 0 }],
@@ -165,7 +138,7 @@ test('S9: apply refuses to take access from more than max(20, 10%) without the e
       'node a: no plan has the group "al"',
     ]),
   );
-  expect(await applyFile(database, groupYaml('al'), '--confirm-removals', '21')).toContain(
+  expect(await applyNodes(database, groupYaml('al'), '--confirm-removals', '21')).toContain(
     '~ node a: groups (running subscriptions that lose access: 21, that gain access: 0)',
   );
   expect(await readNode(database, 'a')).toMatchObject({ groups: ['al'] });
@@ -173,30 +146,18 @@ test('S9: apply refuses to take access from more than max(20, 10%) without the e
 
 test('S9: 20 subscriptions lose access without a confirmation, and ended ones do not count', async () => {
   await using database = await createManySubscribers(21);
-  await sql`
+  await database.query`
     UPDATE perennial.subscription SET state = 'expired'
-    WHERE id = (SELECT min(id) FROM perennial.subscription)`.execute(database.db);
-  expect(await applyFile(database, groupYaml('al'))).toContain('lose access: 20');
+    WHERE id = (SELECT min(id) FROM perennial.subscription)`;
+  expect(await applyNodes(database, groupYaml('al'))).toContain('lose access: 20');
 });
 
-/** `perennial node remove a`, in this process. */
-async function removeNode({ db, url }: TestDatabase, ...options: string[]): Promise<void> {
-  const installation = { id: '', test: true, madeBy: 'migrate' };
-  const command = buildNodeRemoveCommand(async (config) => ({
-    ...{ config, db, url, installation },
-    close: async () => undefined,
-  }));
-  const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
-  try {
-    await command.exitOverride().parseAsync(['a', ...options], { from: 'user' });
-  } finally {
-    write.mockRestore();
-  }
-}
+const removeNode = (database: TestDatabase, ...options: string[]) =>
+  runCommand(buildNodeRemoveCommand, database, ['a', ...options]);
 
 test('S9: `node remove` also requires the exact number', async () => {
   await using database = await createManySubscribers(21);
-  await expect(removeNode(database)).rejects.toMatchObject({ code: 'removals_not_confirmed' });
+  await expectFault(removeNode(database), 'removals_not_confirmed');
   expect(await readNode(database, 'a')).toMatchObject({ groups: ['all'] });
   await removeNode(database, '--confirm-removals', '21');
   expect(await readNode(database, 'a')).toMatchObject({ groups: ['perennial/leaving'] });
@@ -210,7 +171,7 @@ test.each([
   const clock = await installFaultyClock(database.db);
   await watchClock(database.db);
   await clock.jump(dayMs);
-  await expect(removeNode(database, ...options)).rejects.toMatchObject({ code: 'clock_suspect' });
+  await expectFault(removeNode(database, ...options), 'clock_suspect');
   expect(await readNode(database, 'a')).toMatchObject({ groups: ['all'] });
 });
 
@@ -219,7 +180,7 @@ test('apply warns of a node API at a public address without TLS', async () => {
   const node = (tls: string) =>
     `  - { id: b, api: "203.0.113.5:10085", tls: ${tls}, groups: [all], inbounds: [vless], link: { host: nl1.example, port: 443 } }`;
   const warned = async (tls: string) =>
-    JSON.parse(await applyFile(database, node(tls), '--dry-run', '--json')).warnings.join();
+    JSON.parse(await applyNodes(database, node(tls), '--dry-run', '--json')).warnings.join();
   expect(await warned('false')).toContain(
     'node b: the API 203.0.113.5:10085 is at a public address',
   );

@@ -1,35 +1,15 @@
-import { afterEach, expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import type { AuditReport } from '../../../../../src/audit/audit.ts';
 import { buildAuditCommand } from '../../../../../src/cli/commands/audit/audit.ts';
 import { formatAuditHtml } from '../../../../../src/cli/output/audit-html.ts';
 import { formatAuditMarkdown, formatAuditText } from '../../../../../src/cli/output/audit-text.ts';
 import { instant } from '../../../../../src/kernel/instant.ts';
+import { runCommand } from '../../../../support/command-line.ts';
 import { type AuditScene, corrupt, createScenes } from '../../../../support/corruption.ts';
 import type { TestDatabase } from '../../../../support/database.ts';
 
-afterEach(() => {
-  process.exitCode = undefined;
-  vi.restoreAllMocks();
-});
-
-async function runAudit(
-  database: TestDatabase,
-  ...options: string[]
-): Promise<{ out: string; code: unknown }> {
-  let out = '';
-  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
-    out += String(text);
-    return true;
-  });
-  const installation = { id: '', test: true, madeBy: 'migrate' };
-  const command = buildAuditCommand(async (config) => ({
-    ...{ config, db: database.db, url: database.url, installation },
-    close: async () => undefined,
-  }));
-  await command.exitOverride().parseAsync(options, { from: 'user' });
-  vi.restoreAllMocks();
-  return { out, code: process.exitCode };
-}
+const runAudit = (database: TestDatabase, ...options: string[]) =>
+  runCommand(buildAuditCommand, database, options);
 
 test('the command confirms a right database, or names the violation and exits with 1', async () => {
   const { database, scenes } = await createScenes(1);

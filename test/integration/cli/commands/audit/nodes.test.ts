@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { sql } from 'kysely';
 import { expect, onTestFinished, test } from 'vitest';
 import { runAudit } from '../../../../../src/audit/audit.ts';
 import { auditNodes } from '../../../../../src/cli/commands/audit/nodes.ts';
@@ -12,8 +11,9 @@ import { connectNode } from '../../../../../src/xray/grpc/client.ts';
 import { formatUserName } from '../../../../../src/xray/user-names.ts';
 import { deleteMarks, readCredential } from '../../../../support/comparison.ts';
 import type { TestDatabase } from '../../../../support/database.ts';
+import { expectFault } from '../../../../support/faults.ts';
 import { createShopWithNodes, startNode } from '../../../../support/nodes.ts';
-import { createSubscriber } from '../../../../support/shop.ts';
+import { createCaller, createSubscriber } from '../../../../support/shop.ts';
 
 // `audit --nodes` on a node with a planted violation of each kind.
 
@@ -71,10 +71,7 @@ test('a user who is missing, different, unwanted, unknown, or shares a UUID is r
   await api.removeUser('vless', different.name);
   const another = randomUUID() as CredentialId;
   await api.addUser('vless', { name: different.name, id: another, flow: '' });
-  await revoke(
-    { db: database.db, actor: 'test' },
-    { telegramId: unwanted.telegramId, reason: 'test' },
-  );
+  await revoke(createCaller(database), { telegramId: unwanted.telegramId, reason: 'test' });
   await deleteMarks(database);
   await api.addUser('vless', { name: 'panel-7', id: shared.id, flow: '' });
   const stray = randomUUID() as CredentialId;
@@ -104,17 +101,17 @@ test('a user who is missing, different, unwanted, unknown, or shares a UUID is r
   for (const print of [formatAuditText, formatAuditMarkdown, formatAuditHtml]) {
     expect(print(report)).toMatch(/The nodes differ from the database: 5 violations of 3 checks/);
   }
-  const { rows } = await sql`
-    SELECT FROM perennial.access_sync UNION ALL SELECT FROM perennial.stray`.execute(database.db);
+  const rows = await database.query`
+    SELECT FROM perennial.access_sync UNION ALL SELECT FROM perennial.stray`;
   expect(rows).toEqual([]);
 });
 
 test('the audit does not report users that have a mark', async () => {
   const { database, api, people } = await createAuditedNode(2);
   await api.removeUser('vless', people[0]?.name ?? '');
-  await sql`
+  await database.query`
     INSERT INTO perennial.access_sync (node_id, credential_id, next_attempt_at, marked_at)
-    VALUES ('nl-1', ${people[0]?.id}, perennial.clock(), perennial.clock())`.execute(database.db);
+    VALUES ('nl-1', ${people[0]?.id}, perennial.clock(), perennial.clock())`;
   expect((await readFindings(database)).found).toEqual([]);
 });
 
@@ -136,18 +133,16 @@ test('the audit does not report a user added during the audit: each difference i
 
 test('while a node is seeded after a start, the audit does not report missing users', async () => {
   const { node, database } = await createAuditedNode(2);
-  await sql`UPDATE perennial.node SET boot_at = perennial.clock(), seeded_boot_at = NULL`.execute(
-    database.db,
-  );
+  await database.query`UPDATE perennial.node SET boot_at = perennial.clock(), seeded_boot_at = NULL`;
   await node.restart();
   expect((await readFindings(database)).found).toEqual([]);
 });
 
 test('an unreachable node is a separate violation, and the other nodes are compared', async () => {
   const { database, api, people } = await createAuditedNode(2);
-  await sql`
+  await database.query`
     INSERT INTO perennial.node (id, api, inbounds, groups, link)
-    VALUES ('de-1', '127.0.0.1:1', '{vless}', '{all}', '{}')`.execute(database.db);
+    VALUES ('de-1', '127.0.0.1:1', '{vless}', '{all}', '{}')`;
   await api.removeUser('vless', people[0]?.name ?? '');
   const { report, found } = await readFindings(database);
   expect(found).toEqual([
@@ -168,5 +163,5 @@ test('an audit that is interrupted while it reads nodes fails with `interrupted`
     return 'hang';
   };
   const asked = auditNodes(await runAudit(db), { db, url, signal: stop.signal });
-  await expect(asked).rejects.toMatchObject({ code: 'interrupted' });
+  await expectFault(asked, 'interrupted');
 });

@@ -1,50 +1,31 @@
-import { afterEach, expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { buildClockCommand } from '../../../../../src/cli/commands/clock/clock.ts';
 import { changePlan } from '../../../../../src/subscription/commands/change-plan.ts';
 import { grant } from '../../../../../src/subscription/commands/grant.ts';
 import { refund } from '../../../../../src/subscription/commands/refund.ts';
 import { startTrial } from '../../../../../src/subscription/commands/trial.ts';
-import { createDatabase, type TestDatabase } from '../../../../support/database.ts';
+import { runCommand } from '../../../../support/command-line.ts';
+import type { TestDatabase } from '../../../../support/database.ts';
 import {
   addBalance,
   addCustomer,
   buyPlan,
   createCaller,
-  createShopWithTrial,
+  createShopDatabase,
   createSubscriber,
-  runWorker,
+  runWorkerAt,
 } from '../../../../support/shop.ts';
 
 // `perennial clock report|undo`, in this process: sales at a wrong time.
 
-afterEach(() => void vi.restoreAllMocks());
-
-/** @returns the output of the command */
-async function clock(database: TestDatabase, line: string): Promise<string> {
-  let out = '';
-  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
-    out += String(text);
-    return true;
-  });
-  const installation = { id: '', test: true, madeBy: 'migrate' };
-  const command = buildClockCommand(async (config) => ({
-    ...{ config, db: database.db, url: database.url, installation },
-    close: async () => undefined,
-  }));
-  try {
-    await command.exitOverride().parseAsync(line.split(' '), { from: 'user' });
-  } finally {
-    vi.restoreAllMocks();
-  }
-  return out;
-}
+const clock = async (database: TestDatabase, line: string) =>
+  (await runCommand(buildClockCommand, database, line.split(' '))).out;
 
 const wrong = '2027-06-01T00:00:00.000Z';
 
 /** Sales before a jump, during the jump, and after the correction of the clock. */
 async function createWrongTimeSales(): Promise<TestDatabase> {
-  const database = await createDatabase({ now: '2026-11-01T00:00:00Z' });
-  await createShopWithTrial(database);
+  const database = await createShopDatabase({ now: '2026-11-01T00:00:00Z' });
   await createSubscriber(database, 1n, 500_00n);
   await createSubscriber(database, 2n, 500_00n);
   for (const one of [3n, 4n]) await addCustomer(database, one);
@@ -52,8 +33,7 @@ async function createWrongTimeSales(): Promise<TestDatabase> {
   await buyPlan(database, 1n);
   await grant(createCaller(database), { telegramId: 2n, days: 5 });
   await startTrial(createCaller(database), { telegramId: 3n });
-  await database.setClock('2026-11-01T00:02:00Z');
-  await runWorker(database, 'raise-alarms');
+  await runWorkerAt(database, '2026-11-01T00:02:00Z', 'raise-alarms');
   await startTrial(createCaller(database), { telegramId: 4n });
   await grant(createCaller(database), { telegramId: 4n, days: 2 });
   return database;

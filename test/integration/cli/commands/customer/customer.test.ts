@@ -1,44 +1,24 @@
-import { afterEach, expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { buildCustomerCommand } from '../../../../../src/cli/commands/customer/customer.ts';
+import { runCommand } from '../../../../support/command-line.ts';
 import { createDatabase, type TestDatabase } from '../../../../support/database.ts';
+import { expectFault } from '../../../../support/faults.ts';
 import { createResellerCustomer } from '../../../../support/reseller.ts';
-import { addCustomer, createShopWithTrial, createSubscriber } from '../../../../support/shop.ts';
+import { addCustomer, createShopDatabase, createSubscriber } from '../../../../support/shop.ts';
 
 // `perennial customer …`, in this process: conditions, and the access that a command gives.
 
-afterEach(() => void vi.restoreAllMocks());
+const runCustomerCommand = async (database: TestDatabase, line: string) =>
+  (await runCommand(buildCustomerCommand, database, line.split(' '))).out;
 
-async function runCustomerCommand(database: TestDatabase, line: string): Promise<string> {
-  let out = '';
-  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
-    out += String(text);
-    return true;
-  });
-  const installation = { id: '', test: true, madeBy: 'migrate' };
-  const command = buildCustomerCommand(async (config) => ({
-    ...{ config, db: database.db, url: database.url, installation },
-    close: async () => undefined,
-  }));
-  for (const each of command.commands) {
-    each.exitOverride().configureOutput({ writeErr: () => undefined });
-  }
-  try {
-    await command.exitOverride().parseAsync(line.split(' '), { from: 'user' });
-  } finally {
-    vi.restoreAllMocks();
-  }
-  return out;
-}
-
-async function createShopDatabase(): Promise<TestDatabase> {
-  const database = await createDatabase({ now: '2026-11-24T09:00:00Z' });
-  await createShopWithTrial(database);
-  await database.pool.query(`UPDATE perennial.node SET link = link || '{"port": 443}'`);
+async function createLinkedShop(): Promise<TestDatabase> {
+  const database = await createShopDatabase({ now: '2026-11-24T09:00:00Z' });
+  await database.query`UPDATE perennial.node SET link = link || '{"port": 443}'`;
   return database;
 }
 
 test('a command whose condition does not hold is refused and changes nothing; otherwise it is done', async () => {
-  await using database = await createShopDatabase();
+  await using database = await createLinkedShop();
   await createSubscriber(database, 7n, 2_000_00n);
   const end = '2026-12-24T09:00:00Z';
   const stale = '2026-12-24T09:00:00.001Z';
@@ -59,7 +39,7 @@ test('a command whose condition does not hold is refused and changes nothing; ot
     await expect(refused, line).rejects.toMatchObject({ code: 'expires_at_changed' });
   }
   const none = runCustomerCommand(database, `${commands[0]} --if-expires-at none`);
-  await expect(none).rejects.toMatchObject({ code: 'expires_at_changed' });
+  await expectFault(none, 'expires_at_changed');
   for (const line of [commands[0], commands[2]]) {
     const refused = runCustomerCommand(database, `${line} --if-price 1`);
     await expect(refused, line).rejects.toMatchObject({ code: 'price_changed' });
@@ -94,7 +74,7 @@ test('a dry run of a refund states that nothing was changed, then the answer of 
 });
 
 test('purchase, trial and reissue print the subscription URL and the links of the subscription', async () => {
-  await using database = await createShopDatabase();
+  await using database = await createLinkedShop();
   await addCustomer(database, 7n, { balanceMinor: 500_00n });
   for (const line of ['trial 7', 'purchase 7 --plan basic --days 30', 'reissue 7']) {
     const { sub_token, links } = JSON.parse(await runCustomerCommand(database, `${line} --json`));

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { sql } from 'kysely';
-import { afterEach, expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { buildNodeCommand } from '../../../../../src/cli/commands/node/node.ts';
 import type { CredentialId } from '../../../../../src/kernel/ids.ts';
 import { connectNode } from '../../../../../src/xray/grpc/client.ts';
 import { formatUserName } from '../../../../../src/xray/user-names.ts';
 import { until } from '../../../../../testbed/until.ts';
+import { runCommand } from '../../../../support/command-line.ts';
 import { deleteMarks, readCredential, readMarks } from '../../../../support/comparison.ts';
 import type { TestDatabase } from '../../../../support/database.ts';
 import {
@@ -18,31 +18,8 @@ import { createSubscriber } from '../../../../support/shop.ts';
 
 // `perennial node …`, in this process.
 
-afterEach(() => {
-  process.exitCode = undefined;
-  vi.restoreAllMocks();
-});
-
-async function runNodeCommand(
-  database: TestDatabase,
-  ...words: string[]
-): Promise<{ out: string; code: unknown }> {
-  let out = '';
-  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
-    out += String(text);
-    return true;
-  });
-  process.exitCode = undefined;
-  const installation = { id: '', test: true, madeBy: 'migrate' };
-  const command = buildNodeCommand(async (config) => ({
-    ...{ config, db: database.db, url: database.url, installation },
-    close: async () => undefined,
-  }));
-  for (const each of command.commands) each.exitOverride();
-  await command.exitOverride().parseAsync(words, { from: 'user' });
-  vi.restoreAllMocks();
-  return { out, code: process.exitCode };
-}
+const runNodeCommand = (database: TestDatabase, ...words: string[]) =>
+  runCommand(buildNodeCommand, database, words);
 
 async function runNodeJson<T>(database: TestDatabase, ...words: string[]): Promise<T> {
   return JSON.parse((await runNodeCommand(database, ...words, '--json')).out) as T;
@@ -62,11 +39,8 @@ test('`node list` shows a link that no inbound fits until the keeper finds it va
   const { out } = await runNodeCommand(database, 'list');
   expect(out).toMatch(/LINK +GROUPS\n/);
   expect(out).toMatch(/ wrong +all\na: link\.protocol: "vless" is not/);
-  await sql`
-    UPDATE perennial.node SET link = link || '{"protocol": "trojan"}'`.execute(database.db);
-  await until('the changed link is compared', async () =>
-    (await listed())?.link_error === null ? true : undefined,
-  );
+  await database.query`UPDATE perennial.node SET link = link || '{"protocol": "trojan"}'`;
+  await until('the changed link is compared', async () => (await listed())?.link_error === null);
 });
 
 test('`node list` shows status, pending changes and the oldest unconfirmed removal of each node', async () => {
@@ -75,11 +49,10 @@ test('`node list` shows status, pending changes and the oldest unconfirmed remov
     { now: '2026-11-24T09:00:00Z' },
   );
   await createSubscriber(database, 1n, 0n);
-  await sql`
-    UPDATE perennial.credential SET retired_at = '2026-11-24T08:00:00Z'`.execute(database.db);
-  await sql`
+  await database.query`UPDATE perennial.credential SET retired_at = '2026-11-24T08:00:00Z'`;
+  await database.query`
     UPDATE perennial.node SET failures = 3, down_since = '2026-11-24T08:30:00Z', open_until = '2026-11-24T09:00:30Z',
-      last_error = '127.0.0.1:1: no connection'`.execute(database.db);
+      last_error = '127.0.0.1:1: no connection'`;
   expect(await runNodeJson(database, 'list')).toEqual([
     {
       id: 'a',
@@ -230,11 +203,11 @@ test('`node adopt` lists conflicts with --dry-run, refuses other names, and take
   const { out } = await runNodeCommand(database, 'adopt', 'a', '--all');
   expect(out).toMatch(/^a: 2 names marked; the keeper takes over\n {2}"panel-7": customer 42, /);
   await using _ = startTestKeepers(database);
-  await until('the names are taken over', async () =>
-    (await runNodeJson<{ confirmed_waiting: number }[]>(database, 'list'))[0]?.confirmed_waiting ===
-    0
-      ? true
-      : undefined,
+  await until(
+    'the names are taken over',
+    async () =>
+      (await runNodeJson<{ confirmed_waiting: number }[]>(database, 'list'))[0]
+        ?.confirmed_waiting === 0,
   );
   await untilSynced(database, 'a');
   expect(there.accepts('vless', id)).toBe(true);

@@ -1,14 +1,14 @@
-import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { buildQuarantineCommand } from '../../../../../src/cli/commands/quarantine/quarantine.ts';
 import type { SubscriptionId } from '../../../../../src/kernel/ids.ts';
-import { createOpener, runBuilt } from '../../../../support/command-line.ts';
-import { createDatabase, type TestDatabase } from '../../../../support/database.ts';
+import { runCommand } from '../../../../support/command-line.ts';
+import type { TestDatabase } from '../../../../support/database.ts';
 import {
-  createShop,
+  createShopDatabase,
   createSubscriber,
-  readSubscription,
+  expectSubscription,
   runAutoRenewal,
+  runWorkerAt,
   setPrice,
 } from '../../../../support/shop.ts';
 
@@ -18,26 +18,24 @@ const due = '2026-12-24T09:00:00Z';
 
 /** Two subscriptions without a price, in quarantine of auto-renewal, and a notification. */
 async function createQuarantine() {
-  const database = await createDatabase({ now: '2026-11-24T09:00:00Z' });
-  await createShop(database);
+  const database = await createShopDatabase({ now: '2026-11-24T09:00:00Z' });
   const ids = [
     await createSubscriber(database, 7n, 500_00n),
     await createSubscriber(database, 8n, 500_00n),
   ] as const;
   await setPrice(database, 'basic', 30, null, 'RUB', '2026-11-24T09:00:00Z');
-  await database.setClock(due);
-  await runAutoRenewal(database);
-  await sql`
+  await runWorkerAt(database, due, 'auto-renewal');
+  await database.query`
     INSERT INTO perennial.quarantine (worker, item, reason, retry_at, first_seen_at)
     SELECT 'deliver-notifications', 'notice:' || min(n.id), 'pg_P0001: broken',
       perennial.clock() - interval '1 minute', perennial.clock() - interval '3 hours'
     FROM perennial.notification n JOIN perennial.customer c ON c.id = n.customer_id
-    WHERE c.telegram_id = 8`.execute(database.db);
+    WHERE c.telegram_id = 8`;
   return { database, ids };
 }
 
 const run = (database: TestDatabase, ...words: string[]) =>
-  runBuilt(buildQuarantineCommand(createOpener(database)), words);
+  runCommand(buildQuarantineCommand, database, words);
 
 const readItems = async (database: TestDatabase, ...words: string[]) =>
   JSON.parse((await run(database, 'list', '--json', ...words)).out).items as {
@@ -45,10 +43,10 @@ const readItems = async (database: TestDatabase, ...words: string[]) =>
     attempts: number;
   }[];
 
-const readTimeline = async ({ db }: TestDatabase, id: SubscriptionId) => {
-  const { rows } = await sql<{ action: string; actor: string; detail: object }>`
+const readTimeline = async ({ query }: TestDatabase, id: SubscriptionId) => {
+  const rows = await query<{ action: string; actor: string; detail: object }>`
     SELECT v.action, v.actor, v.detail FROM perennial.event v
-    WHERE v.subject = ${`subscription:${id}`} AND v.action LIKE 'quarantine%'`.execute(db);
+    WHERE v.subject = ${`subscription:${id}`} AND v.action LIKE 'quarantine%'`;
   return rows;
 };
 
@@ -99,12 +97,12 @@ test('`retry` makes items due, so that the next run renews them; --dry-run chang
     `2 items would be retried\n  auto-renewal ${ids[0]}, customer 7: no_price\n  auto-renewal ${ids[1]}, customer 8: no_price\n`,
   );
   await runAutoRenewal(database);
-  expect(await readSubscription(database, ids[0])).toMatchObject({ quarantined: true, charges: 1 });
+  await expectSubscription(database, ids[0], { quarantined: true, charges: 1 });
   const retried = await run(database, 'retry', '--reason', 'no_price');
   expect(retried.out).toMatch(/^2 items due now; auto-renewal starts if a service runs\n/);
   await runAutoRenewal(database);
   for (const id of ids) {
-    expect(await readSubscription(database, id)).toMatchObject({ quarantined: false, charges: 2 });
+    await expectSubscription(database, id, { quarantined: false, charges: 2 });
   }
   expect(await readTimeline(database, ids[0])).toMatchObject([
     { action: 'quarantine_retried', actor: 'cli', detail: { failure: 'no_price', attempts: 1 } },
@@ -130,7 +128,7 @@ test('a retry that fails keeps its attempts, and a dismissed item that fails is 
     actor: 'cli',
     detail: { reason: 'sold by hand', worker: 'auto-renewal', failure: 'no_price', attempts: 2 },
   });
-  expect(await readSubscription(database, ids[0])).toMatchObject({ state: 'active', charges: 1 });
+  await expectSubscription(database, ids[0], { state: 'active', charges: 1 });
   await runAutoRenewal(database);
   expect((await readItems(database, '--worker', 'auto-renewal'))[0]?.attempts).toBe(1);
 });
@@ -138,11 +136,9 @@ test('a retry that fails keeps its attempts, and a dismissed item that fails is 
 test('a name of two workers needs --worker for a dismissal, and unknown items name the available ones', async () => {
   const { database, ids } = await createQuarantine();
   await using _ = database;
-  await sql`
+  await database.query`
     INSERT INTO perennial.quarantine (worker, item, reason, retry_at, first_seen_at)
-    VALUES ('expiry-reminders', ${String(ids[0])}, 'x: y', perennial.clock(), perennial.clock())`.execute(
-    database.db,
-  );
+    VALUES ('expiry-reminders', ${String(ids[0])}, 'x: y', perennial.clock(), perennial.clock())`;
   const words = ['dismiss', String(ids[0]), '--reason', 'x'];
   await expect(run(database, ...words)).rejects.toThrow(
     `"${ids[0]}" is in quarantine of several workers; expected one of auto-renewal, expiry-reminders; pass --worker`,

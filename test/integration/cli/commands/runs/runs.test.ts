@@ -1,33 +1,24 @@
-import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { buildRunsCommand } from '../../../../../src/cli/commands/runs/runs.ts';
-import { createOpener, runBuilt } from '../../../../support/command-line.ts';
-import { createDatabase, type TestDatabase } from '../../../../support/database.ts';
-import {
-  createShop,
-  createSubscriber,
-  runAutoRenewal,
-  runWorker,
-} from '../../../../support/shop.ts';
+import { runCommand } from '../../../../support/command-line.ts';
+import type { TestDatabase } from '../../../../support/database.ts';
+import { createShopDatabase, createSubscriber, runWorkerAt } from '../../../../support/shop.ts';
 
 // `perennial runs …`, in this process, on records of real runs.
 
 /** A renewal, a subscription that is short, and the end of the short one. */
 async function createRuns() {
-  const database = await createDatabase({ now: '2026-11-24T09:00:00Z' });
-  await createShop(database);
+  const database = await createShopDatabase({ now: '2026-11-24T09:00:00Z' });
   const renewed = await createSubscriber(database, 7n, 149_00n);
   const short = await createSubscriber(database, 8n, 0n);
-  await database.setClock('2026-12-24T08:00:00Z');
-  const renewal = await runAutoRenewal(database);
-  await database.setClock('2026-12-24T09:01:00Z');
-  const expiry = await runWorker(database, 'fast-expiry-cleanup');
+  const renewal = await runWorkerAt(database, '2026-12-24T08:00:00Z', 'auto-renewal');
+  const expiry = await runWorkerAt(database, '2026-12-24T09:01:00Z', 'fast-expiry-cleanup');
   await database.setClock('2026-12-24T11:01:00Z');
   return { database, renewed, short, renewal, expiry };
 }
 
 const run = (database: TestDatabase, ...words: string[]) =>
-  runBuilt(buildRunsCommand(createOpener(database)), words);
+  runCommand(buildRunsCommand, database, words);
 
 test('`list` shows the newest runs first, page by page, by worker and outcome', async () => {
   const { database, renewal, expiry } = await createRuns();
@@ -82,9 +73,9 @@ test('`show` prints what a run did: changes, money, notifications and counts', a
 test('`show` names another run of the worker at the same time', async () => {
   const { database, renewal } = await createRuns();
   await using _ = database;
-  const { rows } = await sql<{ id: bigint }>`
+  const rows = await database.query<{ id: bigint }>`
     INSERT INTO perennial.worker_run (worker, replica, replica_number, started_at)
-    VALUES ('auto-renewal', 'r', 1, '2026-12-24T07:59:59Z') RETURNING id`.execute(database.db);
+    VALUES ('auto-renewal', 'r', 1, '2026-12-24T07:59:59Z') RETURNING id`;
   expect((await run(database, 'show', String(renewal.id))).out).toContain(
     `other runs of this worker at that time: ${rows[0]?.id}; changes may be theirs`,
   );
