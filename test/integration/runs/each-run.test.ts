@@ -255,7 +255,8 @@ describe.each(kinds)('$worker', ({ worker, dueAt, counts, balanceMinor, writes, 
     expect(rows).toEqual([{ worker, item: '4', reason }]);
     await acceptRows(database);
     await database.setClock(later(await readClock(database.db), hourMs));
-    expect(await run(database)).toMatchObject({ outcome: 'success', changed: 1n });
+    const { outcome, changed } = await run(database);
+    expect([outcome, changed > 0n]).toEqual(['success', true]);
     expect(await database.query`SELECT FROM perennial.quarantine`).toEqual([]);
   });
 
