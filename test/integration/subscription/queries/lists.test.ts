@@ -110,7 +110,7 @@ test('a cursor of another list is refused', async () => {
 });
 
 test.each([
-  ['plan=gold', 'plan: "gold" is not a plan; available: basic, plus'],
+  ['plan=gold', 'plan: "gold" is not a plan; available: basic, mini, plus'],
   ['node_group=us', 'node_group: "us" is not a group of a plan; available: all, fast'],
 ])('%j is refused, because it would match nothing', async (where, sentence) => {
   await expect(requireKnownNames(database.db, parseWhere(where))).rejects.toThrow(sentence);
