@@ -169,6 +169,12 @@ const entries: readonly CommandEntry[] = [
       (await import('./commands/audit/audit.ts')).buildAuditCommand(await loadOpener()),
   },
   {
+    usage: 'forecast',
+    description: 'list the renewals, short balances and ends of the next days',
+    load: async () =>
+      (await import('./commands/forecast/forecast.ts')).buildForecastCommand(await loadOpener()),
+  },
+  {
     usage: 'token',
     description: 'create, list and revoke tokens of the HTTP API',
     load: async () =>

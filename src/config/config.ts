@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { type Document, LineCounter, parseDocument, visit } from 'yaml';
 import type { z } from 'zod';
 import { UsageFault } from '../kernel/faults.ts';
 import { maskSecrets } from '../kernel/secrets.ts';
@@ -18,7 +17,14 @@ import {
   refuseFaults,
   toConfigFaults,
 } from './faults.ts';
-import { describeConfigIssue, fileSchema, type nodeSchema, type planSchema } from './schema.ts';
+import {
+  describeConfigIssue,
+  fileSchema,
+  type nodeSchema,
+  type planSchema,
+  priceFileSchema,
+} from './schema.ts';
+import { type Environment, readYaml } from './yaml.ts';
 
 // The configuration: one YAML file with `${ENV}` inside, and three variables that take precedence.
 // Only this file reads the environment. `perennial apply` writes everything that must be equal on
@@ -47,51 +53,6 @@ export interface Config {
   readonly findLine?: (path: ConfigPath) => number;
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
-/** Replaces a variable while the file is parsed: plain letters without a meaning in YAML. */
-const toPlaceholder = (name: string): string => `\uE000${name}\uE001`;
-
-/**
- * Replaces `${NAME}` in the parsed values, so that special characters of a variable (`#`, `: `, a
- * brace of a password) stay in its value. A value of one unset variable counts as absent. A value
- * of one number is a number.
- */
-function parseWithVariables(
-  text: string,
-  path: string,
-  env: Environment,
-): { readonly document: Document; readonly lines: LineCounter } {
-  const lines = new LineCounter();
-  const document = parseDocument(
-    text.replaceAll(/\$\{([A-Za-z_]\w*)\}/g, (_, name: string) => toPlaceholder(name)),
-    { prettyErrors: true, lineCounter: lines },
-  );
-  const readVariable = (name: string): string | undefined => {
-    const value = env[name];
-    if (value === undefined || !/[\r\n]/.test(value)) return value;
-    throw new UsageFault('bad_config', `${path}: the variable ${name} has a line break`);
-  };
-  visit(document, {
-    Scalar(_, node) {
-      if (typeof node.value !== 'string') return;
-      const onlyName = /^\uE000(\w+)\uE001$/.exec(node.value)?.[1];
-      const value = onlyName === undefined ? undefined : readVariable(onlyName);
-      const isNumber = node.type === 'PLAIN' && /^(0|[1-9]\d{0,14})(\.\d+)?$/.test(value ?? '');
-      node.value =
-        onlyName === undefined
-          ? node.value.replaceAll(
-              /\uE000(\w+)\uE001/g,
-              (__, name: string) => readVariable(name) ?? '',
-            )
-          : isNumber
-            ? Number(value)
-            : (value ?? null);
-    },
-  });
-  return { document, lines };
-}
-
 /** Values that are not printed: they hold passwords. */
 const secretKeys = new Set(['database', 'token', 'url']);
 
@@ -111,25 +72,6 @@ function formatValue(contents: unknown, path: ConfigPath): string {
   const text = JSON.stringify(value);
   const isHidden = text.length > shownMax || isSecretLike(text) || maskSecrets(text) !== text;
   return isHidden ? '' : `${text} `;
-}
-
-/** @throws UsageFault for an alias without its anchor, or for thousands of repeated aliases */
-function toContents(document: Document, path: string): unknown {
-  try {
-    return document.toJS();
-  } catch (error) {
-    throw new UsageFault('bad_config', `${path}: is not YAML (an alias cannot be resolved)`, error);
-  }
-}
-
-/** Drops keys without a value, so that `database: ${UNSET}` counts as not given. */
-function dropEmpty(value: unknown): unknown {
-  if (value === null || typeof value !== 'object' || Array.isArray(value)) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .filter(([, inner]) => inner !== null)
-      .map(([name, inner]) => [name, dropEmpty(inner)]),
-  );
 }
 
 /** The bot token of the environment takes precedence if the file has the section `telegram`. */
@@ -170,23 +112,8 @@ function parseConfigText(
   env: Environment,
   workers: readonly string[] | undefined,
 ): { readonly file: ConfigFile; readonly lineOf: (place: ConfigPath) => number } {
-  // UTF-16 that was decoded as UTF-8.
-  if (text.includes('\0') || text.startsWith('\ufffd')) {
-    throw new UsageFault('bad_config', `${path}: is not text in UTF-8; save the file as UTF-8`);
-  }
-  const parsed = parseWithVariables(text, path, env);
-  if (parsed.document.errors.some(({ code }) => code === 'MULTIPLE_DOCS')) {
-    const sentence = 'has several YAML documents ("---"); expected one';
-    throw new UsageFault('bad_config', `${path}: ${sentence}`);
-  }
-  const syntaxErrors = parsed.document.errors.map((error) => {
-    // The parser quotes the text at the fault.
-    const text = error.message.split('\n')[0]?.replace(/:$/, '') ?? '';
-    const reason = maskSecrets(text.replaceAll(/"(?:[^"\\]|\\.)*"/g, '"…"'));
-    return `${path}: is not YAML (${reason})`;
-  });
-  if (syntaxErrors.length > 0) throw new UsageFault('bad_config', syntaxErrors.join('\n'));
-  const contents = applyToken(dropEmpty(toContents(parsed.document, path) ?? {}), env);
+  const parsed = readYaml(text, path, env);
+  const contents = applyToken(parsed.contents, env);
   const validated = fileSchema.safeParse(contents, { error: describeConfigIssue });
   const { plans, nodes, trial, workers: workerKeys } = (contents ?? {}) as Record<string, unknown>;
   const faults = [
@@ -253,6 +180,27 @@ export function loadConfig(
     exposed: hasFile ? findExposedFiles(path, text, config) : [],
     findLine: lineOf,
   };
+}
+
+/** The prices of a file, in major units: plan, currency, length in days. */
+export type PriceFile = Readonly<Record<string, Pick<PlanConfig, 'prices'>>>;
+
+/** Reads a file with the `plans` of a configuration file, of which only the prices count. */
+export function loadPriceFile(path: string, env: Environment = process.env): PriceFile {
+  const text = readFileOr(path, (cause) => {
+    const sentence = `${path}: can't be read (${cause.code ?? cause.message})`;
+    throw new UsageFault('no_file', sentence, cause);
+  });
+  const parsed = readYaml(text, path, env);
+  const { contents } = parsed;
+  const validated = priceFileSchema.safeParse(contents, { error: describeConfigIssue });
+  const issues = validated.error?.issues ?? [];
+  const faults = [
+    ...issues.flatMap((issue) => toConfigFaults(issue, (place) => formatValue(contents, place))),
+    ...checkPrices((contents as { plans?: unknown }).plans),
+  ];
+  refuseFaults(path, faults, parsed);
+  return validated.data?.plans ?? {};
 }
 
 /** The nodes of the file. Their TLS files are relative to the file, and absolute in the result. */

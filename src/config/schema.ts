@@ -138,6 +138,11 @@ export const planSchema = toMappingSchema({
   prices: z.record(currency, z.record(periodDays, majorAmount)),
 });
 
+/** The prices of plans. Other keys of the configuration file have no effect. */
+export const priceFileSchema = z.looseObject({
+  plans: z.record(planKey, z.looseObject({ prices: planSchema.shape.prices })),
+});
+
 export const nodeSchema = toMappingSchema({
   id: z
     .string()

@@ -34,6 +34,7 @@ test('P8, T2: random faults and kills of the courier lose no receipt and repeat 
 test.each([
   ['model', 'test/proofs/model/main.ts', ['--sequences', '20'], /20 sequences/],
   ['access', 'test/proofs/access/main.ts', ['--events', '30'], /30 events/],
+  ['forecast', 'test/proofs/forecast/main.ts', ['--databases', '40'], /40 databases/],
   ['crashes', 'test/proofs/crashes/main.ts', ['--test', 'closes a crashed run'], /1 passed/],
 ])(
   'the command proof:%s runs at a small size',

@@ -43,6 +43,7 @@ function packageOnlyIn(name: RegExp, places: Places): Rule['find'] {
 const catching: Places = {
   'bulk/job-run.ts': 'a failed batch is repeated, one customer at a time',
   'config/config.ts': 'edge: a file is missing',
+  'config/yaml.ts': 'edge: an alias of a file has no anchor',
   'db/connect.ts': 'a failure inside an open transaction is rolled back and thrown again',
   'db/embedded.ts': 'edge: folders and processes',
   'db/embedded/': 'edge: folders and processes',

@@ -7,7 +7,7 @@ import { customerRoutes } from './customers.ts';
 
 import { explanationRoutes } from './explanation.ts';
 import { listRoutes } from './lists.ts';
-
+import { forecastRoutes } from './forecast.ts';
 import { moneyRoutes } from './money.ts';
 import { noticeRoutes } from './notices.ts';
 import { operationRoutes } from './operations.ts';
@@ -34,4 +34,5 @@ export const routes: readonly Route[] = [
   ...reportRoutes,
   ...clockRoutes,
   ...bulkJobRoutes,
+  ...forecastRoutes,
 ];

@@ -65,6 +65,39 @@ export function computeCharge(
     : { chargeMinor: priceMinor, capMinor: null };
 }
 
+/**
+ * True if a charge at `at` takes the whole price, also if the customer is notified of any amount
+ * before. A paid amount, or one that counts and stays known, is at least the price.
+ * @param isPriceFinal the list price does not change any more, so no notification replaces the
+ *   last one
+ */
+export function isAmountCertain(
+  priceMinor: bigint,
+  { paidMinor, known }: KnownPrices,
+  at: Instant,
+  noticeMs: number,
+  isPriceFinal: boolean,
+): boolean {
+  if (paidMinor !== null && paidMinor >= priceMinor) return true;
+  const isCounting = (price: KnownPrice) => computeEffectiveAt(price, noticeMs) <= at;
+  const last = known.at(-1);
+  if (isPriceFinal && last?.source === 'message' && last.amountMinor === priceMinor)
+    return isCounting(last);
+  return known.some(({ source, amountMinor }) => source === 'choice' && amountMinor >= priceMinor);
+}
+
+/** The amounts that a payment at `at` leaves: messages that do not count yet. */
+export const keepUnpaidPrices = (
+  known: readonly KnownPrice[],
+  at: Instant,
+  noticeMs: number,
+): readonly KnownPrice[] =>
+  known.length === 0
+    ? known
+    : known.filter(
+        (price) => price.source === 'message' && computeEffectiveAt(price, noticeMs) > at,
+      );
+
 /** The amount that the customer expects to pay next; null: there is none. */
 export const computeExpectedMinor = ({ paidMinor, known }: KnownPrices): bigint | null =>
   known.at(-1)?.amountMinor ?? paidMinor;

@@ -4,6 +4,7 @@ import type { KnownPriceSource } from '../../db/schema-prices.ts';
 import { unnest } from '../../db/unnest.ts';
 import type { CustomerId, SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime, later } from '../../kernel/instant.ts';
+import type { NoticeParams } from '../../outbox/kinds.ts';
 import type { KnownPrice, KnownPrices } from '../rules/price-cap.ts';
 
 // The amounts that customers know: `known_price`, and the last charge of a plan and length.
@@ -135,6 +136,10 @@ const priceParams: Readonly<Record<string, string>> = {
 };
 
 export const hasPriceParam = (kind: string): boolean => Object.hasOwn(priceParams, kind);
+
+/** The amount in minor units that a notification of such a kind names. */
+export const parseNotifiedPrice = (kind: string, params: NoticeParams): bigint =>
+  BigInt(String(params[priceParams[kind] ?? 'price']).replace('.', ''));
 
 /**
  * Stores the amount of a notification when it is sent. A new price replaces larger amounts of

@@ -90,9 +90,9 @@ async function readLastStarts(
  * The balances at the end of the days of revival, without the charges since then. Only a run after
  * these days needs them, so usually no row is read.
  */
-async function readInTimeBalances(
+export async function readInTimeBalances(
   tx: Tx,
-  rows: readonly RenewalFactsRow[],
+  rows: readonly Pick<SubscriptionRenewalFacts, 'subscriptionId' | 'state' | 'expiresAt'>[],
   now: Instant,
   { reviveMs }: Pick<Settings, 'reviveMs'>,
 ): Promise<ReadonlyMap<SubscriptionId, bigint>> {

@@ -1,8 +1,8 @@
 import { formatCount } from '../../kernel/count.ts';
 import { unreachable } from '../../kernel/faults.ts';
 import { type Instant, isoTime, later, minuteMs, never } from '../../kernel/instant.ts';
-import { majorUnits, moneyText } from '../../kernel/money.ts';
-import { enqueueNotifications, type NewNotice } from '../../outbox/outbox.ts';
+import { moneyText } from '../../kernel/money.ts';
+import { enqueueNotifications } from '../../outbox/outbox.ts';
 import { releaseQuarantined } from '../../runs/quarantine.ts';
 import { type DecidedItem, decideInOrder } from '../../runs/shared-balance.ts';
 import {
@@ -23,6 +23,7 @@ import {
   readRenewalFacts,
   type SubscriptionRenewalFacts,
 } from '../../subscription/store/renewal-facts.ts';
+import { toLowBalanceNotices } from './notices.ts';
 import { findDueRenewals, findRenewalRetries } from './store.ts';
 
 // auto-renewal renews due subscriptions from the balance.
@@ -136,36 +137,6 @@ function toQuarantinedItem(facts: SubscriptionRenewalFacts): QuarantinedItem {
     reason: 'no_price',
     sentence: `customer ${facts.telegramId}: plan ${facts.plan} has no price for ${formatCount(facts.periodDays, 'day')} in ${facts.currency}`,
   };
-}
-
-/**
- * One notification per period: the key names the end that cannot be paid for. An ended one has it.
- */
-function toLowBalanceNotices(row: {
-  readonly facts: SubscriptionRenewalFacts;
-  readonly priceMinor: bigint;
-  readonly missingMinor: bigint;
-}): NewNotice[] {
-  const { facts } = row;
-  if (facts.state !== 'active') return [];
-  return [
-    {
-      customerId: facts.customerId,
-      subscriptionId: facts.subscriptionId,
-      kind: 'low_balance',
-      dedupeKey: `low_balance:${facts.subscriptionId}:${facts.expiresAt}`,
-      params: {
-        price: majorUnits(row.priceMinor, facts.currency),
-        // By the balance after the earlier subscriptions of this run. Corrected when it is sent.
-        missing: majorUnits(row.missingMinor, facts.currency),
-        others: null,
-        currency: facts.currency,
-        plan: facts.plan,
-        period_days: facts.periodDays,
-        expires_at: isoTime(facts.expiresAt),
-      },
-    },
-  ];
 }
 
 function describe(

@@ -1,0 +1,150 @@
+import { readClock } from '../db/clock.ts';
+import type { Db, Tx } from '../db/connect.ts';
+import type { SubscriptionId } from '../kernel/ids.ts';
+import { dayMs, type Instant, later, minuteMs } from '../kernel/instant.ts';
+import { readSettings } from '../subscription/store/settings.ts';
+import type { RunIntervals } from './customer-state.ts';
+import type { DatedPrice } from './dated-prices.ts';
+import { type ForecastBasis, groupByCustomer, readPageExtras, toSimulatedCustomer } from './load.ts';
+import { type DueReview, SimulatedOutbox } from './outbox.ts';
+import { CustomerSimulation, type PlannedOutcome } from './simulation.ts';
+import {
+  type CustomerPage,
+  readCustomerPage,
+  readDatedPrices,
+  readDueReviews,
+  readNoticeFacts,
+  readQuarantineStates,
+  type SubscriptionRow,
+} from './store.ts';
+
+// The forecast of all customers: what the workers will do within some days.
+//
+// 1. One snapshot is read by keyset over the customers. Memory does not grow with their number.
+// 2. Each customer is simulated alone, with the rules of the workers (`simulation.ts`).
+// 3. If an amount depends on notifications, the customer is simulated again with them.
+// 4. No command follows: nobody pays, buys or changes a plan. Each notification arrives. No guard
+//    holds anything, no run is late, and no retry of an item in quarantine fails by a fault.
+
+export interface ForecastRequest {
+  readonly days: number;
+  /** The intervals of the workers; by default those of the workers themselves. */
+  readonly intervals?: RunIntervals;
+  /** What if these prices applied from now on. */
+  readonly prices?: readonly Omit<DatedPrice, 'validFrom'>[];
+  readonly signal?: AbortSignal;
+}
+
+/** The time range of a forecast. */
+export interface ForecastRange {
+  readonly from: Instant;
+  /** Exclusive. */
+  readonly until: Instant;
+}
+
+export const defaultIntervals: RunIntervals = {
+  renewalMs: 10 * minuteMs,
+  expiryMs: minuteMs,
+  remindersMs: 5 * minuteMs,
+};
+
+/** The most days of a forecast. */
+export const forecastDaysMax = 366;
+
+/** Customers per page. Two pages are in memory. */
+const pageMax = 1_000;
+/** Customers between two turns of the event loop: a few milliseconds. */
+const customersPerTurn = 100;
+
+const yieldToEventLoop = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+/** Reports what happens to each subscription, customer by customer. */
+export function forecastOutcomes(
+  db: Db,
+  request: ForecastRequest,
+  report: (outcome: PlannedOutcome) => void,
+): Promise<ForecastRange> {
+  return db
+    .transaction()
+    .setIsolationLevel('repeatable read')
+    .setAccessMode('read only')
+    .execute((tx) => new ForecastWalk(tx, request, report).run());
+}
+
+class ForecastWalk {
+  readonly #tx: Tx;
+  readonly #request: ForecastRequest;
+  readonly #report: (outcome: PlannedOutcome) => void;
+
+  constructor(tx: Tx, request: ForecastRequest, report: (outcome: PlannedOutcome) => void) {
+    this.#tx = tx;
+    this.#request = request;
+    this.#report = report;
+  }
+
+  async run(): Promise<ForecastRange> {
+    const { basis, reviews } = await this.#readBasis();
+    const { now: from, until, settings } = basis.rules;
+    const readPage = (after: CustomerPage['lastId']) =>
+      readCustomerPage(this.#tx, { after, max: pageMax, until, settings });
+    let next: Promise<CustomerPage> | undefined = readPage(undefined);
+    while (next !== undefined && this.#request.signal?.aborted !== true) {
+      const { rows, lastId }: CustomerPage = await next;
+      // The server reads the next page while this one is simulated.
+      next = lastId === undefined ? undefined : readPage(lastId);
+      next?.catch(() => undefined); // its failure is thrown by the next await
+      await this.#forecastPage(rows, basis, reviews);
+    }
+    await next;
+    return { from, until };
+  }
+
+  async #readBasis(): Promise<{ basis: ForecastBasis; reviews: readonly DueReview[] }> {
+    const tx = this.#tx;
+    const { days, intervals = defaultIntervals, prices: replaced = [] } = this.#request;
+    const now = await readClock(tx);
+    const prices = await readDatedPrices(tx);
+    const basis: ForecastBasis = {
+      rules: { now, until: later(now, days * dayMs), settings: await readSettings(tx), intervals },
+      prices: replaced.length === 0 ? prices : prices.replaceFrom(now, replaced),
+      renewalQuarantine: await readQuarantineStates(tx, 'auto-renewal'),
+      expiryQuarantine: await readQuarantineStates(tx, 'fast-expiry-cleanup'),
+    };
+    return { basis, reviews: [...(await readDueReviews(tx)), ...replaced] };
+  }
+
+  async #forecastPage(
+    rows: readonly SubscriptionRow[],
+    basis: ForecastBasis,
+    reviews: readonly DueReview[],
+  ): Promise<void> {
+    const extras = await readPageExtras(this.#tx, rows, basis.rules);
+    const uncertain: SubscriptionRow[][] = [];
+    for (const [index, ownRows] of groupByCustomer(rows).entries()) {
+      if (index % customersPerTurn === 0) await yieldToEventLoop();
+      const outcomes: PlannedOutcome[] = [];
+      const customer = toSimulatedCustomer(ownRows, basis, extras);
+      const simulation = new CustomerSimulation(customer, basis.rules, (one) => outcomes.push(one));
+      if (simulation.run()) outcomes.forEach(this.#report);
+      else uncertain.push(ownRows);
+    }
+    if (uncertain.length === 0) return;
+    const { readers, periods } = await readNoticeFacts(
+      this.#tx,
+      uncertain.map(([first]) => (first as SubscriptionRow).customerId),
+      uncertain.flat().flatMap(toChangingIds),
+      basis.rules.now,
+    );
+    for (const [index, ownRows] of uncertain.entries()) {
+      if (index % customersPerTurn === 0) await yieldToEventLoop();
+      const customer = toSimulatedCustomer(ownRows, basis, extras, periods);
+      const reader = readers.get(customer.id);
+      if (reader === undefined) continue;
+      const outbox = new SimulatedOutbox(customer, basis.rules, reader, reviews);
+      new CustomerSimulation(customer, basis.rules, this.#report, outbox).run();
+    }
+  }
+}
+
+const toChangingIds = ({ subscriptionId, changesAt }: SubscriptionRow): SubscriptionId[] =>
+  changesAt === null ? [] : [subscriptionId];

@@ -1,0 +1,132 @@
+import { z } from 'zod';
+import { openSingleConnection } from '../../db/single-connection.ts';
+import { forecastDaysMax, forecastOutcomes } from '../../forecast/forecast.ts';
+import type { PlannedOutcome } from '../../forecast/simulation.ts';
+import { ForecastTotals, toOutcomeJson } from '../../forecast/totals.ts';
+import { refused } from '../../kernel/faults.ts';
+import { isoTime } from '../../kernel/instant.ts';
+import { defineRoute } from '../route.ts';
+import {
+  currencySchema,
+  moneySchema,
+  planKeySchema,
+  rowIdSchema,
+  telegramIdSchema,
+  timeSchema,
+} from '../schemas.ts';
+
+const tag = 'Operations';
+
+const totalFields = {
+  currency: currencySchema,
+  renewals: z.number().int(),
+  amount: moneySchema.describe('charges of the renewals'),
+  short: z.number().int().describe('ends because the balance is too low'),
+  ending: z.number().int().describe('trials, and subscriptions without auto-renewal or price'),
+};
+
+/** One forecast at a time in this process, because each reads the whole database. */
+let isForecasting = false;
+/** More rows fill the memory of the service. The command prints any number. */
+const rowsMax = 10_000;
+const defaultDays = 30;
+
+const readForecast = defineRoute({
+  method: 'GET',
+  path: '/v1/forecast',
+  id: 'forecast',
+  tag,
+  summary: 'List what the workers will charge and end in the next days, if no command follows',
+  scope: 'read',
+  query: z.object({
+    days: z
+      .string()
+      .regex(/^([1-9]\d?|[12]\d\d|3[0-5]\d|36[0-6])$/, `is not a number from 1 to ${forecastDaysMax}`)
+      .optional()
+      .describe(`1 to ${forecastDaysMax}; ${defaultDays} by default`),
+    by: z.enum(['day', 'plan', 'customer']).optional().describe('list also these parts'),
+  }),
+  answer: z.object({
+    from: timeSchema,
+    days: z.number().int(),
+    totals: z.array(z.object(totalFields).meta({ title: 'ForecastTotal' })),
+    groups: z
+      .array(
+        z
+          .object({
+            day: z.iso.date().optional().describe('day of the charge or the end, in UTC'),
+            plan: planKeySchema.optional(),
+            ...totalFields,
+          })
+          .meta({ title: 'ForecastGroup' }),
+      )
+      .optional()
+      .describe('present with by=day and by=plan'),
+    rows: z
+      .array(
+        z
+          .object({
+            telegram_id: telegramIdSchema,
+            subscription_id: rowIdSchema,
+            outcome: z.enum(['renewed', 'short', 'ends']),
+            starts_at: timeSchema.describe('start of the next period'),
+            amount: moneySchema.nullable().describe('charge, also a short one; null: it ends'),
+            currency: currencySchema,
+          })
+          .meta({ title: 'ForecastRow' }),
+      )
+      .optional()
+      .describe('present with by=customer; a subscription has a row for each end'),
+  }),
+  refusals: ['forecast_running', 'too_many_rows'],
+  async handle({ url }, { query, signal }) {
+    if (isForecasting) throw refused('forecast_running', 'a forecast is running; retry when it ends');
+    isForecasting = true;
+    try {
+      return await answerForecast(url, Number(query.days ?? defaultDays), query.by, signal);
+    } finally {
+      isForecasting = false;
+    }
+  },
+});
+
+async function answerForecast(
+  url: string,
+  days: number,
+  by: 'day' | 'plan' | 'customer' | undefined,
+  signal: AbortSignal,
+) {
+  const totals = new ForecastTotals(by === 'customer' ? undefined : by);
+  const rows: PlannedOutcome[] = [];
+  const report = (outcome: PlannedOutcome) => {
+    totals.add(outcome);
+    if (by !== 'customer') return;
+    if (rows.length === rowsMax) throw tooManyRowsFault();
+    rows.push(outcome);
+  };
+  await using connection = await openSingleConnection(url);
+  const range = await forecastOutcomes(connection.db, { days, signal }, report);
+  const { groups } = totals;
+  return {
+    from: isoTime(range.from),
+    days,
+    totals: totals.totals,
+    ...(groups && { groups }),
+    ...(by === 'customer' && { rows: rows.map(toOutcomeJson).map(withPlainIds) }),
+  };
+}
+
+const withPlainIds = ({ telegram_id, subscription_id, ...row }: ReturnType<typeof toOutcomeJson>) => ({
+  telegram_id: Number(telegram_id),
+  subscription_id: Number(subscription_id),
+  ...row,
+});
+
+const tooManyRowsFault = () =>
+  refused(
+    'too_many_rows',
+    `the forecast has more than ${rowsMax.toLocaleString('en')} rows; use fewer days, by=day or by=plan`,
+    'perennial forecast --by customer prints any number',
+  );
+
+export const forecastRoutes = [readForecast];
