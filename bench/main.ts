@@ -5,6 +5,7 @@ import { benchmark as bulk } from './bulk.ts';
 import type { ServerKind } from './databases.ts';
 import { benchmark as delivery } from './delivery.ts';
 import { benchmark as expiry } from './expiry.ts';
+import { benchmark as forecast } from './forecast.ts';
 import { benchmark as idle } from './idle.ts';
 import { benchmark as transfer } from './import.ts';
 import { benchmark as lists } from './lists.ts';
@@ -37,6 +38,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   import: transfer,
   audit,
   report,
+  forecast,
   api,
   'xray-adds': xrayAdds,
   'nodes-idle': nodesIdle,

@@ -252,6 +252,8 @@ export const fileSchema = toMappingSchema({
       })
       .default('100000'),
     claims: onOff.default(true),
+    spend_floor: z.number().int().min(1).max(1_000_000).default(100),
+    spend_factor: z.number().min(1).max(1_000).default(3),
   }).optional(),
   retention: toMappingSchema({
     notices: toMinimumDuration(30).default(180 * dayMs),

@@ -35,3 +35,10 @@ export interface PriceReviewTable {
   missed: Generated<string>;
   ordered_at: Time;
 }
+
+export interface ChargeForecastTable {
+  at: Time;
+  currency: string;
+  charges: bigint;
+  amount_minor: bigint;
+}

@@ -60,3 +60,8 @@ export interface MigrationTable {
   oldest_program: string;
   applied_at: ColumnType<Instant, string | undefined, never>;
 }
+
+export interface SettingTable {
+  key: 'discounts' | 'renewal' | 'retention' | 'trial' | 'notices' | 'feed' | 'money';
+  value: ColumnType<Record<string, unknown>, string, string>;
+}

@@ -12,7 +12,12 @@ import type { Json, MaybeTime, Time } from './columns.ts';
 import type { BulkItemTable, BulkJobTable } from './schema-bulk.ts';
 import type { ledgerKinds, PaymentLinks } from './schema-ledger.ts';
 import type { PeriodTerms } from './schema-period.ts';
-import type { KnownPriceTable, PlanPriceTable, PriceReviewTable } from './schema-prices.ts';
+import type {
+  ChargeForecastTable,
+  KnownPriceTable,
+  PlanPriceTable,
+  PriceReviewTable,
+} from './schema-prices.ts';
 import type {
   AuditBaselineTable,
   AuditDigestTable,
@@ -20,6 +25,7 @@ import type {
   InstallationTable,
   MigrationTable,
   PrunedTable,
+  SettingTable,
   WorkerStateTable,
 } from './schema-program.ts';
 
@@ -253,11 +259,6 @@ export interface EventTable {
   detail: ColumnType<JsonObject, string | undefined, string>;
 }
 
-export interface SettingTable {
-  key: 'discounts' | 'renewal' | 'retention' | 'trial' | 'notices' | 'feed' | 'money';
-  value: Json<JsonObject>;
-}
-
 export interface Database {
   'perennial.installation': InstallationTable;
   'perennial.customer': CustomerTable;
@@ -284,6 +285,7 @@ export interface Database {
   'perennial.pruned': PrunedTable;
   'perennial.audit_baseline': AuditBaselineTable;
   'perennial.audit_digest': AuditDigestTable;
+  'perennial.charge_forecast': ChargeForecastTable;
   'perennial.known_price': KnownPriceTable;
   'perennial.price_review': PriceReviewTable;
   'perennial.migration': MigrationTable;

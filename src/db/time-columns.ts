@@ -151,6 +151,7 @@ export const keptColumns: Readonly<Record<string, string>> = {
   'audit_baseline.at': 'an audit at an earlier time checks everything',
   'audit_baseline.events_since': 'compared with rows that were there before',
   'audit_baseline.notices_since': 'compared with rows that were there before',
+  'charge_forecast.at': 'the time of a charge; store-forecast replaces it daily',
   'clock_state.deletions_at': 'the time sentinel checks it',
   'clock_state.deletions_next_at': 'the time sentinel checks it',
   'clock_state.mark_at': 'the time sentinel lowers it',

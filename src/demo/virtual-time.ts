@@ -1,6 +1,6 @@
 import { setClock } from '../db/clock.ts';
 import type { Db } from '../db/connect.ts';
-import { earliest, type Instant, later, minuteMs, secondMs } from '../kernel/instant.ts';
+import { dayMs, earliest, type Instant, later, minuteMs, secondMs } from '../kernel/instant.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
 import { pause } from '../kernel/timer.ts';
 import { openReplica } from '../leases/replica.ts';
@@ -47,6 +47,7 @@ export async function runVirtualTime(options: VirtualTimeOptions): Promise<Insta
   const elapsedMs = stopwatch();
   const dueAt = new Map(options.workers.map((worker) => [worker, from]));
   const intervalMinMs = workerIntervalMinMs * rate;
+  const frequentWorkers = options.workers.filter(({ everyMs }) => everyMs < dayMs);
   let customersAt = later(from, Math.max(customersEveryMs, intervalMinMs));
   let now = from;
 
@@ -86,7 +87,7 @@ export async function runVirtualTime(options: VirtualTimeOptions): Promise<Insta
       if (customersAt <= now) {
         // A top-up wakes auto-renewal, as in a service.
         if (await options.customers.act(now))
-          for (const worker of options.workers) await run(worker);
+          for (const worker of frequentWorkers) await run(worker);
         customersAt = later(now, Math.max(customersEveryMs, intervalMinMs));
       }
       for (const [worker, at] of dueAt) if (at <= now) await run(worker);

@@ -34,7 +34,6 @@ export function applyCharge(
   subscription.expiresAt = endsAt;
   subscription.lastStartsAt = startsAt;
   subscription.nextTryAt = null;
-  subscription.quarantine = null;
   subscription.expiryFrom = null;
   subscription.remindAt = later(endsAt, -computeReminderLeadMs(renewalAhead));
   subscription.paidMinor = chargeMinor;

@@ -5,9 +5,15 @@ import { dayMs, type Instant, later, minuteMs } from '../kernel/instant.ts';
 import { readSettings } from '../subscription/store/settings.ts';
 import type { RunIntervals } from './customer-state.ts';
 import type { DatedPrice } from './dated-prices.ts';
-import { type ForecastBasis, groupByCustomer, readPageExtras, toSimulatedCustomer } from './load.ts';
+import {
+  type ForecastBasis,
+  groupByCustomer,
+  readPageExtras,
+  toSimulatedCustomer,
+} from './load.ts';
 import { type DueReview, SimulatedOutbox } from './outbox.ts';
-import { CustomerSimulation, type PlannedOutcome } from './simulation.ts';
+import type { PlannedCharge, PlannedOutcome, SimulationReport } from './outcomes.ts';
+import { CustomerSimulation } from './simulation.ts';
 import {
   type CustomerPage,
   readCustomerPage,
@@ -23,8 +29,9 @@ import {
 // 1. One snapshot is read by keyset over the customers. Memory does not grow with their number.
 // 2. Each customer is simulated alone, with the rules of the workers (`simulation.ts`).
 // 3. If an amount depends on notifications, the customer is simulated again with them.
-// 4. No command follows: nobody pays, buys or changes a plan. Each notification arrives. No guard
-//    holds anything, no run is late, and no retry of an item in quarantine fails by a fault.
+// 4. No command follows: no customer pays, buys or changes a plan. Each notification to a reachable
+//    customer arrives. No guard holds anything, no run is late, and no retry of an item in
+//    quarantine fails by a fault.
 
 export interface ForecastRequest {
   readonly days: number;
@@ -64,6 +71,15 @@ export function forecastOutcomes(
   request: ForecastRequest,
   report: (outcome: PlannedOutcome) => void,
 ): Promise<ForecastRange> {
+  return forecastAll(db, request, { outcome: report });
+}
+
+/** As `forecastOutcomes`, also with the first attempt of each charge. */
+export function forecastAll(
+  db: Db,
+  request: ForecastRequest,
+  report: SimulationReport,
+): Promise<ForecastRange> {
   return db
     .transaction()
     .setIsolationLevel('repeatable read')
@@ -74,9 +90,9 @@ export function forecastOutcomes(
 class ForecastWalk {
   readonly #tx: Tx;
   readonly #request: ForecastRequest;
-  readonly #report: (outcome: PlannedOutcome) => void;
+  readonly #report: SimulationReport;
 
-  constructor(tx: Tx, request: ForecastRequest, report: (outcome: PlannedOutcome) => void) {
+  constructor(tx: Tx, request: ForecastRequest, report: SimulationReport) {
     this.#tx = tx;
     this.#request = request;
     this.#report = report;
@@ -86,14 +102,16 @@ class ForecastWalk {
     const { basis, reviews } = await this.#readBasis();
     const { now: from, until, settings } = basis.rules;
     const readPage = (after: CustomerPage['lastId']) =>
-      readCustomerPage(this.#tx, { after, max: pageMax, until, settings });
-    let next: Promise<CustomerPage> | undefined = readPage(undefined);
-    while (next !== undefined && this.#request.signal?.aborted !== true) {
-      const { rows, lastId }: CustomerPage = await next;
+      Promise.allSettled([readCustomerPage(this.#tx, { after, max: pageMax, until, settings })]);
+    let next = readPage(undefined);
+    while (this.#request.signal?.aborted !== true) {
+      const [page] = await next;
+      if (page.status === 'rejected') throw page.reason;
+      const { rows, lastId } = page.value;
       // The server reads the next page while this one is simulated.
-      next = lastId === undefined ? undefined : readPage(lastId);
-      next?.catch(() => undefined); // its failure is thrown by the next await
+      if (lastId !== undefined) next = readPage(lastId);
       await this.#forecastPage(rows, basis, reviews);
+      if (lastId === undefined) break;
     }
     await next;
     return { from, until };
@@ -123,10 +141,18 @@ class ForecastWalk {
     for (const [index, ownRows] of groupByCustomer(rows).entries()) {
       if (index % customersPerTurn === 0) await yieldToEventLoop();
       const outcomes: PlannedOutcome[] = [];
+      const charges: PlannedCharge[] = [];
       const customer = toSimulatedCustomer(ownRows, basis, extras);
-      const simulation = new CustomerSimulation(customer, basis.rules, (one) => outcomes.push(one));
-      if (simulation.run()) outcomes.forEach(this.#report);
-      else uncertain.push(ownRows);
+      const simulation = new CustomerSimulation(customer, basis.rules, {
+        outcome: (one) => outcomes.push(one),
+        charge: (one) => charges.push(one),
+      });
+      if (!simulation.run()) {
+        uncertain.push(ownRows);
+        continue;
+      }
+      for (const one of outcomes) this.#report.outcome(one);
+      for (const one of charges) this.#report.charge?.(one);
     }
     if (uncertain.length === 0) return;
     const { readers, periods } = await readNoticeFacts(

@@ -10,7 +10,7 @@ import {
   type SimulatedSubscription,
 } from './customer-state.ts';
 import type { DatedPrices } from './dated-prices.ts';
-import type { SimulationRules } from './simulation.ts';
+import type { SimulationRules } from './outcomes.ts';
 import type { SubscriptionRow } from './store.ts';
 
 // Builds the customers of a page from its rows.

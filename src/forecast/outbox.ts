@@ -18,13 +18,12 @@ import {
   type SimulatedSubscription,
   toForecastFacts,
 } from './customer-state.ts';
-import type { LowBalance, SimulatedNotices, SimulationRules } from './simulation.ts';
+import type { LowBalance, SimulatedNotices, SimulationRules } from './outcomes.ts';
 
 // The notifications of one customer in a forecast, because they make amounts known.
 //
-// 1. expiry-reminders and auto-renewal store notifications by the rules of their workers.
-// 2. A courier sends each one as soon as its relevance permits it, and the send succeeds.
-// 3. A sent amount is known from then on.
+// 1. expiry-reminders and auto-renewal store notifications by their rules.
+// 2. A courier sends each one as soon as its relevance permits it. A sent amount is known.
 
 /** A notification about an end. Stored ones come from the database. */
 export interface SimulatedNotice {
@@ -58,7 +57,7 @@ export interface DueReview {
 const isUnsent = ({ state }: SimulatedNotice): boolean =>
   state === 'pending' || state === 'uncertain';
 
-/** Reminders of a subscription that only ends make no amount known. */
+/** Other reminders make no amount known. */
 const isReminded = ({ kind, state, autoRenew }: SimulatedSubscription): boolean =>
   kind === 'paid' && state === 'active' && autoRenew;
 
@@ -177,7 +176,6 @@ export class SimulatedOutbox implements SimulatedNotices {
     }
   }
 
-  /** The price reviews of commands before the forecast. */
   #review(now: Instant): void {
     const leadMs = computeReminderLeadMs(this.#rules.settings.renewalAhead);
     for (const { plan, periodDays, currency } of this.#reviews) {
@@ -187,7 +185,8 @@ export class SimulatedOutbox implements SimulatedNotices {
         const isMeant =
           (plan === null || plan === nextPlan) &&
           (periodDays === null || periodDays === nextPeriodDays);
-        if (isMeant && isReminded(subscription) && expiresAt <= later(now, leadMs)) subscription.remindAt = now;
+        if (isMeant && isReminded(subscription) && expiresAt <= later(now, leadMs))
+          subscription.remindAt = now;
       }
     }
     this.#reviews = [];
@@ -232,7 +231,9 @@ export class SimulatedOutbox implements SimulatedNotices {
   ): NoticeFacts {
     const { kind, state, autoRenew, expiresAt } = subscription;
     const isForecast = state === 'active' && kind === 'paid' && autoRenew;
-    const forecast = isForecast ? this.#forecast(now).get(subscription.id) : { kind: 'ends' as const };
+    const forecast = isForecast
+      ? this.#forecast(now).get(subscription.id)
+      : { kind: 'ends' as const };
     const { timeZone, reachable, failedAt } = this.#reader;
     const pays = this.#customer.subscriptions.some(
       (one) => one.kind === 'paid' && one.state === 'active' && one.expiresAt > now,
@@ -280,7 +281,7 @@ export class SimulatedOutbox implements SimulatedNotices {
   }
 }
 
-/** As `writeNotifiedPrice` writes it. */
+/** As `writeNotifiedPrice` does. */
 function addNotifiedPrice(
   subscription: SimulatedSubscription,
   { kind, params }: SimulatedNotice,

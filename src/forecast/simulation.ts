@@ -1,7 +1,11 @@
 import type { CustomerId } from '../kernel/ids.ts';
 import { type Instant, later, never } from '../kernel/instant.ts';
 import { type DecidedItem, decideInOrder } from '../runs/shared-balance.ts';
-import { decideExpiry, type ExpiryDecision, isTermsChangeDue } from '../subscription/rules/expiry.ts';
+import {
+  decideExpiry,
+  type ExpiryDecision,
+  isTermsChangeDue,
+} from '../subscription/rules/expiry.ts';
 import { computePriceMinor } from '../subscription/rules/price.ts';
 import { isAmountCertain } from '../subscription/rules/price-cap.ts';
 import {
@@ -9,18 +13,22 @@ import {
   decideRenewal,
   type RenewalDecision,
 } from '../subscription/rules/renewal.ts';
-import type { Settings } from '../subscription/rules/settings.ts';
 import { applyCharge, changeSimulatedTerms, toQuarantined } from './customer-changes.ts';
 import {
   computeRenewalDueAt,
   computeRunAt,
-  type RunIntervals,
   type SimulatedCustomer,
   type SimulatedFacts,
   type SimulatedSubscription,
   toRenewalFacts,
 } from './customer-state.ts';
 import { findNextPriceChange } from './dated-prices.ts';
+import type {
+  PlannedOutcome,
+  SimulatedNotices,
+  SimulationReport,
+  SimulationRules,
+} from './outcomes.ts';
 
 // The simulation of one customer: what the workers do until a time, without further commands.
 //
@@ -30,38 +38,6 @@ import { findNextPriceChange } from './dated-prices.ts';
 // 3. The rules of the workers decide. No guard holds anything.
 // 4. The simulation without notifications ends as soon as a notification could change an amount.
 
-/** What happens to a subscription at one end. */
-export interface PlannedOutcome {
-  readonly telegramId: bigint;
-  readonly subscriptionId: SimulatedSubscription['id'];
-  readonly plan: string;
-  readonly currency: string;
-  readonly outcome: 'renewed' | 'short' | 'ends';
-  /** The time of the run that does it. */
-  readonly at: Instant;
-  /** The start of the next period. */
-  readonly startsAt: Instant;
-  /** Of a renewal its charge, of a short one the charge that fails; null: it only ends. */
-  readonly amountMinor: bigint | null;
-}
-
-export interface SimulationRules {
-  readonly now: Instant;
-  /** Runs before this time count. */
-  readonly until: Instant;
-  readonly settings: Settings;
-  readonly intervals: RunIntervals;
-}
-
-/** The notifications of the customer, which make amounts known. */
-export interface SimulatedNotices {
-  /** The next run of reminders, or the next send; `never` if there is none. */
-  computeNextAt(after: Instant): Instant;
-  runAt(now: Instant): void;
-  addLowBalance(facts: SimulatedFacts, decision: LowBalance, now: Instant): void;
-}
-
-export type LowBalance = Extract<RenewalDecision, { do: 'wait-for-money' }>;
 type Charge = Extract<RenewalDecision, { do: 'renew' }>;
 type Decided<D> = DecidedItem<SimulatedFacts, D>;
 
@@ -70,7 +46,7 @@ const noReservedBalance = new Map<CustomerId, bigint>();
 export class CustomerSimulation {
   readonly #customer: SimulatedCustomer;
   readonly #rules: SimulationRules;
-  readonly #report: (outcome: PlannedOutcome) => void;
+  readonly #report: SimulationReport;
   /** undefined: notifications are not simulated. */
   readonly #notices: SimulatedNotices | undefined;
   #isAmountUncertain = false;
@@ -78,7 +54,7 @@ export class CustomerSimulation {
   constructor(
     customer: SimulatedCustomer,
     rules: SimulationRules,
-    report: (outcome: PlannedOutcome) => void,
+    report: SimulationReport,
     notices?: SimulatedNotices,
   ) {
     this.#customer = customer;
@@ -156,6 +132,7 @@ export class CustomerSimulation {
     );
     for (const { facts, decision } of decided) {
       const { subscription } = facts;
+      this.#reportCharge(facts, decision);
       const wasQuarantined = subscription.quarantine;
       subscription.quarantine = null;
       switch (decision.do) {
@@ -165,8 +142,7 @@ export class CustomerSimulation {
         case 'wait-for-money':
           this.#checkAmount(facts, facts.listMinor ?? 0n, now);
           subscription.nextTryAt = decision.nextTryAt;
-          if (subscription.state === 'active')
-            this.#notices?.addLowBalance(facts, decision, now);
+          if (subscription.state === 'active') this.#notices?.addLowBalance(facts, decision, now);
           break;
         case 'give-up':
           subscription.nextTryAt = never;
@@ -275,10 +251,24 @@ export class CustomerSimulation {
     if (this.#notices !== undefined) return;
     const { vipPercent, noticeMs } = this.#rules.settings;
     const priceMinor = computePriceMinor(listMinor, facts, vipPercent);
-    const isPriceFinal =
-      findNextPriceChange(facts.subscription.prices, this.#rules.now) === never;
+    const isPriceFinal = findNextPriceChange(facts.subscription.prices, this.#rules.now) === never;
     const isCertain = isAmountCertain(priceMinor, facts.prices, now, noticeMs, isPriceFinal);
     this.#isAmountUncertain ||= !isCertain;
+  }
+
+  #reportCharge(facts: SimulatedFacts, decision: RenewalDecision): void {
+    const { state, nextTryAt, isQuarantined, currency } = facts;
+    const isFirst = state === 'active' && nextTryAt === null && !isQuarantined;
+    if (!isFirst || decision.do === 'nothing' || this.#report.charge === undefined) return;
+    const at = computeRenewalDueAt(facts.subscription, this.#rules.settings);
+    if (at === undefined) return;
+    const amountMinor =
+      decision.do === 'renew'
+        ? decision.chargeMinor
+        : decision.do === 'wait-for-money'
+          ? decision.priceMinor
+          : 0n;
+    this.#report.charge({ at, currency, amountMinor });
   }
 
   #reportOutcome(
@@ -287,6 +277,6 @@ export class CustomerSimulation {
   ): void {
     if (this.#isAmountUncertain) return;
     const { telegramId, subscriptionId, plan, currency } = facts;
-    this.#report({ telegramId, subscriptionId, plan, currency, ...outcome });
+    this.#report.outcome({ telegramId, subscriptionId, plan, currency, ...outcome });
   }
 }

@@ -79,7 +79,7 @@ export interface CustomerPage {
   readonly lastId: CustomerId | undefined;
 }
 
-export interface PageRequest {
+export interface CustomerPageRequest {
   readonly after: CustomerId | undefined;
   /** Customers per page. */
   readonly max: number;
@@ -94,7 +94,10 @@ const nextDays = sql`coalesce(s.next_period_days, s.period_days)`;
  * Reads the subscriptions of the next customers that can be charged or end before `until`: active
  * ones, and expired ones that a payment has made due.
  */
-export async function readCustomerPage(tx: Tx, request: PageRequest): Promise<CustomerPage> {
+export async function readCustomerPage(
+  tx: Tx,
+  request: CustomerPageRequest,
+): Promise<CustomerPage> {
   const { after, max, until, settings } = request;
   const { rows: bounds } = await sql<{ lastId: CustomerId | null; count: bigint }>`
     SELECT max(id) AS "lastId", count(*) AS count FROM (

@@ -1,7 +1,7 @@
 import type { Instant } from '../kernel/instant.ts';
 import { isoTime } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
-import type { PlannedOutcome } from './simulation.ts';
+import type { PlannedOutcome } from './outcomes.ts';
 
 // The totals of a forecast by currency, and by day or plan. Currencies are never added up.
 

@@ -7,32 +7,60 @@ import {
   isLateCharge,
   isWithinFloor,
 } from '../subscription/rules/hourly-limit.ts';
+import {
+  computeComparedFrom,
+  isChargeAboveLimit,
+  isRunAboveLimit,
+} from '../subscription/rules/spend-limit.ts';
 import type { SubscriptionRenewalFacts } from '../subscription/store/renewal-facts.ts';
+import {
+  chargingWorkers,
+  readChargeForecast,
+  readDueCharges,
+  readSpendFacts,
+} from './charge-forecast.ts';
 import { readActiveCount, readLastHourTotal } from './hourly-count.ts';
 import type { DecidedItem } from './shared-balance.ts';
 import type { BatchContext } from './worker.ts';
 
-// The spend guard (`subscription/rules/hourly-limit.ts`, rules 1, 3 and 4). Both workers that renew
-// use it, and both count against the same limit.
+// The spend guard: `subscription/rules/spend-limit.ts`, and the limit of late charges
+// (`subscription/rules/hourly-limit.ts`, rules 1, 3 and 4). Both workers that renew use it, and
+// both count against the same limits.
+
+/**
+ * Why a charge is held. `run`: the whole run is larger than the forecast permits; `price`: the
+ * charge is too high for its plan; `late`: too many late charges within an hour.
+ */
+export type HoldReason = 'run' | 'price' | 'late';
 
 /** A charge that waits for confirmation. The subscription stays active. */
 export interface HeldCharge {
   readonly do: 'hold-charge';
   readonly chargeMinor: bigint;
+  readonly reason: HoldReason;
 }
 
 type Charge = { readonly do: 'renew'; readonly chargeMinor: bigint };
+type Guarded<F extends SubscriptionRenewalFacts, D> = DecidedItem<
+  F,
+  D | HeldCharge | { readonly do: 'nothing' }
+>;
+
+/** The reason as a part of a sentence. */
+export const holdReasonTexts: Readonly<Record<HoldReason, string>> = {
+  run: 'the run has more charges than the forecast permits',
+  price: 'the charge is much higher than the earlier prices of the plan',
+  late: 'too many charges are late',
+};
 
 /** The count of late charges in the run record. A confirmed run omits it. */
 export const lateChargesKey = 'late_charges' as const;
-
-/** The workers that count late charges. */
-const chargingWorkers = ['auto-renewal', 'fast-expiry-cleanup'];
 
 /** Keys of `BatchContext.cachedCounts`. */
 const previewedKey = 'late charges of this preview';
 const activeKey = 'active, for the spend guard';
 const isFullKey = 'the spend guard holds';
+const isRunHeldKey = 'the spend guard holds the run';
 
 export const isLateRenewal = <F extends SubscriptionRenewalFacts>(
   { facts, decision }: DecidedItem<F, { readonly do: string }>,
@@ -40,8 +68,8 @@ export const isLateRenewal = <F extends SubscriptionRenewalFacts>(
 ): boolean => decision.do === 'renew' && isLateCharge(facts, batch.now);
 
 /**
- * Replaces the decisions that the guard holds. The earliest ends are charged first. After a held
- * charge no further decision of this customer depends on the balance in this batch.
+ * Replaces the decisions that the guard holds. After a held charge no further decision of this
+ * customer depends on the balance in this batch.
  */
 export async function guardCharges<
   F extends SubscriptionRenewalFacts,
@@ -51,24 +79,88 @@ export async function guardCharges<
   outcomes: readonly DecidedItem<F, D>[],
   batch: BatchContext,
   isConfirmed: boolean,
-): Promise<DecidedItem<F, D | HeldCharge | { readonly do: 'nothing' }>[]> {
-  const lateRenewals = outcomes.filter((one) => isLateRenewal(one, batch));
-  if (lateRenewals.length === 0 || isConfirmed) return [...outcomes];
-  const admitted = await admitCharges(tx, lateRenewals.length, batch);
-  if (admitted >= lateRenewals.length) return [...outcomes];
-  const byEnd = lateRenewals.toSorted((one, other) => one.facts.expiresAt - other.facts.expiresAt);
-  const held = new Set(byEnd.slice(admitted));
+): Promise<Guarded<F, D>[]> {
+  const renewals = outcomes.filter(({ decision }) => decision.do === 'renew');
+  if (renewals.length === 0 || isConfirmed) return [...outcomes];
+  if (await isRunHeld(tx, batch)) return holdRun(outcomes);
+  const expensive = renewals.filter((one) => isExpensive(one, batch));
+  const priced = holdCharges(outcomes, new Set(expensive), 'price');
+  const late = priced.filter((one) => isLateRenewal(one, batch));
+  if (late.length === 0) return priced;
+  const admitted = await admitCharges(tx, late.length, batch);
+  if (admitted >= late.length) return priced;
+  // The earliest ends are charged first.
+  const byEnd = late.toSorted((one, other) => one.facts.expiresAt - other.facts.expiresAt);
+  return holdCharges(priced, new Set(byEnd.slice(admitted)), 'late');
+}
+
+function holdCharges<F extends SubscriptionRenewalFacts, D extends { readonly do: string }>(
+  outcomes: readonly DecidedItem<F, D>[],
+  held: ReadonlySet<DecidedItem<F, { readonly do: string }>>,
+  reason: HoldReason,
+): Guarded<F, D>[] {
+  if (held.size === 0) return [...outcomes];
   const customers = new Set<CustomerId>();
   return outcomes.map((one) => {
     const { facts, decision } = one;
     if (held.has(one)) {
       customers.add(facts.customerId);
-      const { chargeMinor } = decision as unknown as Charge;
-      return { ...one, decision: { do: 'hold-charge', chargeMinor } };
+      return { ...one, decision: toHeldCharge(decision, reason) };
     }
     const waits = facts.autoRenew && customers.has(facts.customerId);
     return waits ? { ...one, decision: { do: 'nothing' } } : one;
   });
+}
+
+const toHeldCharge = (decision: { readonly do: string }, reason: HoldReason): HeldCharge => ({
+  do: 'hold-charge',
+  chargeMinor: (decision as Charge).chargeMinor,
+  reason,
+});
+
+/** Also a low balance waits, because the time may be wrong: nothing is written about a charge. */
+function holdRun<F extends SubscriptionRenewalFacts, D extends { readonly do: string }>(
+  outcomes: readonly DecidedItem<F, D>[],
+): Guarded<F, D>[] {
+  const charged = new Set(
+    outcomes.filter(({ decision }) => decision.do === 'renew').map(({ facts }) => facts.customerId),
+  );
+  return outcomes.map((one) => {
+    const { facts, decision } = one;
+    if (decision.do === 'renew') return { ...one, decision: toHeldCharge(decision, 'run') };
+    const waits =
+      decision.do === 'wait-for-money' || (facts.autoRenew && charged.has(facts.customerId));
+    return waits ? { ...one, decision: { do: 'nothing' } } : one;
+  });
+}
+
+function isExpensive<F extends SubscriptionRenewalFacts>(
+  { facts, decision }: DecidedItem<F, { readonly do: string }>,
+  { prices, settings }: BatchContext,
+): boolean {
+  const { plan, periodDays, currency } = facts;
+  const earlierMinor = prices.getEarlierMinor(plan, periodDays, currency);
+  const { chargeMinor } = decision as Charge;
+  return isChargeAboveLimit(chargeMinor, earlierMinor, settings.money.spend);
+}
+
+/** Decides once per run, before its first charge. A run with few charges reads a few rows. */
+async function isRunHeld(tx: Tx, batch: BatchContext): Promise<boolean> {
+  const cached = batch.cachedCounts.get(isRunHeldKey);
+  if (cached !== undefined) return cached === 1;
+  const isHeld = await isAboveForecast(tx, batch);
+  batch.cachedCounts.set(isRunHeldKey, isHeld ? 1 : 0);
+  return isHeld;
+}
+
+async function isAboveForecast(tx: Tx, batch: BatchContext): Promise<boolean> {
+  const { spend } = batch.settings.money;
+  const facts = await readSpendFacts(tx, batch, spend.floor + 1);
+  if (!facts.hasForecast || facts.dueCount + facts.doneCount <= spend.floor) return false;
+  const from = computeComparedFrom(facts.lastPassAt, batch.now);
+  const forecast = await readChargeForecast(tx, from, batch.now);
+  const due = await readDueCharges(tx, batch);
+  return isRunAboveLimit(due, facts.doneCount, forecast, spend);
 }
 
 /**

@@ -7,6 +7,7 @@ export const scheduledWorkers = [
   'reconcile-xray-state',
   'raise-alarms',
   'bulk-jobs',
+  'store-forecast',
 ] as const;
 
 /** The workers that `perennial run` accepts. Couriers deliver as long as a service runs. */

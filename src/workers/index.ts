@@ -1,3 +1,4 @@
+import { storeForecast } from '../forecast/worker.ts';
 import { type PreviewContext, previewWorker } from '../runs/preview.ts';
 import type { RunContext } from '../runs/run-context.ts';
 import type { RunRow } from '../runs/run-record.ts';
@@ -49,6 +50,7 @@ export const workers: readonly Worker[] = [
   reconcileXrayState(connectNode),
   raiseAlarmsWorker,
   bulkJobs,
+  storeForecast,
 ];
 
 /** The workers that a person may run. This adds the worker that a service runs all the time. */

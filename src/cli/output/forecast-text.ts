@@ -1,5 +1,5 @@
 import type { ForecastRange } from '../../forecast/forecast.ts';
-import type { PlannedOutcome } from '../../forecast/simulation.ts';
+import type { PlannedOutcome } from '../../forecast/outcomes.ts';
 import type { ForecastTotal, ForecastTotals } from '../../forecast/totals.ts';
 import { isoTime } from '../../kernel/instant.ts';
 import { moneyText } from '../../kernel/money.ts';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { openSingleConnection } from '../../db/single-connection.ts';
 import { forecastDaysMax, forecastOutcomes } from '../../forecast/forecast.ts';
-import type { PlannedOutcome } from '../../forecast/simulation.ts';
+import type { PlannedOutcome } from '../../forecast/outcomes.ts';
 import { ForecastTotals, toOutcomeJson } from '../../forecast/totals.ts';
 import { refused } from '../../kernel/faults.ts';
 import { isoTime } from '../../kernel/instant.ts';
@@ -41,7 +41,10 @@ const readForecast = defineRoute({
   query: z.object({
     days: z
       .string()
-      .regex(/^([1-9]\d?|[12]\d\d|3[0-5]\d|36[0-6])$/, `is not a number from 1 to ${forecastDaysMax}`)
+      .regex(
+        /^([1-9]\d?|[12]\d\d|3[0-5]\d|36[0-6])$/,
+        `is not a number from 1 to ${forecastDaysMax}`,
+      )
       .optional()
       .describe(`1 to ${forecastDaysMax}; ${defaultDays} by default`),
     by: z.enum(['day', 'plan', 'customer']).optional().describe('list also these parts'),
@@ -80,7 +83,8 @@ const readForecast = defineRoute({
   }),
   refusals: ['forecast_running', 'too_many_rows'],
   async handle({ url }, { query, signal }) {
-    if (isForecasting) throw refused('forecast_running', 'a forecast is running; retry when it ends');
+    if (isForecasting)
+      throw refused('forecast_running', 'a forecast is running; retry when it ends');
     isForecasting = true;
     try {
       return await answerForecast(url, Number(query.days ?? defaultDays), query.by, signal);
@@ -111,12 +115,16 @@ async function answerForecast(
     from: isoTime(range.from),
     days,
     totals: totals.totals,
-    ...(groups && { groups }),
+    ...(groups === undefined ? {} : { groups }),
     ...(by === 'customer' && { rows: rows.map(toOutcomeJson).map(withPlainIds) }),
   };
 }
 
-const withPlainIds = ({ telegram_id, subscription_id, ...row }: ReturnType<typeof toOutcomeJson>) => ({
+const withPlainIds = ({
+  telegram_id,
+  subscription_id,
+  ...row
+}: ReturnType<typeof toOutcomeJson>) => ({
   telegram_id: Number(telegram_id),
   subscription_id: Number(subscription_id),
   ...row,

@@ -228,7 +228,7 @@ alarm_money_guard =
         [one] { $held } charge
        *[other] { $held } charges
     }.</b>
-    More late renewals would be charged within an hour than is plausible. Their subscriptions stay active meanwhile. Check the clock of the database and the list and, if the charges are intended, confirm them:
+    They are more, higher or later than is plausible. Their subscriptions stay active meanwhile. Check the clock of the database, the prices and the list and, if the charges are intended, confirm them:
     <code>perennial run { $worker } --dry-run</code>
     <code>perennial run { $worker } --confirm</code>
     .subject = { $worker }: the guard holds { $held ->

@@ -24,9 +24,24 @@ export interface MoneyLimits {
   readonly topUpMax: string;
   /** The part of a chargeback beyond the balance becomes a claim, which later top-ups pay. */
   readonly claims: boolean;
+  readonly spend: SpendLimits;
 }
 
-export const defaultMoney: MoneyLimits = { topUpMax: '100000', claims: true };
+/** The limits of the spend guard (`spend-limit.ts`). */
+export interface SpendLimits {
+  /** So many charges of a run never need a confirmation. */
+  readonly floor: number;
+  /** A run, or a charge, may be this many times as large as expected. */
+  readonly factor: number;
+}
+
+export const defaultSpendLimits: SpendLimits = { floor: 100, factor: 3 };
+
+export const defaultMoney: MoneyLimits = {
+  topUpMax: '100000',
+  claims: true,
+  spend: defaultSpendLimits,
+};
 
 /** How long history is kept. Younger rows are never deleted. */
 export interface Retention {

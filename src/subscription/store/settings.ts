@@ -12,7 +12,7 @@ export interface StoredSettings {
   retention?: { notices_ms: number; events_ms: number; keys_ms: number };
   renewal?: { window_ms: number; retry_ms: number; revive_ms: number; notice_ms?: number };
   notices?: { renewal_ahead: { from_days: number; ahead_ms: number | null }[] };
-  money?: { top_up_max: string; claims: boolean };
+  money?: { top_up_max: string; claims: boolean; spend_floor?: number; spend_factor?: number };
   trial?: { plan: string; days: number };
 }
 
@@ -43,6 +43,10 @@ export function toSettings(all: StoredSettings | null): Settings {
     money: {
       topUpMax: stored.money?.top_up_max ?? defaultMoney.topUpMax,
       claims: stored.money?.claims ?? defaultMoney.claims,
+      spend: {
+        floor: stored.money?.spend_floor ?? defaultMoney.spend.floor,
+        factor: stored.money?.spend_factor ?? defaultMoney.spend.factor,
+      },
     },
     noticeMs: stored.renewal?.notice_ms ?? defaultSettings.noticeMs,
     renewalAhead:

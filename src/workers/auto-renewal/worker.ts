@@ -8,6 +8,7 @@ import { type DecidedItem, decideInOrder } from '../../runs/shared-balance.ts';
 import {
   guardCharges,
   type HeldCharge,
+  holdReasonTexts,
   isLateRenewal,
   lateChargesKey,
 } from '../../runs/spend-guard.ts';
@@ -164,7 +165,7 @@ function describe(
       return {
         ...base,
         amountMinor: decision.chargeMinor,
-        sentence: `${label} would wait for --confirm: the guard holds this charge of ${moneyText(decision.chargeMinor, currency)}, and the subscription stays active`,
+        sentence: `${label} would wait for --confirm: the guard holds this charge of ${moneyText(decision.chargeMinor, currency)} because ${holdReasonTexts[decision.reason]}, and the subscription stays active`,
       };
     case 'quarantine':
       return {

@@ -1,4 +1,3 @@
-import { unreachable } from '../../kernel/faults.ts';
 import { isoTime, minuteMs } from '../../kernel/instant.ts';
 import { moneyText } from '../../kernel/money.ts';
 import type { NewNotice } from '../../outbox/outbox.ts';

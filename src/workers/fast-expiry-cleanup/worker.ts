@@ -6,6 +6,7 @@ import { type DecidedItem, decideInOrder } from '../../runs/shared-balance.ts';
 import {
   guardCharges,
   type HeldCharge,
+  holdReasonTexts,
   isLateRenewal,
   lateChargesKey,
 } from '../../runs/spend-guard.ts';
@@ -165,7 +166,7 @@ function describe(
       return {
         ...base,
         amountMinor: decision.chargeMinor,
-        sentence: `${label} would stay active: the guard of auto-renewal holds its charge of ${moneyText(decision.chargeMinor, currency)}`,
+        sentence: `${label} would stay active: the guard of auto-renewal holds its charge of ${moneyText(decision.chargeMinor, currency)} because ${holdReasonTexts[decision.reason]}`,
       };
     case 'hold-end':
       return {

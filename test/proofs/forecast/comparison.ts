@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { PlannedOutcome } from '../../../src/forecast/simulation.ts';
+import type { PlannedOutcome } from '../../../src/forecast/outcomes.ts';
 import { type Instant, isoTime } from '../../../src/kernel/instant.ts';
 import type { TestDatabase } from '../../support/database.ts';
 

@@ -1,13 +1,18 @@
 import { afterAll, expect, test } from 'vitest';
 import { createRandom, drawBoolean, drawInteger, drawOne } from '../../../src/demo/random.ts';
 import { forecastOutcomes } from '../../../src/forecast/forecast.ts';
-import type { PlannedOutcome } from '../../../src/forecast/simulation.ts';
+import type { PlannedOutcome } from '../../../src/forecast/outcomes.ts';
 import { dayMs, hourMs, type Instant, later, minuteMs } from '../../../src/kernel/instant.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { readSeed } from '../../support/seed.ts';
 import { parseTime } from '../../support/shop.ts';
 import { readOutcomeLines, toForecastLines } from './comparison.ts';
-import { applyRandomSettings, createRandomShop, executeRandomCommand, type Shop } from './history.ts';
+import {
+  applyRandomSettings,
+  createRandomShop,
+  executeRandomCommand,
+  type Shop,
+} from './history.ts';
 import { VirtualWorkers } from './workers.ts';
 
 // Forecasts of random shops, against what the real workers then do in virtual time.
@@ -47,7 +52,7 @@ async function continueHistory(
   for (let step = 0; step < steps; step += 1) {
     await database.setClock(now);
     for (const shop of shops) {
-      const commandCount = drawInteger(random, 3);
+      const commandCount = drawInteger(random, 4);
       for (let done = 0; done < commandCount; done += 1)
         await executeRandomCommand(database, shop, random, now);
     }

@@ -1,12 +1,7 @@
 import { sql } from 'kysely';
 import { setPrice } from '../../../src/catalog/apply.ts';
 import { inTransaction } from '../../../src/db/connect.ts';
-import {
-  drawBoolean,
-  drawInteger,
-  drawOne,
-  type Random,
-} from '../../../src/demo/random.ts';
+import { drawBoolean, drawInteger, drawOne, type Random } from '../../../src/demo/random.ts';
 import { Fault } from '../../../src/kernel/faults.ts';
 import type { PeriodId, SubscriptionId } from '../../../src/kernel/ids.ts';
 import { dayMs, hourMs, type Instant, later } from '../../../src/kernel/instant.ts';
@@ -63,7 +58,6 @@ export async function createRandomShop(
     timeZone: drawOne(random, zones),
     vip: drawBoolean(random, 15),
     discountPercent: drawOne(random, [0, 0, 0, 15, 33, 100]),
-    reachable: !drawBoolean(random, 10),
   });
   return { telegramId, plans, currency };
 }
@@ -100,7 +94,12 @@ export async function applyRandomSettings(database: TestDatabase, random: Random
   }
 }
 
-type Command = (database: TestDatabase, shop: Shop, random: Random, now: Instant) => Promise<unknown>;
+type Command = (
+  database: TestDatabase,
+  shop: Shop,
+  random: Random,
+  now: Instant,
+) => Promise<unknown>;
 
 async function readSubscriptionIds(
   { db }: TestDatabase,
@@ -130,7 +129,7 @@ const buy: Command = (database, { telegramId, plans }, random) =>
 const pay: Command = (database, { telegramId }, random) =>
   topUp(createCaller(database), {
     telegramId,
-    amountMinor: drawMinor(random) * BigInt(1 + drawInteger(random, 6)),
+    amountMinor: drawMinor(random) * BigInt(1 + drawInteger(random, 12)),
   });
 
 const setRandomPrice: Command = (database, { plans, currency }, random, now) => {
@@ -163,6 +162,9 @@ const commands: readonly [Command, ...Command[]] = [
   buy,
   buy,
   buy,
+  buy,
+  pay,
+  pay,
   pay,
   pay,
   pay,

@@ -2,12 +2,8 @@ import { type Command, Option } from 'commander';
 import { loadPriceFile } from '../../../config/config.ts';
 import { toWorkerSettings } from '../../../config/settings.ts';
 import { openSingleConnection } from '../../../db/single-connection.ts';
-import {
-  defaultIntervals,
-  forecastDaysMax,
-  forecastOutcomes,
-} from '../../../forecast/forecast.ts';
-import type { PlannedOutcome } from '../../../forecast/simulation.ts';
+import { defaultIntervals, forecastDaysMax, forecastOutcomes } from '../../../forecast/forecast.ts';
+import type { PlannedOutcome } from '../../../forecast/outcomes.ts';
 import { ForecastTotals, toOutcomeJson } from '../../../forecast/totals.ts';
 import { toReplacedPrices } from '../../../forecast/what-if.ts';
 import { terminalText } from '../../../kernel/foreign-text.ts';
@@ -94,7 +90,12 @@ async function printForecast(
     return;
   }
   const { groups } = totals;
-  const end = { from: isoTime(range.from), days, totals: totals.totals, ...(groups && { groups }) };
+  const end = {
+    from: isoTime(range.from),
+    days,
+    totals: totals.totals,
+    ...(groups === undefined ? {} : { groups }),
+  };
   out.write(`${by === 'customer' ? '\n],' : ''}${formatJson(end).slice(1)}\n`);
 }
 

@@ -1,0 +1,148 @@
+import { sql } from 'kysely';
+import type { Tx } from '../db/connect.ts';
+import { anyOf, unnest } from '../db/unnest.ts';
+import { dayMs, type Instant, isoTime, later } from '../kernel/instant.ts';
+import { computePriceMinor, type Discount } from '../subscription/rules/price.ts';
+import {
+  type ChargeSum,
+  type ChargeSums,
+  comparedMaxMs,
+  forecastStepMs,
+} from '../subscription/rules/spend-limit.ts';
+import type { BatchContext } from './worker.ts';
+
+// The stored forecast of charges, and the charges of a run that are compared with it.
+
+/** The worker that stores the forecast. */
+export const forecastWorkerName = 'store-forecast' as const;
+
+/** The workers that charge. Both count against one limit. */
+export const chargingWorkers = ['auto-renewal', 'fast-expiry-cleanup'] as const;
+
+/** The charges of one step and currency. */
+export interface ForecastStep extends ChargeSum {
+  readonly at: Instant;
+  readonly currency: string;
+}
+
+/** Older steps are deleted. */
+const keptMs = 7 * dayMs;
+
+/** Whether a forecast was ever stored. */
+export async function hasChargeForecast(tx: Tx): Promise<boolean> {
+  const { rows } = await sql<{ has: boolean }>`
+    SELECT EXISTS (SELECT FROM perennial.worker_state
+      WHERE worker = ${forecastWorkerName} AND passed_at IS NOT NULL) AS has`.execute(tx);
+  return rows[0]?.has === true;
+}
+
+/** Replaces the steps from `from` on. Earlier steps stay as they were forecast. */
+export async function writeChargeForecast(
+  tx: Tx,
+  steps: readonly ForecastStep[],
+  from: Instant,
+): Promise<void> {
+  await sql`
+    DELETE FROM perennial.charge_forecast
+    WHERE at >= ${isoTime(from)} OR at < ${isoTime(later(from, -keptMs))}`.execute(tx);
+  if (steps.length === 0) return;
+  await sql`
+    INSERT INTO perennial.charge_forecast (at, currency, charges, amount_minor)
+    SELECT * FROM ${unnest('step', steps, {
+      at: ['timestamptz', (row) => row.at],
+      currency: ['text', (row) => row.currency],
+      charges: ['bigint', (row) => row.count],
+      amount_minor: ['bigint', (row) => row.minor],
+    })}`.execute(tx);
+}
+
+/** The forecast of the steps that overlap the time from `from` to `until`. */
+export async function readChargeForecast(
+  tx: Tx,
+  from: Instant,
+  until: Instant,
+): Promise<ChargeSums> {
+  const { rows } = await sql<{ currency: string; count: bigint; minor: bigint }>`
+    SELECT currency, sum(charges)::bigint AS count, sum(amount_minor)::bigint AS minor
+    FROM perennial.charge_forecast
+    WHERE at > ${isoTime(later(from, -forecastStepMs))} AND at <= ${isoTime(until)}
+    GROUP BY currency`.execute(tx);
+  return new Map(
+    rows.map(({ currency, count, minor }) => [currency, { count: Number(count), minor }]),
+  );
+}
+
+/** What a run knows before its first charge, from a few rows. */
+export interface SpendFacts {
+  readonly hasForecast: boolean;
+  /** The begin of the last complete run of auto-renewal. */
+  readonly lastPassAt: Instant | null;
+  /** Charges of both workers since then. A revival follows a payment and does not count. */
+  readonly doneCount: number;
+  /** Charges that are due, at most `max`. */
+  readonly dueCount: number;
+}
+
+/** Reads `subscription_due`: due rows without an attempt for this period. */
+const fromDue = (now: Instant, windowMs: number) => sql`
+  FROM perennial.subscription due
+  WHERE due.kind = 'paid' AND due.auto_renew AND due.next_try_at IS NULL
+    AND due.state = 'active'
+    AND due.expires_at <= ${isoTime(later(now, windowMs))}
+    AND NOT EXISTS (SELECT FROM perennial.quarantine q
+      WHERE q.worker = 'auto-renewal' AND q.item = due.id::text)`;
+
+export async function readSpendFacts(
+  tx: Tx,
+  { now, settings }: Pick<BatchContext, 'now' | 'settings'>,
+  max: number,
+): Promise<SpendFacts> {
+  const { rows } = await sql<SpendFacts & { doneCount: bigint; dueCount: bigint }>`
+    SELECT forecast.passed_at IS NOT NULL AS "hasForecast", last.passed_at AS "lastPassAt",
+      (SELECT coalesce(sum(coalesce((r.detail->>'renewed')::bigint, 0)
+          - coalesce((r.detail->>'revived')::bigint, 0)), 0)::bigint
+        FROM perennial.worker_run r
+        WHERE r.worker = ${anyOf('text', chargingWorkers)}
+          AND r.started_at > greatest(last.passed_at, ${isoTime(later(now, -comparedMaxMs))})
+          AND r.started_at <= ${isoTime(now)}) AS "doneCount",
+      (SELECT count(*) FROM (SELECT ${fromDue(now, settings.windowMs)} LIMIT ${max}) page)
+        AS "dueCount"
+    FROM (SELECT max(passed_at) AS passed_at FROM perennial.worker_state
+        WHERE worker = ${forecastWorkerName}) forecast,
+      (SELECT max(passed_at) AS passed_at FROM perennial.worker_state
+        WHERE worker = 'auto-renewal') last`.execute(tx);
+  const row = rows[0] as SpendFacts & { doneCount: bigint; dueCount: bigint };
+  return { ...row, doneCount: Number(row.doneCount), dueCount: Number(row.dueCount) };
+}
+
+interface DueGroup extends Discount {
+  readonly currency: string;
+  readonly plan: string;
+  readonly periodDays: number;
+  readonly count: bigint;
+}
+
+/** All charges that are due, at their prices, whether or not the balance covers them. */
+export async function readDueCharges(
+  tx: Tx,
+  { now, settings, prices }: Pick<BatchContext, 'now' | 'settings' | 'prices'>,
+): Promise<ChargeSums> {
+  const { rows } = await sql<DueGroup>`
+    SELECT c.currency, c.vip, c.discount_percent AS "discountPercent", d.plan,
+      d.days AS "periodDays", count(*) AS count
+    FROM (SELECT due.customer_id, coalesce(due.next_plan, due.plan) AS plan,
+        coalesce(due.next_period_days, due.period_days) AS days
+      ${fromDue(now, settings.windowMs)}) d
+    JOIN perennial.customer c ON c.id = d.customer_id
+    GROUP BY 1, 2, 3, 4, 5`.execute(tx);
+  const sums = new Map<string, { count: number; minor: bigint }>();
+  for (const group of rows) {
+    const { currency, plan, periodDays, count } = group;
+    const sum = sums.get(currency) ?? { count: 0, minor: 0n };
+    const listMinor = prices.getMinor(plan, periodDays, currency) ?? 0n;
+    sum.count += Number(count);
+    sum.minor += count * computePriceMinor(listMinor, group, settings.vipPercent);
+    sums.set(currency, sum);
+  }
+  return sums;
+}
