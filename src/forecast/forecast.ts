@@ -8,6 +8,7 @@ import type { DatedPrice } from './dated-prices.ts';
 import {
   type ForecastBasis,
   groupByCustomer,
+  type PageExtras,
   readPageExtras,
   toSimulatedCustomer,
 } from './load.ts';
@@ -137,38 +138,69 @@ class ForecastWalk {
     reviews: readonly DueReview[],
   ): Promise<void> {
     const extras = await readPageExtras(this.#tx, rows, basis.rules);
-    const uncertain: SubscriptionRow[][] = [];
+    const results: CustomerResult[] = [];
     for (const [index, ownRows] of groupByCustomer(rows).entries()) {
       if (index % customersPerTurn === 0) await yieldToEventLoop();
-      const outcomes: PlannedOutcome[] = [];
-      const charges: PlannedCharge[] = [];
+      const result = new CustomerResult(ownRows);
       const customer = toSimulatedCustomer(ownRows, basis, extras);
-      const simulation = new CustomerSimulation(customer, basis.rules, {
-        outcome: (one) => outcomes.push(one),
-        charge: (one) => charges.push(one),
-      });
-      if (!simulation.run()) {
-        uncertain.push(ownRows);
-        continue;
-      }
+      result.isCertain = new CustomerSimulation(customer, basis.rules, result).run();
+      results.push(result);
+    }
+    const uncertain = results.filter(({ isCertain }) => !isCertain);
+    if (uncertain.length > 0) await this.#addNotices(uncertain, basis, reviews, extras);
+    for (const { outcomes, charges } of results) {
       for (const one of outcomes) this.#report.outcome(one);
       for (const one of charges) this.#report.charge?.(one);
     }
-    if (uncertain.length === 0) return;
+  }
+
+  /** Replaces the results of these customers: with notifications. */
+  async #addNotices(
+    uncertain: readonly CustomerResult[],
+    basis: ForecastBasis,
+    reviews: readonly DueReview[],
+    extras: PageExtras,
+  ): Promise<void> {
     const { readers, periods } = await readNoticeFacts(
       this.#tx,
-      uncertain.map(([first]) => (first as SubscriptionRow).customerId),
-      uncertain.flat().flatMap(toChangingIds),
+      uncertain.map(({ rows }) => (rows[0] as SubscriptionRow).customerId),
+      uncertain.flatMap(({ rows }) => rows).flatMap(toChangingIds),
       basis.rules.now,
     );
-    for (const [index, ownRows] of uncertain.entries()) {
+    for (const [index, result] of uncertain.entries()) {
       if (index % customersPerTurn === 0) await yieldToEventLoop();
-      const customer = toSimulatedCustomer(ownRows, basis, extras, periods);
+      result.clear();
+      const customer = toSimulatedCustomer(result.rows, basis, extras, periods);
       const reader = readers.get(customer.id);
       if (reader === undefined) continue;
       const outbox = new SimulatedOutbox(customer, basis.rules, reader, reviews);
-      new CustomerSimulation(customer, basis.rules, this.#report, outbox).run();
+      new CustomerSimulation(customer, basis.rules, result, outbox).run();
     }
+  }
+}
+
+/** The results of one customer of a page. */
+class CustomerResult implements SimulationReport {
+  readonly rows: readonly SubscriptionRow[];
+  readonly outcomes: PlannedOutcome[] = [];
+  readonly charges: PlannedCharge[] = [];
+  isCertain = true;
+
+  constructor(rows: readonly SubscriptionRow[]) {
+    this.rows = rows;
+  }
+
+  outcome(outcome: PlannedOutcome): void {
+    this.outcomes.push(outcome);
+  }
+
+  charge(charge: PlannedCharge): void {
+    this.charges.push(charge);
+  }
+
+  clear(): void {
+    this.outcomes.length = 0;
+    this.charges.length = 0;
   }
 }
 
