@@ -17,12 +17,12 @@ import type { PlannedCharge, PlannedOutcome, SimulationReport } from './outcomes
 import { CustomerSimulation } from './simulation.ts';
 import {
   type CustomerPage,
+  type CustomerSubscriptionRow,
   readCustomerPage,
   readDatedPrices,
   readDueReviews,
   readNoticeFacts,
   readQuarantineStates,
-  type SubscriptionRow,
 } from './store.ts';
 
 // The forecast of all customers: what the workers will do within some days.
@@ -133,7 +133,7 @@ class ForecastWalk {
   }
 
   async #forecastPage(
-    rows: readonly SubscriptionRow[],
+    rows: readonly CustomerSubscriptionRow[],
     basis: ForecastBasis,
     reviews: readonly DueReview[],
   ): Promise<void> {
@@ -163,7 +163,7 @@ class ForecastWalk {
   ): Promise<void> {
     const { readers, periods } = await readNoticeFacts(
       this.#tx,
-      uncertain.map(({ rows }) => (rows[0] as SubscriptionRow).customerId),
+      uncertain.map(({ rows }) => (rows[0] as CustomerSubscriptionRow).customerId),
       uncertain.flatMap(({ rows }) => rows).flatMap(toChangingIds),
       basis.rules.now,
     );
@@ -181,12 +181,12 @@ class ForecastWalk {
 
 /** The results of one customer of a page. */
 class CustomerResult implements SimulationReport {
-  readonly rows: readonly SubscriptionRow[];
+  readonly rows: readonly CustomerSubscriptionRow[];
   readonly outcomes: PlannedOutcome[] = [];
   readonly charges: PlannedCharge[] = [];
   isCertain = true;
 
-  constructor(rows: readonly SubscriptionRow[]) {
+  constructor(rows: readonly CustomerSubscriptionRow[]) {
     this.rows = rows;
   }
 
@@ -204,5 +204,5 @@ class CustomerResult implements SimulationReport {
   }
 }
 
-const toChangingIds = ({ subscriptionId, changesAt }: SubscriptionRow): SubscriptionId[] =>
+const toChangingIds = ({ subscriptionId, changesAt }: CustomerSubscriptionRow): SubscriptionId[] =>
   changesAt === null ? [] : [subscriptionId];

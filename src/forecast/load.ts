@@ -11,7 +11,7 @@ import {
 } from './customer-state.ts';
 import type { DatedPrices } from './dated-prices.ts';
 import type { SimulationRules } from './outcomes.ts';
-import type { SubscriptionRow } from './store.ts';
+import type { CustomerSubscriptionRow } from './store.ts';
 
 // Builds the customers of a page from its rows.
 
@@ -32,7 +32,7 @@ export interface PageExtras {
 /** The balances that may revive expired subscriptions whose days of revival are over. */
 export async function readPageExtras(
   tx: Tx,
-  rows: readonly SubscriptionRow[],
+  rows: readonly CustomerSubscriptionRow[],
   { now, settings, intervals }: SimulationRules,
 ): Promise<PageExtras> {
   const firstRunAt = computeRunAt(now, now, intervals.renewalMs);
@@ -41,8 +41,10 @@ export async function readPageExtras(
 }
 
 /** The rows of each customer, in the order of the page. */
-export function groupByCustomer(rows: readonly SubscriptionRow[]): SubscriptionRow[][] {
-  const groups: SubscriptionRow[][] = [];
+export function groupByCustomer(
+  rows: readonly CustomerSubscriptionRow[],
+): CustomerSubscriptionRow[][] {
+  const groups: CustomerSubscriptionRow[][] = [];
   let lastId: CustomerId | undefined;
   for (const row of rows) {
     if (row.customerId === lastId) groups.at(-1)?.push(row);
@@ -57,13 +59,13 @@ export function groupByCustomer(rows: readonly SubscriptionRow[]): SubscriptionR
  * @param periods those that decide a change of terms; only notifications depend on them
  */
 export function toSimulatedCustomer(
-  rows: readonly SubscriptionRow[],
+  rows: readonly CustomerSubscriptionRow[],
   basis: ForecastBasis,
   extras: PageExtras,
   periods: ReadonlyMap<SubscriptionId, readonly TermPeriod[]> = new Map(),
 ): SimulatedCustomer {
   const [{ customerId, telegramId, currency, balanceMinor, vip, discountPercent }] = rows as [
-    SubscriptionRow,
+    CustomerSubscriptionRow,
   ];
   return {
     id: customerId,
@@ -78,7 +80,7 @@ export function toSimulatedCustomer(
 }
 
 function toSimulatedSubscription(
-  row: SubscriptionRow,
+  row: CustomerSubscriptionRow,
   { prices, renewalQuarantine, expiryQuarantine }: ForecastBasis,
   { inTimeMinor }: PageExtras,
   periods: ReadonlyMap<SubscriptionId, readonly TermPeriod[]>,

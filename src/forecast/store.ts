@@ -48,7 +48,7 @@ export async function readQuarantineStates(
 }
 
 /** A subscription of a page, with its customer. */
-export interface SubscriptionRow extends KnownPriceRow {
+export interface CustomerSubscriptionRow extends KnownPriceRow {
   readonly customerId: CustomerId;
   readonly telegramId: bigint;
   readonly currency: string;
@@ -74,7 +74,7 @@ export interface SubscriptionRow extends KnownPriceRow {
 /** The customers of a page, and the end of the page. */
 export interface CustomerPage {
   /** By customer, then by subscription. */
-  readonly rows: readonly SubscriptionRow[];
+  readonly rows: readonly CustomerSubscriptionRow[];
   /** undefined: this was the last page. */
   readonly lastId: CustomerId | undefined;
 }
@@ -112,7 +112,7 @@ export async function readCustomerPage(
       ? sql`(SELECT max(p.starts_at) FROM perennial.period p
           WHERE p.subscription_id = s.id AND p.refunded_at IS NULL)`
       : sql`NULL::timestamptz`;
-  const { rows } = await sql<SubscriptionRow>`
+  const { rows } = await sql<CustomerSubscriptionRow>`
     SELECT c.id AS "customerId", c.telegram_id AS "telegramId", c.currency,
       c.balance_minor AS "balanceMinor", c.vip, c.discount_percent AS "discountPercent", s.id AS "subscriptionId",
       s.kind, s.state, s.auto_renew AS "autoRenew", s.plan, s.period_days AS "periodDays",
