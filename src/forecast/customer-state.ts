@@ -23,6 +23,7 @@ export interface SimulatedCustomer extends Discount {
   readonly id: CustomerId;
   readonly telegramId: bigint;
   readonly currency: string;
+  readonly isBlocked: boolean;
   balanceMinor: bigint;
   /** The charges of this simulation. */
   spentMinor: bigint;
@@ -90,6 +91,7 @@ export function toRenewalFacts(
     currency: customer.currency,
     vip: customer.vip,
     discountPercent: customer.discountPercent,
+    isBlocked: customer.isBlocked,
     balanceMinor: customer.balanceMinor,
     kind: subscription.kind,
     state,
@@ -127,6 +129,7 @@ export function toForecastFacts(
     customerId: customer.id,
     vip: customer.vip,
     discountPercent: customer.discountPercent,
+    isBlocked: customer.isBlocked,
     balanceMinor: customer.balanceMinor,
     kind: subscription.kind,
     state,

@@ -64,15 +64,15 @@ export function toSimulatedCustomer(
   extras: PageExtras,
   periods: ReadonlyMap<SubscriptionId, readonly TermPeriod[]> = new Map(),
 ): SimulatedCustomer {
-  const [{ customerId, telegramId, currency, balanceMinor, vip, discountPercent }] = rows as [
-    CustomerSubscriptionRow,
-  ];
+  const [first] = rows as [CustomerSubscriptionRow];
+  const { customerId, telegramId, currency, balanceMinor, vip, discountPercent } = first;
   return {
     id: customerId,
     telegramId,
     currency,
     vip,
     discountPercent,
+    isBlocked: first.isBlocked,
     balanceMinor,
     spentMinor: 0n,
     subscriptions: rows.map((row) => toSimulatedSubscription(row, basis, extras, periods)),

@@ -57,7 +57,6 @@ export interface DueReview {
 const isUnsent = ({ state }: SimulatedNotice): boolean =>
   state === 'pending' || state === 'uncertain';
 
-/** Other reminders make no amount known. */
 const isReminded = ({ kind, state, autoRenew }: SimulatedSubscription): boolean =>
   kind === 'paid' && state === 'active' && autoRenew;
 
@@ -160,6 +159,7 @@ export class SimulatedOutbox implements SimulatedNotices {
         customerId: this.#customer.id,
         telegramId: this.#customer.telegramId,
         currency: this.#customer.currency,
+        isBlocked: this.#customer.isBlocked,
         timeZone: this.#reader.timeZone,
         runningPlan: plan,
         runningDays: periodDays,
@@ -239,7 +239,7 @@ export class SimulatedOutbox implements SimulatedNotices {
       (one) => one.kind === 'paid' && one.state === 'active' && one.expiresAt > now,
     );
     return {
-      customer: { reachable, failedAt, timeZone, pays },
+      customer: { reachable, isBlocked: this.#customer.isBlocked, failedAt, timeZone, pays },
       subscription: {
         ...{ kind, state, expiresAt, currency: this.#customer.currency },
         isRenewalDue: later(expiresAt, -this.#rules.settings.windowMs) <= now,

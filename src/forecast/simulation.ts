@@ -80,8 +80,9 @@ export class CustomerSimulation {
   #computeNextAt(after: Instant): Instant {
     let next = this.#notices?.computeNextAt(after) ?? never;
     const { intervals, settings } = this.#rules;
+    const { isBlocked } = this.#customer;
     for (const subscription of this.#customer.subscriptions) {
-      const dueAt = computeRenewalDueAt(subscription, settings);
+      const dueAt = isBlocked ? undefined : computeRenewalDueAt(subscription, settings);
       if (dueAt !== undefined) {
         const at = computeRunAt(dueAt, after, intervals.renewalMs);
         if (at < next) next = at;
@@ -151,6 +152,7 @@ export class CustomerSimulation {
           subscription.quarantine = wasQuarantined;
           subscription.quarantine = toQuarantined(subscription, now);
           break;
+        case 'wait-for-unblock':
         case 'nothing':
           break;
       }
@@ -259,7 +261,8 @@ export class CustomerSimulation {
   #reportCharge(facts: SimulatedFacts, decision: RenewalDecision): void {
     const { state, nextTryAt, isQuarantined, currency } = facts;
     const isFirst = state === 'active' && nextTryAt === null && !isQuarantined;
-    if (!isFirst || decision.do === 'nothing' || this.#report.charge === undefined) return;
+    const isDue = decision.do !== 'nothing' && decision.do !== 'wait-for-unblock';
+    if (!isFirst || !isDue || this.#report.charge === undefined) return;
     const at = computeRenewalDueAt(facts.subscription, this.#rules.settings);
     if (at === undefined) return;
     const amountMinor =

@@ -55,6 +55,7 @@ export interface CustomerSubscriptionRow extends KnownPriceRow {
   readonly balanceMinor: bigint;
   readonly vip: boolean;
   readonly discountPercent: number;
+  readonly isBlocked: boolean;
   readonly subscriptionId: SubscriptionId;
   readonly kind: SubscriptionKind;
   readonly state: SubscriptionState;
@@ -114,7 +115,8 @@ export async function readCustomerPage(
       : sql`NULL::timestamptz`;
   const { rows } = await sql<CustomerSubscriptionRow>`
     SELECT c.id AS "customerId", c.telegram_id AS "telegramId", c.currency,
-      c.balance_minor AS "balanceMinor", c.vip, c.discount_percent AS "discountPercent", s.id AS "subscriptionId",
+      c.balance_minor AS "balanceMinor", c.vip, c.discount_percent AS "discountPercent",
+      c.blocked_at IS NOT NULL AS "isBlocked", s.id AS "subscriptionId",
       s.kind, s.state, s.auto_renew AS "autoRenew", s.plan, s.period_days AS "periodDays",
       ${nextPlan} AS "nextPlan", ${nextDays} AS "nextPeriodDays", s.expires_at AS "expiresAt",
       s.next_try_at AS "nextTryAt", s.remind_at AS "remindAt", s.changes_at AS "changesAt",

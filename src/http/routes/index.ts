@@ -6,8 +6,8 @@ import { clockRoutes } from './clock.ts';
 import { customerRoutes } from './customers.ts';
 
 import { explanationRoutes } from './explanation.ts';
-import { listRoutes } from './lists.ts';
 import { forecastRoutes } from './forecast.ts';
+import { listRoutes } from './lists.ts';
 import { moneyRoutes } from './money.ts';
 import { noticeRoutes } from './notices.ts';
 import { operationRoutes } from './operations.ts';
