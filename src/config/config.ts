@@ -17,13 +17,8 @@ import {
   refuseFaults,
   toConfigFaults,
 } from './faults.ts';
-import {
-  describeConfigIssue,
-  fileSchema,
-  type nodeSchema,
-  type planSchema,
-  priceFileSchema,
-} from './schema.ts';
+import { describeConfigIssue } from './issue-text.ts';
+import { fileSchema, type nodeSchema, type planSchema, priceFileSchema } from './schema.ts';
 import { type Environment, readYaml } from './yaml.ts';
 
 // The configuration: one YAML file with `${ENV}` inside, and three variables that take precedence.

@@ -6,7 +6,7 @@ import { isTimeZone } from '../kernel/time-zone.ts';
 import { notAnAddressText, tryParseEndpoint } from '../xray/address.ts';
 import { linkFlows, notAFlowText } from '../xray/flow.ts';
 
-// The schema of the configuration file, and the texts of its faults.
+// The schema of the configuration file. `issue-text.ts` has the texts of its faults.
 
 /** Longer than any useful duration; later times still fit into a timestamp. */
 const durationMaxMs = 3_660 * dayMs;
@@ -271,35 +271,3 @@ export const fileSchema = toMappingSchema({
   nodes: z.array(nodeSchema).optional(),
   workers: z.record(z.string(), workerSettings).default({}),
 });
-
-const typeNames: Readonly<Record<string, string>> = {
-  string: 'a text',
-  number: 'a number',
-  int: 'a whole number',
-  boolean: 'true or false',
-  array: 'a list',
-  object: 'a mapping (key: value)',
-  record: 'a mapping (key: value)',
-};
-
-/** The fault of a value, as the end of a sentence that begins with its place. */
-export function describeConfigIssue(issue: z.core.$ZodRawIssue): string | undefined {
-  switch (issue.code) {
-    case 'invalid_type': {
-      const noun = typeNames[issue.expected] ?? issue.expected;
-      return issue.input === undefined ? `is missing; expected ${noun}` : `is not ${noun}`;
-    }
-    case 'too_small':
-      return issue.origin === 'number'
-        ? `is too small; expected ${issue.inclusive ? 'at least' : 'a number above'} ${issue.minimum}`
-        : 'is empty; expected a value';
-    case 'too_big':
-      return `is too large; expected at most ${issue.maximum}`;
-    case 'invalid_key':
-      return issue.issues[0]?.message;
-    case 'invalid_format':
-      return issue.format === 'url' ? 'is not a URL' : undefined;
-    default:
-      return undefined;
-  }
-}
