@@ -22,8 +22,7 @@ describe.each(rules)('$title', ({ find, planted }) => {
 
   test('names each planted file', () => {
     const found = find(planted.map(([path, text]) => sourceOf(path, text)));
-    const unnamed = planted.filter(([path]) => !found.some((line) => line.includes(path)));
-    expect(unnamed).toEqual([]);
+    expect(planted.filter(([path]) => !found.some((line) => line.includes(path)))).toEqual([]);
   });
 });
 

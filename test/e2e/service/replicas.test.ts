@@ -87,8 +87,7 @@ test('P6: an idle run leaves no record, and a run with changes records them', as
       service.log.filter(({ msg, examined }) => msg === 'run ended' && examined === 0).length >= 3,
   );
   // A run that is not finished has an open record.
-  const ended = (await readRuns(database.url)).filter(({ outcome }) => outcome !== 'running');
-  expect(ended).toEqual([]);
+  expect((await readRuns(database.url)).filter(({ outcome }) => outcome !== 'running')).toEqual([]);
   await createDueSubscriptions(database.url, 40);
   await service.untilRun({ changed: 40 });
   expect(await readRuns(database.url)).toMatchObject([

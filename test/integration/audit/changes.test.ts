@@ -25,8 +25,7 @@ import { workerCorruptions } from './worker-corruptions.ts';
  * tests count too, and rows that are newer than the oldest one count as changed.
  */
 async function waitForOldTransactions({ query }: TestDatabase): Promise<void> {
-  const rows = await query<{ last: string }>`
-    SELECT pg_current_xact_id()::text AS last`;
+  const rows = await query<{ last: string }>`SELECT pg_current_xact_id()::text AS last`;
   await until('older transactions have ended', async () => {
     const snapshots = await query<{ horizon: string }>`
       SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS horizon`;

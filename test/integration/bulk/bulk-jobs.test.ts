@@ -108,8 +108,7 @@ test('G3: a customer whom another transaction holds is processed by a later run'
   for (const id of [1n, 2n, 3n]) await createSubscriber(database, id, 0n);
   const id = await create(twoDays, { state: 'active' });
   await inTransaction(database.db, async (tx) => {
-    await sql`
-      SELECT FROM perennial.customer WHERE telegram_id = 2 FOR NO KEY UPDATE`.execute(tx);
+    await sql`SELECT FROM perennial.customer WHERE telegram_id = 2 FOR NO KEY UPDATE`.execute(tx);
     expect(await run(id)).toBe('held');
     expect(await readBulkJob(database.db, id)).toMatchObject({ state: 'running', done: 2 });
   });
@@ -137,8 +136,7 @@ test('a customer whose change fails by itself does not stop the others', async (
     INSERT INTO perennial.period (subscription_id, customer_id, source, plan, starts_at, ends_at,
       currency) SELECT id, customer_id, 'import', plan, '2026-11-01Z', '9999-12-30Z', 'RUB'
     FROM perennial.subscription WHERE id = 2`;
-  await database.query`
-    UPDATE perennial.subscription SET expires_at = '9999-12-30Z' WHERE id = 2`;
+  await database.query`UPDATE perennial.subscription SET expires_at = '9999-12-30Z' WHERE id = 2`;
   const id = await create(twoDays, { state: 'active' });
   expect(await run(id)).toBe('over');
   expect(await readBulkJob(database.db, id)).toMatchObject({
@@ -235,8 +233,7 @@ async function createDone(): Promise<bigint> {
 test('a preview counts the customers, and changes nothing', async () => {
   await createSubscriber(database, 1n, 0n);
   await createSubscriber(database, 2n, 500_00n);
-  const preview = await previewBulkJob(database.db, twoDays, { short: 'yes' });
-  expect(preview).toMatchObject({
+  expect(await previewBulkJob(database.db, twoDays, { short: 'yes' })).toMatchObject({
     ...{ count: 1, count_is_estimated: false, filter: { state: 'active', short: 'yes' } },
     customers: [{ telegram_id: 1 }],
   });
@@ -264,6 +261,5 @@ test.each([
   ['an empty text', { action: 'announcement', texts: { en: ' ' } }, { plan: 'basic' }, 'bad_texts'],
 ] as const)('%s is refused, and no job is created', async (_, request, where, code) => {
   await expectFault(create(request, where), code);
-  const rows = await database.query`SELECT FROM perennial.bulk_job`;
-  expect(rows).toEqual([]);
+  expect(await database.query`SELECT FROM perennial.bulk_job`).toEqual([]);
 });

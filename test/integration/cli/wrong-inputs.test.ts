@@ -218,7 +218,7 @@ const kinds: Readonly<Record<string, Kind>> = {
     right: '7',
     wrong: [
       ['x', 1, /"x" names no customer; expected a Telegram id, a customer id like c123/],
-      ['8', 1, /there is no customer 8/],
+      ['8', 1, /"8" is not a customer/],
     ],
     allowed: /./,
   },

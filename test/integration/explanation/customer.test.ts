@@ -87,8 +87,7 @@ test('a notification states what it waits for, and is then the last one that was
     last_sent: { kind: 'receipt', channel: 'log' },
   });
   await runWorkerAt(database, '2026-11-30T18:00:00Z', 'auto-renewal');
-  await database.query`
-    UPDATE perennial.customer SET reachable = false WHERE telegram_id = 1`;
+  await database.query`UPDATE perennial.customer SET reachable = false WHERE telegram_id = 1`;
   await database.query`
     UPDATE perennial.notification SET reason = 'unreachable: blocked', sending_since = perennial.clock(),
       next_attempt_at = perennial.clock() + interval '7 days'

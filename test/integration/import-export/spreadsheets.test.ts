@@ -93,8 +93,7 @@ describe('a value that a spreadsheet has changed is reported with its reason', (
     ['7;0;paid;basic;46350,375', 'expires_at', /a date in the format of a spreadsheet/],
     ['1,23457E+11;0;paid;basic;2026-12-01T12:00:00Z', 'telegram_id', /rounded by a spreadsheet/],
   ])('%s', async (line, column, reason) => {
-    const problems = toProblemTexts(await checkText(`${header}\n${line}\n`));
-    expect(problems).toEqual([
+    expect(toProblemTexts(await checkText(`${header}\n${line}\n`))).toEqual([
       expect.objectContaining({ line: 2, column, reason: expect.stringMatching(reason) }),
     ]);
   });
@@ -106,8 +105,7 @@ describe('a value that a spreadsheet has changed is reported with its reason', (
 });
 
 test('the result names the columns that the file does not have', async () => {
-  const outcome = await checkText('telegram_id,balance\n7,5\n');
-  expect(outcome).toMatchObject({
+  expect(await checkText('telegram_id,balance\n7,5\n')).toMatchObject({
     absent: expect.arrayContaining(['locale', 'trial_used', 'kind']),
   });
   expect(await checkText(csv)).toMatchObject({ absent: [] });

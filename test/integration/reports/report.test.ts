@@ -60,8 +60,7 @@ test('a period of 30 days is earned day by day, and its months add up to the cha
     owed: { balances: '10.00', unused_time: '94.36', periods: 1 },
     mrr: { start: '0.00', new: '149.00', end: '149.00' },
   });
-  const february = await readFigures(database, '2026-02');
-  expect(february).toMatchObject({
+  expect(await readFigures(database, '2026-02')).toMatchObject({
     collected: { amount: '0.00' },
     charged: { amount: '0.00' },
     earned: '94.36',

@@ -175,8 +175,7 @@ describe.each(kinds)('$worker', ({ worker, dueAt, counts, balanceMinor, writes, 
       if (lost === 3) throw new Error('Connection terminated unexpectedly');
     };
     await using database = await crowded(30, { wrapPool: (pool) => hookPool(pool, hook) });
-    const row = await run(database, { batchMax: 10 });
-    expect(row).toMatchObject({
+    expect(await run(database, { batchMax: 10 })).toMatchObject({
       outcome: 'failed',
       changed: 20n,
       detail: { [Object.keys(counts)[0] ?? '']: 20, kind: 'transient', code: 'connection_lost' },

@@ -71,8 +71,7 @@ test.each([
     });
     expect(without(await readStates(database, ids), 2)).toEqual(Array(4).fill(done));
     expect((await readStates(database, ids))[2]).toBe('active 1');
-    const quarantined = await database.query`SELECT FROM perennial.quarantine`;
-    expect(quarantined).toEqual([]);
+    expect(await database.query`SELECT FROM perennial.quarantine`).toEqual([]);
 
     await runRaiseAlarms(database, later(end, 7 * minuteMs));
     const [cause, ...more] = await readOverdueCauses(database);
@@ -116,8 +115,7 @@ test('promise 9: both subscriptions of a customer wait while one of them is lock
   expect(await readStates(database, ids)).toEqual(
     ids.map((_, n) => (n === 2 ? 'active 1' : 'active 2')),
   );
-  const rows = await database.query`SELECT FROM perennial.period`;
-  expect(rows).toHaveLength(5 + 4);
+  expect(await database.query`SELECT FROM perennial.period`).toHaveLength(5 + 4);
 });
 
 test('promise 9: a locked subscription keeps a review of prices only from its customer', async () => {

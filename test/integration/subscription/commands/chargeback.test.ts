@@ -53,8 +53,7 @@ test('C1: a payment and its dispute are entered once for all spellings of the pr
 
 test('C1: a chargeback ends the unused part, and the served part becomes a claim that top-ups pay first', async () => {
   const database = await createPaidMonth();
-  const answer = await reverseCharge(database);
-  expect(answer).toMatchObject({
+  expect(await reverseCharge(database)).toMatchObject({
     amount: '149.00',
     periods_ended: 1,
     returned: '99.33',

@@ -233,8 +233,7 @@ const readShownPrices = async (database: TestDatabase) => {
   const { subscriptions } = await readCustomerView(database.db, 1n, 0);
   const { at: _, ...next } = subscriptions[0]?.next_renewal ?? { at: '' };
   const wanted = { telegramId: 1n, plan: 'basic', periodDays: 30 };
-  const quoted = await quotePurchase(database.db, wanted);
-  expect(quoted).toMatchObject({
+  expect(await quotePurchase(database.db, wanted)).toMatchObject({
     renewal_amount: subscriptions[0]?.next_renewal?.amount ?? null,
     renewal_reason: subscriptions[0]?.next_renewal?.reason ?? null,
   });

@@ -30,8 +30,7 @@ test('a receipt that the gateway refuses is sent once more as plain text, and it
   const [text] = stage.api.texts(1n);
   expect(text).toMatch(/149 paid for Basic/);
   expect(text).not.toMatch(/[<>]/);
-  const alarms = await readNotifications(stage.database, 'alarm_notice');
-  expect(alarms).toHaveLength(1);
+  expect(await readNotifications(stage.database, 'alarm_notice')).toHaveLength(1);
   const seen = stage.api.log.filter(({ chat }) => chat === '7').map((each) => each.text);
   expect(seen.join()).toMatch(/receipt are refused/);
 });

@@ -218,6 +218,5 @@ test('a quarantined subscription that expires leaves quarantine', async () => {
     VALUES ('fast-expiry-cleanup', ${id.toString()}, 'test', 5, ${end}, ${start})`;
   await runWorkerAt(database, end, 'fast-expiry-cleanup');
   await expectSubscription(database, id, { state: 'expired' });
-  const rows = await database.query`SELECT FROM perennial.quarantine`;
-  expect(rows).toEqual([]);
+  expect(await database.query`SELECT FROM perennial.quarantine`).toEqual([]);
 });

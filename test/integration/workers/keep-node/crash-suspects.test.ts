@@ -142,6 +142,5 @@ test('S4: a credential that replaces a quarantined one is not held', async () =>
   await reissue(createCaller(database), { telegramId: 1n, subscriptionId: id });
   await untilSynced(database);
   expect(node.listUserNames('vless')).toEqual(await readEntitledNames(database));
-  const rows = await database.query`SELECT FROM perennial.quarantine`;
-  expect(rows).toEqual([]);
+  expect(await database.query`SELECT FROM perennial.quarantine`).toEqual([]);
 });

@@ -138,8 +138,7 @@ test('X3: without a keeper no user is removed, and a confirmation writes no mark
   const { database, node, stray } = await createStrayScene();
   const { name } = await stray();
   await confirmStrays(database);
-  const rows = await database.query`SELECT FROM perennial.access_sync`;
-  expect(rows).toEqual([]);
+  expect(await database.query`SELECT FROM perennial.access_sync`).toEqual([]);
   expect(node.listUserNames('vless')).toContain(name);
 });
 

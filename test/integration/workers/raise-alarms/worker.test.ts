@@ -149,6 +149,5 @@ test('replicas that check at once raise each alarm once', async () => {
 test('a check of a database without problems leaves no record', async () => {
   await using database = await createDatabase({ now: start });
   expect(await runRaiseAlarms(database, start)).toMatchObject({ outcome: 'success', examined: 0n });
-  const rows = await database.query`SELECT FROM perennial.worker_run`;
-  expect(rows).toEqual([]);
+  expect(await database.query`SELECT FROM perennial.worker_run`).toEqual([]);
 });

@@ -116,8 +116,7 @@ describe.each(listContractNodes('reconciliation'))('$title', (subject) => {
         detail: { missing: 0 },
       });
       expect(await api.countUsers('vless-a', {})).toBe(3);
-      const rows = await database.query`SELECT FROM perennial.access_sync`;
-      expect(rows).toEqual([]);
+      expect(await database.query`SELECT FROM perennial.access_sync`).toEqual([]);
     },
     60_000,
   );

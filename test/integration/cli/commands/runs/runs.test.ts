@@ -57,8 +57,7 @@ test('`show` prints what a run did: changes, money, notifications and counts', a
   expect(out).toMatch(
     new RegExp(`customer 7 +subscription:${renewed} +renewed +2026-12-24 08:00Z`),
   );
-  const json = JSON.parse((await run(database, 'show', String(expiry.id), '--json')).out);
-  expect(json).toMatchObject({
+  expect(JSON.parse((await run(database, 'show', String(expiry.id), '--json')).out)).toMatchObject({
     worker: 'fast-expiry-cleanup',
     overlapping: [],
     actions: [{ action: 'expired', events: 1 }],
