@@ -4,7 +4,6 @@ import { type AuditReport, auditSnapshot, runAudit } from '../../../src/audit/au
 import { createCopies, dropCopies } from '../../../src/audit/changes.ts';
 import { inTransaction } from '../../../src/db/connect.ts';
 import { dayMs, later, parseInstant } from '../../../src/kernel/instant.ts';
-import { until } from '../../../testbed/until.ts';
 import {
   type AuditScene,
   corrupt,
@@ -14,24 +13,12 @@ import {
   sceneTime,
 } from '../../support/corruption.ts';
 import type { TestDatabase } from '../../support/database.ts';
+import { waitForOldTransactions } from '../../support/old-transactions.ts';
 import { addBalance, buyPlan, createSubscriber, setPrice } from '../../support/shop.ts';
 import { corruptions } from './corruptions.ts';
 import { workerCorruptions } from './worker-corruptions.ts';
 
 // `audit --since-last` finds what an audit of everything finds, if it happened after the baseline.
-
-/**
- * Waits until no transaction of the server is older than all rows so far. Transactions of other
- * tests count too, and rows that are newer than the oldest one count as changed.
- */
-async function waitForOldTransactions({ query }: TestDatabase): Promise<void> {
-  const rows = await query<{ last: string }>`SELECT pg_current_xact_id()::text AS last`;
-  await until('older transactions have ended', async () => {
-    const snapshots = await query<{ horizon: string }>`
-      SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS horizon`;
-    return BigInt(snapshots[0]?.horizon ?? 0) > BigInt(rows[0]?.last ?? 0);
-  });
-}
 
 /** A database with scenes, after an audit of everything without violations. */
 async function createAuditedScenes(count: number) {

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { readClock } from '../../../src/db/clock.ts';
 import { dayMs, isoTime, later } from '../../../src/kernel/instant.ts';
 import { startApi } from '../../support/api.ts';
+import { waitForOldTransactions } from '../../support/old-transactions.ts';
 import { createSubscriber, runWorkerAt } from '../../support/shop.ts';
 
 // Routes for operators: audit, quarantine, notices, workers and nodes.
@@ -149,6 +150,7 @@ test('the audit route checks only what changed since the last clean audit', asyn
   const { send, database } = await startApi();
   await createSubscriber(database, 7n, 10_00n);
   await createSubscriber(database, 8n, 10_00n);
+  await waitForOldTransactions(database);
   const first = await send('GET', '/v1/audit?since_last=true');
   expect(first.json).toMatchObject({ ok: true, since: { at: null, customers: null } });
   expect((await send('GET', '/v1/audit?since_last=true')).json.since).toMatchObject({
