@@ -1,21 +1,52 @@
 import { createHash } from 'node:crypto';
 import fastify from 'fastify';
 import pg from 'pg';
-import { toClientConfig, workLimits } from '../src/db/connect.ts';
+import { openDatabase, openPool, toClientConfig, workLimits } from '../src/db/connect.ts';
+import { readCustomerWithNodes } from '../src/subscription/queries/customer-view.ts';
 
 // The smallest server that answers like the API: Fastify, `pg` and prepared statements by hand. It
 // checks no token and no input. The API is compared with it.
 
 const [, , url] = process.argv as [string, string, string];
 const pool = new pg.Pool({ ...toClientConfig(url, workLimits), max: 10 });
+/** With the values of the driver: its numbers and times can be written as JSON. */
+const plainPool = new pg.Pool({ connectionString: url, max: 10 });
 const server = fastify({ logger: false });
 
 interface Path {
   readonly Params: { readonly id: string };
 }
 
-/** One prepared statement. */
+/** The statement of the API for this customer, as the driver receives it. */
+async function recordStatement(telegramId: bigint): Promise<{ text: string; values: unknown[] }> {
+  const recorded: { text: string; values: unknown[] }[] = [];
+  const recordedPool = openPool(url);
+  recordedPool.on('connect', (client) => {
+    const query = client.query.bind(client) as (...given: unknown[]) => unknown;
+    client.query = ((text: string, values: unknown[]) => {
+      recorded.push({ text, values });
+      return query(text, values);
+    }) as typeof client.query;
+  });
+  await readCustomerWithNodes(openDatabase(recordedPool), telegramId);
+  await recordedPool.end();
+  const longest = recorded.toSorted((one, other) => other.text.length - one.text.length)[0];
+  if (longest === undefined) throw new Error('the API sent no statement');
+  return longest;
+}
+
+const anyTelegramId = 100_000_001n;
+const statement = await recordStatement(anyTelegramId);
+
+/** The one statement of the API, prepared. */
 server.get<Path>('/v1/customers/:id', async ({ params }) => {
+  const values = statement.values.map((value) => (value === anyTelegramId ? params.id : value));
+  const { rows } = await plainPool.query({ name: 'view', text: statement.text, values });
+  return rows;
+});
+
+/** The smallest prepared statement. */
+server.get<Path>('/v1/rows/:id', async ({ params }) => {
   const { rows } = await pool.query({
     name: 'customer',
     text: `SELECT id::int, telegram_id::text, locale, time_zone, currency, vip, discount_percent,

@@ -10,8 +10,11 @@ import { quantile } from './table.ts';
 // - `open`: requests are sent at fixed times, without waiting for earlier answers. So a stall
 //   counts for every request that meets it.
 
-/** `mixed`: mostly the state of a customer, at times a price, a ledger or a payment. */
-export type LoadKind = 'customer' | 'top-up' | 'mixed';
+/**
+ * `row`: only of the bare server. `mixed`: mostly the state of a customer, at times a price, a
+ * ledger or a payment.
+ */
+export type LoadKind = 'customer' | 'row' | 'top-up' | 'mixed';
 
 export interface LoadOrder {
   readonly address: string;
@@ -38,6 +41,7 @@ function toRequest({ kind, customers, token }: LoadOrder, n: number, run: number
   const telegramId = 100_000_001 + ((n * 7_919) % customers);
   const path = `/v1/customers/${telegramId}`;
   const headers = { authorization: `Bearer ${token}` };
+  if (kind === 'row') return { method: 'GET', path: `/v1/rows/${telegramId}`, headers };
   const choice = kind === 'customer' ? 0 : kind === 'top-up' ? 9 : n % 10;
   if (choice < 6) return { method: 'GET', path, headers };
   if (choice < 8) {

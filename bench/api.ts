@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { buildDataset } from '../testbed/dataset.ts';
-import type { LoadKind, LoadOrder, LoadReport } from './api-load-run.ts';
+import type { LoadOrder, LoadReport } from './api-load-run.ts';
 import { type Child, startChild } from './child.ts';
 import { readServerCpuNowMs } from './cpu.ts';
 import { type BenchDatabases, openBenchDatabases, withClient } from './databases.ts';
@@ -71,6 +71,24 @@ const toRow = (variant: string, load: MeasuredLoad): Row => ({
   load_cpu_percent: Math.round((load.cpuMs * 100) / load.ms),
 });
 
+/** The kinds of requests to the bare server with which a route is compared. */
+const comparisons = [
+  { kind: 'customer', bareKinds: ['row', 'customer'] },
+  { kind: 'top-up', bareKinds: ['top-up'] },
+] as const;
+
+const bareNames = {
+  row: 'customer, bare: one row',
+  customer: 'customer, bare: the same statement',
+  'top-up': 'top-up, bare: the same statements',
+} as const;
+
+/** Three nodes, so that a customer has links. */
+const nodesSql = `
+  INSERT INTO perennial.node (id, api, inbounds, groups, link)
+  SELECT 'nl-' || n, '127.0.0.1:' || n, '{vless}', '{all}', '{"host": "nl.example", "port": 443}'
+  FROM generate_series(1, 3) n; ANALYZE`;
+
 /** Part 1. */
 async function compareRoutes(
   databases: BenchDatabases,
@@ -78,28 +96,41 @@ async function compareRoutes(
   customers: number,
   { small, rounds, log }: Options,
 ): Promise<Row[]> {
-  const url = await databases.copy('dataset', 'measured');
+  const url = await databases.copy('dataset', 'measured', nodesSql);
   const rows = await withClient(url, async (client) => {
     const [bare, api] = [await startServer('api-bare', url), await startServer('api', url)];
-    const compared: Row[] = [];
     const { closedMs: durationMs } = small ? smallSize : usualSize;
-    for (const kind of ['customer', 'top-up'] satisfies LoadKind[]) {
-      const loads: { bare: MeasuredLoad[]; api: MeasuredLoad[] } = { bare: [], api: [] };
-      const measure = (server: ApiServer) =>
-        measureLoad(client, generator, server, { kind, customers, durationMs });
+    const compared: Row[] = [];
+    for (const { kind, bareKinds } of comparisons) {
+      const variants = [
+        ...bareKinds.map((bareKind) => ({
+          server: bare,
+          name: bareNames[bareKind],
+          kind: bareKind,
+        })),
+        { server: api, name: `${kind}, API`, kind },
+      ];
+      const loads: MeasuredLoad[][] = variants.map(() => []);
       // The first round fills the caches of both servers, and does not count.
       for (let round = 0; round <= rounds; round += 1) {
-        const results = { bare: await measure(bare), api: await measure(api) };
-        if (round === 0) continue;
-        loads.bare.push(results.bare);
-        loads.api.push(results.api);
+        for (const [at, { server, kind: of }] of variants.entries()) {
+          const load = await measureLoad(client, generator, server, {
+            kind: of,
+            customers,
+            durationMs,
+          });
+          if (round > 0) loads[at]?.push(load);
+        }
       }
-      const [bareLoad, apiLoad] = [toMedian(loads.bare), toMedian(loads.api)];
-      const ratio = toRate(apiLoad) / toRate(bareLoad);
-      compared.push(toRow(`${kind}, bare Fastify and pg`, bareLoad));
-      compared.push({ ...toRow(`${kind}, API`, apiLoad), to_bare: ratio });
-      log(`${kind}: ${Math.round(toRate(apiLoad))}/s, ${ratio.toFixed(2)} of the bare server`);
-      logErrors(log, [...bareLoad.errors, ...apiLoad.errors]);
+      const medians = loads.map(toMedian);
+      const apiLoad = medians.at(-1) as MeasuredLoad;
+      for (const [at, { server, name }] of variants.entries()) {
+        const load = medians[at] as MeasuredLoad;
+        const ratios = server === api ? {} : { api_to_this: toRate(apiLoad) / toRate(load) };
+        compared.push({ ...toRow(name, load), ...ratios });
+        log(`${name}: ${Math.round(toRate(load))}/s`);
+        logErrors(log, load.errors);
+      }
     }
     await bare.child[Symbol.asyncDispose]();
     await api.child[Symbol.asyncDispose]();

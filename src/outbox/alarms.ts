@@ -1,6 +1,6 @@
-import { type RawBuilder, sql } from 'kysely';
+import { sql } from 'kysely';
 import { readClock } from '../db/clock.ts';
-import type { Tx } from '../db/connect.ts';
+import type { Db, Tx } from '../db/connect.ts';
 import { dayMs, hourMs, type Instant, isoTime, later } from '../kernel/instant.ts';
 import type { AdminKind, ParamsOf } from './kinds.ts';
 import { enqueueNotifications, type NewNotice } from './outbox.ts';
@@ -53,12 +53,6 @@ export const isAlarmCleared = (row: string) =>
       AND o.params->>'subject' = ${toAlarmSubjectSql(row)}
       AND o.params->>'since' = ${row}.params->>'since')`);
 
-/** Whether an alarm of this kind is open at `now`. */
-export const isAlarmOpen = (kind: AlarmKind, now: RawBuilder<unknown>): RawBuilder<boolean> => sql`
-  EXISTS (SELECT FROM perennial.notification a
-    WHERE a.customer_id IS NULL AND a.kind = ${kind}
-      AND a.created_at > ${now} - ${openMaxMs} * interval '1 ms' AND NOT ${isAlarmCleared('a')})`;
-
 /** Whether the alarm that this row clears was sent to the present recipient of the row. */
 export const wasAlarmSent = (row: string) =>
   sql.raw(`EXISTS (SELECT FROM perennial.notification a
@@ -98,6 +92,16 @@ export async function readOpenAlarms(tx: Tx, now: Instant): Promise<OpenAlarm[]>
     open.set(name, { kind, subject, worker, since, lastRaised: [...earlier, lastRaised] });
   }
   return [...open.values()];
+}
+
+/** Whether an alarm of this kind is open. */
+export async function isAlarmOpen(db: Db | Tx, kind: AlarmKind, now: Instant): Promise<boolean> {
+  const { rows } = await sql`
+    SELECT FROM perennial.notification a
+    WHERE a.customer_id IS NULL AND a.kind = ${kind}
+      AND a.created_at > ${isoTime(later(now, -openMaxMs))} AND NOT ${isAlarmCleared('a')}
+    LIMIT 1`.execute(db);
+  return rows.length > 0;
 }
 
 /**

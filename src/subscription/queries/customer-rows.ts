@@ -3,8 +3,7 @@ import { type OpenNode, selectOpenNodes } from '../../access/open-nodes.ts';
 import { compileOnce } from '../../db/compiled-statement.ts';
 import type { PeriodSource } from '../../db/schema.ts';
 import type { CredentialId, CustomerId, SubscriptionId } from '../../kernel/ids.ts';
-import { hourMs, type Instant } from '../../kernel/instant.ts';
-import { isAlarmOpen } from '../../outbox/alarms.ts';
+import type { Instant } from '../../kernel/instant.ts';
 import { defaultSettings } from '../rules/settings.ts';
 import {
   type ForecastColumns,
@@ -58,7 +57,6 @@ interface SubscriptionColumns extends ForecastColumns {
   readonly lastStartsAt: Instant | null;
   readonly quarantineReason: string | null;
   readonly quarantineRetryAt: Instant | null;
-  readonly isGuardHolding: boolean;
   /** Only of a shown one. */
   readonly credential: CredentialId | null;
   /** Only on request, of a shown one that is active. Null: there are none. */
@@ -123,11 +121,6 @@ const periodsSql = sql`
       FROM perennial.period gone WHERE gone.subscription_id = s.id AND gone.refunded_at IS NOT NULL
       ORDER BY gone.starts_at DESC LIMIT 100)) p)`;
 
-/** A late charge may be held (`rules/hourly-limit.ts`). Other rows do not search for the alarm. */
-const isGuardHoldingSql = sql`
-  CASE WHEN s.state = 'active' AND s.expires_at <= r.now - ${hourMs} * interval '1 ms'
-    THEN ${isAlarmOpen('alarm_money_guard', values.now)} ELSE false END`;
-
 type Param = (name: keyof CustomerRowsRequest) => RawBuilder<unknown>;
 
 /** @param chooseShown what follows the condition on the customer */
@@ -136,7 +129,9 @@ const buildStatement = (chooseShown: (param: Param) => RawBuilder<unknown>) =>
     (param) => sql<CustomerRow>`
     WITH c AS MATERIALIZED (
       SELECT id, telegram_id, locale, time_zone, currency, balance_minor, claim_minor, vip,
-        discount_percent, trial_used_at, blocked_at, blocked_reason, reachable, sub_token, created_at
+        discount_percent, trial_used_at, blocked_at, blocked_reason, reachable, sub_token, created_at,
+        (SELECT count(*) FROM perennial.subscription own WHERE own.customer_id = customer.id)
+          AS total
       FROM perennial.customer WHERE telegram_id = ${param('telegramId')}
     ), shown AS MATERIALIZED (
       SELECT own.id FROM perennial.subscription own, c WHERE own.customer_id = c.id AND ${chooseShown(param)}
@@ -147,8 +142,7 @@ const buildStatement = (chooseShown: (param: Param) => RawBuilder<unknown>) =>
       c.blocked_reason AS "blockedReason", c.reachable, c.sub_token AS "subToken",
       c.created_at AS "createdAt", r.now, r.vip_percent AS "vipPercent", r.window_ms AS "windowMs",
       r.notice_ms AS "noticeMs", r.revive_ms AS "reviveMs", r.suspect_reason AS "suspectReason",
-      (SELECT count(*) FROM perennial.subscription own WHERE own.customer_id = c.id) AS total,
-      s.is_shown AS "isShown", s.plan AS "presentPlan", s.period_days AS "presentDays",
+      c.total, s.is_shown AS "isShown", s.plan AS "presentPlan", s.period_days AS "presentDays",
       s.next_plan AS "nextPlan", s.next_period_days AS "nextDays",
       coalesce(s.next_plan, s.plan) AS plan, s.started_at AS "startedAt",
       s.next_try_at AS "nextTryAt", s.woken_at AS "wokenAt",
@@ -156,7 +150,6 @@ const buildStatement = (chooseShown: (param: Param) => RawBuilder<unknown>) =>
        WHERE p.subscription_id = s.id AND p.refunded_at IS NULL
        ORDER BY p.starts_at DESC LIMIT 1) AS "lastStartsAt",
       q.reason AS "quarantineReason", q.retry_at AS "quarantineRetryAt",
-      ${isGuardHoldingSql} AS "isGuardHolding",
       CASE WHEN s.is_shown THEN (SELECT k.id FROM perennial.credential k
         WHERE k.subscription_id = s.id AND k.retired_at IS NULL) END AS credential,
       CASE WHEN ${param('withNodes')}::boolean AND s.is_shown AND s.state = 'active'

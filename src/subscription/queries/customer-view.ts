@@ -76,7 +76,7 @@ async function readView(
 ): Promise<CustomerView> {
   const rows = await readLatest(db, telegramId, { one: onlyId ?? null, withNodes: false });
   const [{ customerId: id, currency }] = rows;
-  const view = await toView(rows);
+  const view = await toView(db, rows);
   if (rowsMax === 0) return view;
   return {
     ...view,
@@ -99,9 +99,9 @@ async function readLatest(
 
 type CustomerRows = readonly [CustomerRow, ...CustomerRow[]];
 
-async function toView(rows: CustomerRows): Promise<CustomerView> {
+async function toView(db: Db | Tx, rows: CustomerRows): Promise<CustomerView> {
   const [row] = rows;
-  const { nextCharge, subscriptions } = await toCustomerCharges(rows);
+  const { nextCharge, subscriptions } = await toCustomerCharges(db, rows);
   return {
     customer: toCustomerDetails(row),
     next_charge: nextCharge,
@@ -119,7 +119,7 @@ export async function readCustomerWithNodes(
   telegramId: bigint,
 ): Promise<{ readonly view: CustomerView; readonly openNodes: readonly OpenNode[] }> {
   const rows = await readLatest(db, telegramId, { one: null, withNodes: true });
-  return { view: await toView(rows), openNodes: toOpenNodes(rows) };
+  return { view: await toView(db, rows), openNodes: toOpenNodes(rows) };
 }
 
 /** In the order of the subscriptions, like all links. */
@@ -163,7 +163,7 @@ export async function readSubscriptionPage(
   const one = (before ?? null) as SubscriptionId | null;
   const rows = await readPageRows(db, { telegramId, one, max, withNodes: false });
   if (rows.length === 0) throw noCustomerFault(telegramId);
-  return (await toCustomerCharges(rows)).subscriptions.toReversed();
+  return (await toCustomerCharges(db, rows)).subscriptions.toReversed();
 }
 
 async function readNotices(db: Db | Tx, id: CustomerId, max: number): Promise<JsonObject[]> {

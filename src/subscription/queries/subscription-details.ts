@@ -1,8 +1,11 @@
+import type { Db, Tx } from '../../db/connect.ts';
 import type { PeriodSource, SubscriptionKind, SubscriptionState } from '../../db/schema.ts';
 import { type Instant, isoTime, later } from '../../kernel/instant.ts';
 import { majorUnits } from '../../kernel/money.ts';
 import type { Reason } from '../../kernel/reason.ts';
+import { isAlarmOpen } from '../../outbox/alarms.ts';
 import { describeChargeCause } from '../rules/charge-cause-text.ts';
+import { isLateCharge } from '../rules/hourly-limit.ts';
 import {
   type ChargeContext,
   type ChargeFacts,
@@ -70,10 +73,17 @@ export interface CustomerCharges {
 }
 
 /** @param rows of one customer, in the order of the ends */
-export async function toCustomerCharges(rows: readonly CustomerRow[]): Promise<CustomerCharges> {
-  const [{ currency, ...first }] = rows as readonly [CustomerRow];
+export async function toCustomerCharges(
+  db: Db | Tx,
+  rows: readonly CustomerRow[],
+): Promise<CustomerCharges> {
+  const [first] = rows as readonly [CustomerRow];
+  const { currency } = first;
   const own = rows.filter(hasSubscription);
-  const context = toChargeContext(first, own);
+  // The guard holds only late charges, so only a late one needs the search for its alarm.
+  const isLate = own.some((row) => isLateCharge(row, first.now));
+  const isGuardHolding = isLate && (await isAlarmOpen(db, 'alarm_money_guard', first.now));
+  const context = toChargeContext(first, isGuardHolding);
   const facts = own.map(toChargeFacts);
   const { now, rules } = context;
   const forecasts = await forecastWithPauses(facts.filter(isForecastOf(context)), now, rules);
@@ -99,10 +109,7 @@ const isForecastOf =
       reviveMs > 0 &&
       expiresAt >= later(now, -reviveMs));
 
-function toChargeContext(
-  row: Omit<CustomerRow, 'currency'>,
-  own: readonly SubscriptionRow[],
-): ChargeContext {
+function toChargeContext(row: CustomerRow, isGuardHolding: boolean): ChargeContext {
   return {
     now: row.now,
     rules: {
@@ -112,7 +119,7 @@ function toChargeContext(
       reviveMs: Number(row.reviveMs),
     },
     suspectReason: row.suspectReason,
-    isGuardHolding: own.some(({ isGuardHolding }) => isGuardHolding),
+    isGuardHolding,
   };
 }
 

@@ -54,14 +54,24 @@ const listPrice = (now: RawBuilder<unknown>, at: RawBuilder<unknown>) => sql`
      AND p.valid_from <= greatest(${now}, ${at})
    ORDER BY p.valid_from DESC LIMIT 1)`;
 
-/** The columns of `ForecastColumns`, of a subscription `s` and its customer `c`. */
-export function selectForecastColumns({ now, window }: ForecastSql): RawBuilder<unknown> {
+/** The list price of the period after the next one, which only reminders need. */
+const selectFollowingPrice = ({ now, window }: ForecastSql) =>
+  listPrice(now, sql`(s.expires_at - ${window}) + ${days} * interval '1 day'`);
+
+/**
+ * The columns of `ForecastColumns`, of a subscription `s` and its customer `c`.
+ * @param following the list price of the period after the next one
+ */
+export function selectForecastColumns(
+  { now, window }: ForecastSql,
+  following: RawBuilder<unknown> = sql`NULL::bigint`,
+): RawBuilder<unknown> {
   const dueAt = sql`(s.expires_at - ${window})`;
   return sql`s.id AS "subscriptionId", c.id AS "customerId", s.kind, s.state,
     s.auto_renew AS "autoRenew", s.expires_at AS "expiresAt", c.balance_minor AS "balanceMinor",
     c.vip, c.discount_percent AS "discountPercent", c.blocked_at IS NOT NULL AS "isBlocked",
     ${listPrice(now, dueAt)} AS "listMinor",
-    ${listPrice(now, sql`${dueAt} + ${days} * interval '1 day'`)} AS "followingListMinor",
+    ${following} AS "followingListMinor",
     s.state = 'expired' AND s.next_try_at IS NOT NULL AS "waitsForTopUp",
     ${days} AS "periodDays", ${selectKnownPrices(plan, days)}`;
 }
@@ -87,7 +97,7 @@ export async function readForecastRows(
 ): Promise<ForecastRow[]> {
   const values = toForecastSql(now, settings);
   const { rows } = await sql<ForecastColumns & Pick<ForecastRow, 'customerVersion'>>`
-    SELECT ${selectForecastColumns(values)}, c.xmin::text AS "customerVersion"
+    SELECT ${selectForecastColumns(values, selectFollowingPrice(values))}, c.xmin::text AS "customerVersion"
     FROM perennial.customer c
     CROSS JOIN LATERAL (${selectSubscriptions(onlyIds)}) s
     WHERE c.id = ${anyOf('bigint', customers)} AND ${isForecast(values)}
