@@ -7,17 +7,17 @@ import type { SubscriptionFilter } from './subscription-filter.ts';
 
 // A page of a list with a bounded cost.
 //
-// 1. A page examines at most 5,000 rows in the order of the list. So its time depends neither on
+// 1. A page examines at most 3,000 rows in the order of the list. So its time depends neither on
 //    the size of the table nor on the filter. No index per filter is necessary.
 // 2. A page of a rare filter may have fewer rows than its limit, also none. Its cursor continues
 //    after the last examined row. Only a page without a cursor is the last one.
-// 3. With the filter `short` a page examines at most 300 candidates, because each one needs a
+// 3. With the filter `short` a page examines at most 150 candidates, because each one needs a
 //    forecast.
 // 4. Each row reads its customer or its subscriptions by a lateral subquery with a limit. So
 //    PostgreSQL never joins whole tables, also without statistics.
 
-const examinedMax = 5_000;
-const forecastsMax = 300;
+const examinedMax = 3_000;
+const forecastsMax = 150;
 
 export interface ListRequest {
   readonly filter: SubscriptionFilter;

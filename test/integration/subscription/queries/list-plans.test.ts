@@ -14,8 +14,8 @@ import { createStockDatabases, hasStock } from '../../../support/stock-database.
 const growingTables =
   /Seq Scan (subscription|customer|period|ledger_entry|credential|known_price)\b/;
 
-/** Pages of 8 kB for 5,000 examined rows, each with its customer or subscription. */
-const buffersMax = 5_000 * 8;
+/** Pages of 8 kB for 3,000 examined rows, each with its customer or subscription. */
+const buffersMax = 3_000 * 8;
 
 const filters = [
   '',
