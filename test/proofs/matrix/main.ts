@@ -1,7 +1,8 @@
 import { Command } from 'commander';
 import { root } from '../../support/repository.ts';
 import { type MutantState, testMutants } from './mutants.ts';
-import { anyRowPattern, type MatrixRow, parseIds, readMatrixRows } from './rows.ts';
+import { anyRowPattern, type MatrixRow, parseIds, readMatrixRows, toTitlePattern } from './rows.ts';
+import { type MatrixSelection, selectRows } from './selection.ts';
 import { runTests, type TestResult } from './test-run.ts';
 
 // `npm run matrix`: docs/safety-matrix.md with the results of its tests.
@@ -15,11 +16,11 @@ const program = new Command('matrix')
   .description(
     'Run the tests of the safety matrix. Exit code 1 if a test fails, or if a claimed row has none.',
   )
-  .argument('[ID...]', 'rows [all]')
+  .argument('[ID...]', 'rows, or names of mutants [all]')
   .option('--json', 'print JSON [text]')
   .option('--mutants', 'also apply each mutant, and fail if its tests pass')
   .parse();
-const ids = program.args;
+const names = program.args;
 const { json: isJson = false, mutants: testsMutants = false } = program.opts<Options>();
 
 interface MatrixLine {
@@ -47,11 +48,17 @@ function findRowFault(
   return undefined;
 }
 
-const rows = readMatrixRows().filter(({ id }) => ids.length === 0 || ids.includes(id));
-const pattern =
-  ids.length === 0
-    ? anyRowPattern
-    : anyRowPattern.replace('[A-Z]+[0-9]+(', `(?:${ids.join('|')})(`);
+function selectOrExit(): MatrixSelection {
+  try {
+    return selectRows(names, readMatrixRows());
+  } catch (error) {
+    return program.error((error as Error).message);
+  }
+}
+
+const { rows, mutants } = selectOrExit();
+const rowIds = rows.map(({ id }) => id);
+const pattern = names.length === 0 ? anyRowPattern : toTitlePattern(`(?:${rowIds.join('|')})`);
 const { tests, unloadable } = await runTests(root, pattern);
 
 const lines: MatrixLine[] = [];
@@ -64,7 +71,7 @@ for (const row of rows) {
     id: row.id,
     state,
     tests: rowTests.length,
-    mutant: hasMutants ? await testMutants(row.id) : 'none',
+    mutant: hasMutants ? await testMutants(row.id, mutants) : 'none',
   } as const;
   lines.push(line);
   if (!isJson) printLine(line, row);

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { checkPatches, listMutantRows } from './mutants.ts';
 import { anyRowPattern, parseIds, readMatrixRows, toTitlePattern } from './rows.ts';
+import { selectRows } from './selection.ts';
 
 const rows = readMatrixRows();
 
@@ -46,4 +47,22 @@ test('a title may begin with several ids, and no other text is an id', () => {
   );
   expect(['R11: a', 'R1 a', 'XR1: a', 'R10 R12: a'].some((each) => ofR1.test(each))).toBe(false);
   expect(new RegExp(anyRowPattern).test('two tests never share a database')).toBe(false);
+});
+
+test('a run selects rows by id and mutants by name, and refuses a name of neither', () => {
+  const select = (...names: string[]) => {
+    const { rows: selected, mutants } = selectRows(names, rows);
+    return [selected.map(({ id }) => id), [...mutants].sort()];
+  };
+  expect(select('X8-filling')).toEqual([['X8'], ['X8-filling']]);
+  expect(select('X8', 'R11')).toEqual([
+    ['R11', 'X8'],
+    ['R11', 'X8', 'X8-filling', 'X8-leaving'],
+  ]);
+  expect(select()[0]).toHaveLength(rows.length);
+  for (const name of ['X99', 'X8-nothing', 'x8', '']) {
+    expect(() => select(name), name).toThrow(
+      `ID: "${name}" is not a row or a mutant; available: R1,`,
+    );
+  }
 });

@@ -12,13 +12,13 @@ import { failsAnyTest } from './test-run.ts';
 const folder = join(root, 'test', 'proofs', 'mutants');
 
 /** Patches by name: the id of the row, and if a row has several (`X3-strays`), the effect. */
-function listMutants(): string[] {
+export function listMutants(): string[] {
   return readdirSync(folder)
     .filter((name) => name.endsWith('.patch'))
     .map((name) => name.slice(0, -'.patch'.length));
 }
 
-const toRowId = (mutant: string): string => mutant.split('-')[0] as string;
+export const toRowId = (mutant: string): string => mutant.split('-')[0] as string;
 
 /** Ids of the rows with a mutant. */
 export function listMutantRows(): string[] {
@@ -83,9 +83,12 @@ export function checkPatches(): Promise<string[]> {
 
 export type MutantState = 'killed' | 'alive' | 'none';
 
-/** Checks that the tests of a row fail on each of its mutants. @throws Error if they cannot run */
-export async function testMutants(id: string): Promise<MutantState> {
-  const rowMutants = listMutants().filter((mutant) => toRowId(mutant) === id);
+/**
+ * Checks that the tests of a row fail on each of its mutants among these.
+ * @throws Error if they cannot run
+ */
+export async function testMutants(id: string, mutants: readonly string[]): Promise<MutantState> {
+  const rowMutants = mutants.filter((mutant) => toRowId(mutant) === id);
   for (const mutant of rowMutants) if (!(await isKilled(mutant))) return 'alive';
   return rowMutants.length === 0 ? 'none' : 'killed';
 }
