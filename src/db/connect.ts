@@ -131,10 +131,10 @@ export function openPool(url: string, options: PoolOptions = {}): pg.Pool {
 }
 
 /**
- * A refused connection fails the run, never its items.
+ * The check of `onConnect` of a pool. A refused connection fails the run, never its items.
  * @throws Fault, transient, whose cause is the refusal
  */
-async function checkPooledSession(
+export async function checkPooledSession(
   client: pg.ClientBase,
   url: string,
   config: pg.ClientConfig,

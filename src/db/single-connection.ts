@@ -1,5 +1,5 @@
 import { Kysely, PostgresDialect, type PostgresPool } from 'kysely';
-import pg from 'pg';
+import type pg from 'pg';
 import {
   connectClient,
   type Db,
@@ -43,8 +43,7 @@ export function cancelOnAbort(
 ): Disposable {
   const cancel = async () => {
     const { processID } = client as pg.Client & { processID: number };
-    const cancelClient = new pg.Client(toClientConfig(url, longLimits));
-    await cancelClient.connect();
+    const cancelClient = await connectClient(url, toClientConfig(url, longLimits));
     await cancelClient
       .query('SELECT pg_cancel_backend($1)', [processID])
       .finally(() => cancelClient.end());

@@ -1,4 +1,6 @@
+import type pg from 'pg';
 import { PgBoss } from 'pg-boss';
+import { checkPooledSession } from '../db/connect.ts';
 import { createQueueClock } from '../db/queue-clock.ts';
 import { toSessionUrl } from '../db/session.ts';
 import { type Instant, secondMs } from '../kernel/instant.ts';
@@ -34,11 +36,16 @@ export const retentionSeconds = 120;
 export const toWholeSeconds = (ms: number): number => Math.max(1, Math.round(ms / secondMs));
 
 export function openBoss(url: string, now: Instant): PgBoss {
-  // pg-boss passes these options to `pg`. All of its statements are short, so a statement without
-  // an answer (a network that drops packets) fails.
+  // All of its statements are short, so a statement without an answer (a network that drops
+  // packets) fails.
   const connection = { ...toSessionUrl(url), keepAlive: true, query_timeout: 30 * secondMs };
-  return new PgBoss({
+  // pg-boss passes these options to its pool of `pg`.
+  const poolOptions = {
     ...connection,
+    onConnect: (client: pg.ClientBase) => checkPooledSession(client, url, connection),
+  };
+  return new PgBoss({
+    ...poolOptions,
     application_name: 'perennial queue',
     schema,
     clock: createQueueClock(now),

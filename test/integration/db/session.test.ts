@@ -7,6 +7,7 @@ import { migrate } from '../../../src/db/migrate.ts';
 import { openCheckedDatabase } from '../../../src/db/open.ts';
 import { checkSession } from '../../../src/db/session-check.ts';
 import { parseInstant } from '../../../src/kernel/instant.ts';
+import { openBoss } from '../../../src/scheduler/boss.ts';
 import { createDatabase } from '../../support/database.ts';
 import { hasPgbouncer, startPgbouncer } from './pgbouncer.ts';
 
@@ -141,6 +142,17 @@ describe.skipIf(!hasPgbouncer())('behind a real PgBouncer', () => {
       code: 'transaction_pooling',
     });
     await db.destroy();
+  });
+
+  test('transaction mode is refused for the connections of the queue', async () => {
+    await using database = await createDatabase();
+    await using pooler = await startPgbouncer(database.url, 'transaction');
+    const boss = openBoss(pooler.url, at);
+    boss.on('error', () => undefined);
+    expect(await catchCode(boss.start())).toBe('transaction_pooling');
+    await boss.stop({ graceful: false });
+    const { rows } = await database.pool.query(`SELECT to_regnamespace('perennial_queue') AS made`);
+    expect(rows[0].made).toBeNull();
   });
 
   test('transaction mode with one backend for all is refused', async () => {
