@@ -29,6 +29,11 @@ type RenewalFactsRow = Omit<
 > &
   KnownPriceRow;
 
+type InTimeRow = Pick<
+  SubscriptionRenewalFacts,
+  'subscriptionId' | 'customerId' | 'balanceMinor' | 'state' | 'expiresAt'
+>;
+
 const nextPlan = sql`coalesce(s.next_plan, s.plan)`;
 const nextDays = sql`coalesce(s.next_period_days, s.period_days)`;
 
@@ -87,12 +92,13 @@ async function readLastStarts(
 }
 
 /**
- * The balances at the end of the days of revival, without the charges since then. Only a run after
- * these days needs them, so usually no row is read.
+ * The balances at the end of the days of revival, without the charges since then: the present
+ * balance without the credits since then. Only a run after these days needs them, so usually no row
+ * is read. The ledger of a customer is read once, for all of their subscriptions.
  */
 export async function readInTimeBalances(
   tx: Tx,
-  rows: readonly Pick<SubscriptionRenewalFacts, 'subscriptionId' | 'state' | 'expiresAt'>[],
+  rows: readonly InTimeRow[],
   now: Instant,
   { reviveMs }: Pick<Settings, 'reviveMs'>,
 ): Promise<ReadonlyMap<SubscriptionId, bigint>> {
@@ -100,16 +106,29 @@ export async function readInTimeBalances(
     ({ state, expiresAt }) => state === 'expired' && later(expiresAt, reviveMs) < now,
   );
   if (late.length === 0) return new Map();
-  const ids = late.map((row) => row.subscriptionId);
-  const until = sql`s.expires_at + ${`${reviveMs} ms`}::interval`;
+  const ends = unnest('late', late, {
+    id: ['bigint', (row) => row.subscriptionId],
+    customer_id: ['bigint', (row) => row.customerId],
+    balance_minor: ['bigint', (row) => row.balanceMinor],
+    until: ['timestamptz', (row) => later(row.expiresAt, reviveMs)],
+  });
   const { rows: found } = await sql<{ id: SubscriptionId; minor: bigint }>`
-    SELECT s.id, coalesce((SELECT e.balance_after_minor FROM perennial.ledger_entry e
-        WHERE e.customer_id = s.customer_id AND e.created_at <= ${until}
-        ORDER BY e.id DESC LIMIT 1), 0)
-      + coalesce((SELECT sum(e.amount_minor) FROM perennial.ledger_entry e
-        WHERE e.customer_id = s.customer_id AND e.created_at > ${until}
-          AND e.amount_minor < 0), 0)::bigint AS minor
-    FROM perennial.subscription s WHERE s.id = ${anyOf('bigint', ids)}`.execute(tx);
+    WITH late AS MATERIALIZED (SELECT * FROM ${ends}),
+    step AS (
+      SELECT id, customer_id, until AS at, balance_minor, 0 AS credit_minor FROM late
+      UNION ALL
+      SELECT NULL, e.customer_id, e.created_at, NULL, e.amount_minor
+      FROM (SELECT customer_id, min(until) AS until FROM late GROUP BY customer_id) first
+      JOIN perennial.ledger_entry e ON e.customer_id = first.customer_id
+        AND e.created_at > first.until
+      WHERE e.amount_minor > 0
+    ), summed AS (
+      SELECT id, balance_minor, sum(credit_minor) OVER (PARTITION BY customer_id ORDER BY at DESC
+        GROUPS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS credits_minor
+      FROM step
+    )
+    SELECT id, (balance_minor - coalesce(credits_minor, 0))::bigint AS minor
+    FROM summed WHERE id IS NOT NULL`.execute(tx);
   return new Map(found.map(({ id, minor }) => [id, minor]));
 }
 
