@@ -16,8 +16,11 @@ import type { DueItem, QuarantinedItem } from './worker.ts';
 //    tenfold growth.
 // 4. A run never mixes items in quarantine with new ones. It excludes them from its pages, and
 //    tries those that are due at its end (`runner.ts`).
-// 5. No retry of a renewal lies beyond the grace that keeps its subscription active
+// 5. No retry of a renewal or an end lies beyond the grace that keeps its subscription active
 //    (`subscription/rules/expiry.ts`).
+
+/** The workers that decide whether a subscription keeps its access at its end. */
+const endingWorkers = ['auto-renewal', 'fast-expiry-cleanup'];
 
 /** If more items than this fail in one run, the items are not the cause. */
 export const quarantinedMax = 50;
@@ -78,18 +81,22 @@ export async function quarantineSubscriptions(
 ): Promise<void> {
   const named = items.map((each) => ({ ...each, item: each.subscriptionId.toString() }));
   await quarantineItems(tx, worker, named, now);
-  if (worker === 'auto-renewal') await retryWithinGrace(tx, named);
+  if (endingWorkers.includes(worker)) await retryWithinGrace(tx, worker, named);
 }
 
-/** After the grace a retry stays due, so each run tries it: fast-expiry-cleanup decides as well. */
-async function retryWithinGrace(tx: Tx, items: readonly FailedItem[]): Promise<void> {
+/** After the grace a retry stays due, so each run tries it. */
+async function retryWithinGrace(
+  tx: Tx,
+  worker: string,
+  items: readonly FailedItem[],
+): Promise<void> {
   if (items.length === 0) return;
   await sql`
     UPDATE perennial.quarantine q
     SET retry_at = least(q.retry_at, s.expires_at + ${`${graceMs} ms`}::interval)
     FROM ${unnest('bad', items, { item: ['text', (row) => row.item] })}
     JOIN perennial.subscription s ON s.id = bad.item::bigint AND s.state = 'active'
-    WHERE q.worker = 'auto-renewal' AND q.item = bad.item`.execute(tx);
+    WHERE q.worker = ${worker} AND q.item = bad.item`.execute(tx);
 }
 
 /** As `quarantineSubscriptions`, for items of any name. @returns the number of new items */
