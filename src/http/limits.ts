@@ -8,7 +8,8 @@ import { RateLimiter, type RateLimitResult } from './rate-limiter.ts';
 //
 // 1. A valid token has its own bucket, from every address.
 // 2. A subscription link counts for its address, in the bucket of links.
-// 3. A refused token counts for its address, in the bucket of refused tokens.
+// 3. A refused token counts for its address, in the bucket of refused tokens. The lookup precedes
+//    the limit, because refused tokens must not lock out a valid token of the same address.
 // 4. Every other request counts for its address: without a token, or of an unknown path.
 // 5. Probes (`/healthz`, `/readyz`) are not counted.
 
