@@ -22,14 +22,10 @@ import type { ReportMonth } from './month.ts';
 
 /** The sums of one cohort in one currency. Amounts are minor units. */
 export interface CohortFigures {
-  readonly currency: string;
   /** `2026-11`; null: no charge of these customers was above 0. */
   readonly cohort: string | null;
   readonly customers: bigint;
   readonly charged: bigint;
-  readonly earned: bigint;
-  readonly unusedStart: bigint;
-  readonly unusedEnd: bigint;
   readonly mrrStart: bigint;
   readonly mrrEnd: bigint;
   readonly mrrNew: bigint;
@@ -43,14 +39,52 @@ export interface CohortFigures {
   readonly runningNew: bigint;
   readonly runningRevived: bigint;
   readonly runningChurned: bigint;
+}
+
+/** The sums of all charged periods in one currency. */
+export interface TimeFigures {
+  readonly earned: bigint;
+  readonly unusedStart: bigint;
+  readonly unusedEnd: bigint;
   /** Charged periods that ended in the month, those without a continuation, and those not over. */
   readonly periodsEnded: bigint;
   readonly periodsLapsed: bigint;
   readonly periodsOwed: bigint;
 }
 
-const sumAll = (names: readonly string[]) =>
-  sql.join(names.map((name) => sql`sum(${sql.ref(name)}) AS ${sql.ref(name)}`));
+const timeNames = [
+  'earned',
+  'unusedStart',
+  'unusedEnd',
+  'periodsEnded',
+  'periodsLapsed',
+  'periodsOwed',
+] as const satisfies readonly (keyof TimeFigures)[];
+
+/** The figures of cohorts that add up to those of the currency. */
+export const cohortSums = [
+  'charged',
+  'mrrStart',
+  'mrrEnd',
+  'mrrNew',
+  'mrrRevived',
+  'mrrExpansion',
+  'mrrContraction',
+  'mrrChurned',
+  'runningStart',
+  'runningEnd',
+  'runningNew',
+  'runningRevived',
+  'runningChurned',
+] as const satisfies readonly (keyof CohortFigures)[];
+const cohortNames = ['customers', ...cohortSums] as const;
+
+export interface CurrencyPeriods {
+  readonly currency: string;
+  readonly time: TimeFigures;
+  /** Oldest first. */
+  readonly cohorts: readonly CohortFigures[];
+}
 
 const sumOf = (amount: RawBuilder<unknown>, condition: RawBuilder<unknown>) =>
   sql`coalesce(sum(${amount}) FILTER (WHERE ${condition}), 0)`;
@@ -59,42 +93,14 @@ const countOf = (condition: RawBuilder<unknown>) => sql`count(*) FILTER (WHERE $
 
 const grew = sql`mrr_end - mrr_start`;
 const shrank = sql`mrr_start - mrr_end`;
+const hasArrived = sql`mrr_start = 0 AND mrr_end > 0`;
+const hasLeft = sql`mrr_start > 0 AND mrr_end = 0`;
 
-/**
- * One statement for all periods. It adds up by subscription, by customer and by cohort, so its
- * result is small at any size of the database.
- */
-export async function readCohorts(tx: Tx, month: ReportMonth): Promise<CohortFigures[]> {
-  const { from, until, label } = month;
-  // PostgreSQL evaluates an aggregate once for all of its places.
-  const [unusedStart, unusedEnd] = [sql`sum(${unusedAt(from)})`, sql`sum(${unusedAt(until)})`];
-  const sums = {
-    charged: sumOf(sql`amount`, isWithin(sql`charged_at`, month)),
-    earned: sql`sum(${keptAt(until)} - ${keptAt(from)}) - ${unusedEnd} + ${unusedStart}`,
-    unused_start: unusedStart,
-    unused_end: unusedEnd,
-    mrr_start: sql`sum(${mrrAt(from)})`,
-    mrr_end: sql`sum(${mrrAt(until)})`,
-    ended: countOf(endsWithin(month)),
-    owed: countOf(isOwedAt(until)),
-  };
-  const names = Object.keys(sums);
+/** The figures of cohorts, from the sums of each customer. */
+const selectCohorts = (label: string) => {
   const isNew = sql`cohort = ${sql.lit(label)}`;
-  const hasArrived = sql`mrr_start = 0 AND mrr_end > 0`;
-  const hasLeft = sql`mrr_start > 0 AND mrr_end = 0`;
-  const { rows } = await sql<Record<string, string | bigint | null>>`
-    WITH charge AS (${selectCharges(until)}),
-    of_subscription AS (
-      SELECT currency, customer_id, min(charged_at) FILTER (WHERE amount > 0) AS first_paid_at,
-        max(ends_at) FILTER (WHERE refunded_at IS NULL) AS last_end,
-        ${sql.join(Object.entries(sums).map(([name, sum]) => sql`${sum} AS ${sql.ref(name)}`))}
-      FROM charge GROUP BY currency, customer_id, subscription_id),
-    of_customer AS (
-      SELECT currency, to_char(min(first_paid_at) AT TIME ZONE 'UTC', 'YYYY-MM') AS cohort,
-        ${countOf(isWithin(sql`last_end`, month))} AS lapsed, ${sumAll(names)}
-      FROM of_subscription GROUP BY currency, customer_id)
-    SELECT currency, cohort, count(*) AS customers, sum(charged) AS charged, sum(earned) AS earned,
-      sum(unused_start) AS "unusedStart", sum(unused_end) AS "unusedEnd",
+  return sql`
+    SELECT currency, cohort, count(*) AS customers, sum(charged) AS charged,
       sum(mrr_start) AS "mrrStart", sum(mrr_end) AS "mrrEnd",
       ${sumOf(grew, sql`${hasArrived} AND ${isNew}`)} AS "mrrNew",
       ${sumOf(grew, sql`${hasArrived} AND NOT ${isNew}`)} AS "mrrRevived",
@@ -105,14 +111,55 @@ export async function readCohorts(tx: Tx, month: ReportMonth): Promise<CohortFig
       ${countOf(sql`mrr_end > 0`)} AS "runningEnd",
       ${countOf(sql`${hasArrived} AND ${isNew}`)} AS "runningNew",
       ${countOf(sql`${hasArrived} AND NOT ${isNew}`)} AS "runningRevived",
-      ${countOf(hasLeft)} AS "runningChurned", sum(ended) AS "periodsEnded",
-      sum(lapsed) AS "periodsLapsed", sum(owed) AS "periodsOwed"
-    FROM of_customer GROUP BY currency, cohort ORDER BY currency, cohort NULLS LAST`.execute(tx);
-  return rows.map(toCohort);
+      ${countOf(hasLeft)} AS "runningChurned"
+    FROM of_customer GROUP BY currency, cohort`;
+};
+
+type SumRow = Record<string, string | bigint | null>;
+
+/**
+ * One statement joins charges and periods once. Time is added up by currency, MRR by customer and
+ * then by cohort. A sum for each of a million groups costs more than the join, so a group has as
+ * few sums as possible.
+ */
+export async function readPeriodFigures(tx: Tx, month: ReportMonth): Promise<CurrencyPeriods[]> {
+  const { from, until } = month;
+  // PostgreSQL evaluates an aggregate once for all of its places.
+  const [unusedStart, unusedEnd] = [sql`sum(${unusedAt(from)})`, sql`sum(${unusedAt(until)})`];
+  const { rows } = await sql<SumRow>`
+    WITH charge AS MATERIALIZED (${selectCharges(until)}),
+    total AS (
+      SELECT currency, sum(${keptAt(until)} - ${keptAt(from)}) - ${unusedEnd} + ${unusedStart}
+          AS earned, ${unusedStart} AS "unusedStart", ${unusedEnd} AS "unusedEnd",
+        ${countOf(endsWithin(month))} AS "periodsEnded", ${countOf(isOwedAt(until))} AS "periodsOwed"
+      FROM charge GROUP BY currency),
+    lapsed AS (
+      SELECT currency, count(*) AS "periodsLapsed" FROM (
+        SELECT subscription_id, currency, max(ends_at) AS last_end FROM charge
+        WHERE refunded_at IS NULL GROUP BY subscription_id, currency) last
+      WHERE ${isWithin(sql`last_end`, month)} GROUP BY currency),
+    of_customer AS (
+      SELECT currency, to_char(min(charged_at) FILTER (WHERE amount > 0) AT TIME ZONE 'UTC',
+          'YYYY-MM') AS cohort,
+        ${sumOf(sql`amount`, isWithin(sql`charged_at`, month))}::bigint AS charged,
+        sum(${mrrAt(from)})::bigint AS mrr_start, sum(${mrrAt(until)})::bigint AS mrr_end
+      FROM charge GROUP BY customer_id, currency)
+    SELECT * FROM (${selectCohorts(month.label)}) cohort
+    JOIN total USING (currency) LEFT JOIN lapsed USING (currency)
+    ORDER BY currency, cohort NULLS LAST`.execute(tx);
+  const byCurrency = Map.groupBy(rows, ({ currency }) => String(currency));
+  return [...byCurrency].map(([currency, own]) => ({
+    currency,
+    time: pickSums(own[0] as SumRow, timeNames),
+    cohorts: own.map((row) => ({ ...pickSums(row, cohortNames), cohort: toLabel(row.cohort) })),
+  }));
 }
 
+const toLabel = (cohort: SumRow[string] | undefined): string | null =>
+  typeof cohort === 'string' ? cohort : null;
+
 /** Sums come as text, because they may exceed a bigint of the database. */
-function toCohort({ currency, cohort, ...sums }: Record<string, string | bigint | null>) {
-  const amounts = Object.entries(sums).map(([name, sum]) => [name, BigInt(sum ?? 0)]);
-  return { currency, cohort, ...Object.fromEntries(amounts) } as CohortFigures;
+function pickSums<Name extends string>(row: SumRow, names: readonly Name[]): Record<Name, bigint> {
+  const sums = names.map((name) => [name, BigInt(row[name] ?? 0)]);
+  return Object.fromEntries(sums) as Record<Name, bigint>;
 }

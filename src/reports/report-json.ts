@@ -119,11 +119,13 @@ function toCurrencyJson({
       rate: toRate(periods.periodsEnded - periods.periodsLapsed, periods.periodsEnded),
     },
     lost_because_short: { subscriptions: Number(outcomes.lost), mrr: major(outcomes.lostMrr) },
-    cohorts: cohorts.filter(({ cohort }) => cohort !== null).map(toCohortJson),
+    cohorts: cohorts
+      .filter(({ cohort }) => cohort !== null)
+      .map((one) => toCohortJson(one, currency)),
   };
 }
 
-const toCohortJson = ({ currency, cohort, ...sums }: CohortFigures) => ({
+const toCohortJson = ({ cohort, ...sums }: CohortFigures, currency: string) => ({
   month: cohort ?? '',
   customers: Number(sums.customers),
   paying: Number(sums.runningEnd),

@@ -4,7 +4,13 @@ import type { Instant } from '../kernel/instant.ts';
 import { type LedgerFigures, type LedgerSum, readLedgerFigures } from './ledger-figures.ts';
 import { type ReportMonth, resolveMonth } from './month.ts';
 import { type OutcomeFigures, readOutcomes } from './outcome-figures.ts';
-import { type CohortFigures, readCohorts } from './period-figures.ts';
+import {
+  type CohortFigures,
+  type CurrencyPeriods,
+  cohortSums,
+  readPeriodFigures,
+  type TimeFigures,
+} from './period-figures.ts';
 import { readInSnapshot } from './snapshot.ts';
 
 // The report of a month: the figures of each currency, from one snapshot.
@@ -27,8 +33,8 @@ export interface ProviderFigures extends CountedAmount {
   readonly provider: string | null;
 }
 
-/** The sums of all cohorts. */
-export type PeriodFigures = Omit<CohortFigures, 'currency' | 'cohort' | 'customers'>;
+/** The sums of all cohorts, and of the time of all periods. */
+export type PeriodFigures = Omit<CohortFigures, 'cohort' | 'customers'> & TimeFigures;
 
 /** The figures of one currency. Amounts are minor units. */
 export interface CurrencyReport {
@@ -74,11 +80,11 @@ export function readReport(db: Db, label?: string): Promise<MonthReport> {
     const now = await readClock(tx);
     const month = resolveMonth(label, now);
     const ledgers = await readLedgerFigures(tx, month);
-    const cohorts = await readCohorts(tx, month);
+    const periods = await readPeriodFigures(tx, month);
     const outcomes = await readOutcomes(tx, month);
     const currencies = ledgers.map((ledger) => {
       const isOwn = ({ currency }: { readonly currency: string }) => currency === ledger.currency;
-      return toCurrencyReport(ledger, cohorts.filter(isOwn), outcomes.find(isOwn));
+      return toCurrencyReport(ledger, periods.find(isOwn), outcomes.find(isOwn));
     });
     return { month, now, currencies };
   });
@@ -88,7 +94,7 @@ const noOutcomes = { trialsEnded: 0n, trialsPaid: 0n, lost: 0n, lostMrr: 0n };
 
 function toCurrencyReport(
   ledger: LedgerFigures,
-  cohorts: readonly CohortFigures[],
+  { time, cohorts }: Omit<CurrencyPeriods, 'currency'> = { time: noTime, cohorts: [] },
   outcomes: Omit<OutcomeFigures, 'currency'> = noOutcomes,
 ): CurrencyReport {
   const { currency, sums } = ledger;
@@ -101,7 +107,7 @@ function toCurrencyReport(
     ledger,
     collected: groupByProvider(sums.filter(ledgerLines.collected)),
     lines: Object.fromEntries(lines) as CurrencyReport['lines'],
-    periods: addCohorts(cohorts),
+    periods: { ...addCohorts(cohorts), ...time },
     outcomes,
     cohorts,
   };
@@ -126,30 +132,16 @@ function groupByProvider(sums: readonly LedgerSum[]): ProviderFigures[] {
 /** By name, and top-ups without a provider last. */
 const toOrder = ({ provider }: ProviderFigures): string => provider ?? '\uffff';
 
-const noPeriods: PeriodFigures = {
-  charged: 0n,
+const noTime: TimeFigures = {
   earned: 0n,
   unusedStart: 0n,
   unusedEnd: 0n,
-  mrrStart: 0n,
-  mrrEnd: 0n,
-  mrrNew: 0n,
-  mrrRevived: 0n,
-  mrrExpansion: 0n,
-  mrrContraction: 0n,
-  mrrChurned: 0n,
-  runningStart: 0n,
-  runningEnd: 0n,
-  runningNew: 0n,
-  runningRevived: 0n,
-  runningChurned: 0n,
   periodsEnded: 0n,
   periodsLapsed: 0n,
   periodsOwed: 0n,
 };
 
-function addCohorts(cohorts: readonly CohortFigures[]): PeriodFigures {
-  const names = Object.keys(noPeriods) as (keyof PeriodFigures)[];
-  const total = names.map((name) => [name, cohorts.reduce((sum, one) => sum + one[name], 0n)]);
-  return Object.fromEntries(total) as unknown as PeriodFigures;
+function addCohorts(cohorts: readonly CohortFigures[]): Omit<PeriodFigures, keyof TimeFigures> {
+  const total = cohortSums.map((name) => [name, cohorts.reduce((sum, one) => sum + one[name], 0n)]);
+  return Object.fromEntries(total) as Record<(typeof cohortSums)[number], bigint>;
 }

@@ -44,7 +44,7 @@ async function requireIndependentFigures({ database }: History, report: ReportJs
   const rows = await readRawRows(database.db);
   const [from, until] = [Date.parse(report.from), Date.parse(report.until)];
   const expected = currencies.map((currency) => computeFigures(rows, currency, from, until));
-  expect(report.currencies).toEqual(expected);
+  expect(report.currencies, `seed ${readSeed()}, ${report.month}`).toEqual(expected);
 }
 
 /** The sums of the columns of both files are figures of the report. */
