@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { JsonObject } from '../../src/db/schema.ts';
+import type { RunId } from '../../src/kernel/ids.ts';
 import type { Instant } from '../../src/kernel/instant.ts';
 import { openReplica } from '../../src/leases/replica.ts';
 import { finishRun, reserveRunId, startRun } from '../../src/runs/run-record.ts';
@@ -24,20 +25,21 @@ export async function readAlarms({ db }: Pick<TestDatabase, 'db'>): Promise<stri
   return rows.map(({ text }) => text);
 }
 
-/** Writes the record of a run with this outcome. */
+/** Writes the record of a run with this outcome. @returns its id */
 export async function recordRun(
   database: TestDatabase,
   at: Instant,
   outcome: 'failed' | 'success' | 'partial' | 'degraded' | 'skipped',
   detail: JsonObject = {},
   worker = 'auto-renewal',
-): Promise<void> {
+): Promise<RunId> {
   await database.setClock(at);
   const replica = openReplica(database.url);
   try {
     const id = await reserveRunId(database.db);
     await startRun(database.db, id, worker, { ...replica, name: 'host-2:17' }, at);
     await finishRun(database.db, id, at, outcome, detail);
+    return id;
   } finally {
     await replica.close();
   }

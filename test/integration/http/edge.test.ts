@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
+import { readClock } from '../../../src/db/clock.ts';
 import { routes } from '../../../src/http/routes/index.ts';
 import { createToken } from '../../../src/tokens/store.ts';
+import { recordRun } from '../../support/alarms.ts';
 import { createKey, startApi, type TestApi } from '../../support/api.ts';
 import { expectFault } from '../../support/faults.ts';
 import { addCustomer, buyPlan, createSubscriber } from '../../support/shop.ts';
@@ -171,9 +173,16 @@ test('the scope `read` gives no link, UUID or subscription token, on any route',
     UPDATE perennial.node SET last_error = 'User perennial-${credential} already exists.'`);
   const secrets = [credential, json.sub_token, json.links[0].link];
   expect(secrets.every((secret) => typeof secret === 'string')).toBe(true);
+  const run = await recordRun(database, await readClock(database.db), 'success');
+  const job = await send('POST', '/v1/bulk-jobs', {
+    key: createKey(),
+    body: { action: 'grant', days: 1, where: { state: 'active' } },
+  });
+  const rowIds = { '/v1/runs/': run, '/v1/bulk-jobs/': job.json.id };
   const reads = routes.filter(({ method, scope }) => method === 'GET' && scope === 'read');
   for (const { path } of reads) {
-    const filled = path.replace('{telegram_id}', '7').replace('{id}', String(id));
+    const [, rowId = id] = Object.entries(rowIds).find(([prefix]) => path.startsWith(prefix)) ?? [];
+    const filled = path.replace('{telegram_id}', '7').replace('{id}', String(rowId));
     const query = path === '/v1/quote' ? '?telegram_id=7&plan=basic&period_days=30' : '';
     const answer = await send('GET', `${filled}${query}`, { token: tokens.read });
     expect(answer.status, path).toBe(200);

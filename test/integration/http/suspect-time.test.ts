@@ -9,6 +9,7 @@ import { addCustomer, buyPlan, createSubscriber } from '../../support/shop.ts';
 
 const order = { plan: 'basic', period_days: 30 };
 const next = { plan: 'plus', period_days: 30 };
+const bulk = { action: 'grant', days: 1, where: { state: 'active' } };
 
 /** A valid request for each route that writes, by the id of the route. */
 const createRequests = (
@@ -42,6 +43,11 @@ const createRequests = (
     retryItems: ['/v1/quarantine/retry', { worker: 'auto-renewal' }],
     dismissItem: ['/v1/quarantine/auto-renewal/1/dismiss', { reason: 'asked' }],
     acceptClock: ['/v1/clock/accept'],
+    blockCustomer: [`${customer}/block`, { reason: 'asked' }],
+    unblockCustomer: [`${customer}/unblock`, { reason: 'asked' }],
+    previewBulkJob: ['/v1/bulk-jobs/preview', bulk],
+    createBulkJob: ['/v1/bulk-jobs', bulk],
+    cancelBulkJob: ['/v1/bulk-jobs/1/cancel'],
     ...ofSubscription(`/v1/subscriptions/${id}`, ''),
     ...ofSubscription(`${customer}/subscriptions/${id}`, 'OfCustomer'),
   };

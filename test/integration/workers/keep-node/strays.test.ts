@@ -246,7 +246,7 @@ describe.each(listContractNodes('adoption'))('$title', (subject) => {
       expect(conflict).toMatchObject({ name: 'panel-7', telegramId: 1n });
       await expect(adopt(createAdoption(database, ['bob']), connectNode)).rejects.toMatchObject({
         code: 'no_conflict',
-        message: expect.stringContaining('"bob" carries no UUID of a customer there'),
+        message: expect.stringContaining('"bob" is not a name with the UUID of a customer'),
       });
       expect(await readStrays(database)).toEqual([]);
       expect(await adopt(createAdoption(database, ['Panel-7']), connectNode)).toMatchObject({

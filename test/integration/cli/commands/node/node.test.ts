@@ -187,7 +187,7 @@ test('`node adopt` lists conflicts with --dry-run, refuses other names, and take
     conflicts_left: 1,
   });
   await expect(runNodeCommand(database, 'adopt', 'a', 'bob')).rejects.toThrow(
-    'node a: "bob" carries no UUID of a customer there; those that do: "panel-7", "panel-8"',
+    'node a: "bob" is not a name with the UUID of a customer; available: "panel-7", "panel-8"',
   );
   for (const words of [[], ['panel-7', '--all']]) {
     await expect(runNodeCommand(database, 'adopt', 'a', ...words)).rejects.toThrow(
