@@ -173,7 +173,7 @@ test('the scope `read` gives no link, UUID or subscription token, on any route',
     UPDATE perennial.node SET last_error = 'User perennial-${credential} already exists.'`);
   const secrets = [credential, json.sub_token, json.links[0].link];
   expect(secrets.every((secret) => typeof secret === 'string')).toBe(true);
-  const run = await recordRun(database, await readClock(database.db), 'success');
+  const run = await recordRun(database, await readClock(database.db), 'failed');
   const job = await send('POST', '/v1/bulk-jobs', {
     key: createKey(),
     body: { action: 'grant', days: 1, where: { state: 'active' } },
