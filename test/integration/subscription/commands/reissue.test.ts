@@ -77,6 +77,6 @@ test('without an active subscription a reissue is refused with the reason', asyn
   await database.setClock('2026-12-24T08:59:59.999Z');
   await asked();
   await revoke(createCaller(database), { telegramId, reason: 'test' });
-  await expect(asked()).rejects.toThrow(/was revoked: there is no access/);
+  await expect(asked()).rejects.toThrow(/was revoked: a new credential would give no access/);
   await expectFault(reissue(createCaller(database), { telegramId: 9n }), 'no_customer');
 });
