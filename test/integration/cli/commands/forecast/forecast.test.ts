@@ -114,7 +114,7 @@ test.each([
   ],
   [
     'plans: { basic: { price: 3 } }',
-    'plans.basic.prices: is missing; it must be a mapping (key: value)',
+    'plans.basic.prices: is missing; expected a mapping (key: value)',
   ],
   ['plans: { basic: { prices: { RUB: { 30: free } } } }', '"free" is not an amount'],
   ['prices: 3', 'plans: is missing'],
