@@ -59,8 +59,8 @@ export const defaultIntervals: RunIntervals = {
 /** The most days of a forecast. */
 export const forecastDaysMax = 366;
 
-/** Customers per page. Two pages are in memory: more exceed 150 MB (docs/benchmarks.md). */
-const pageMax = 150;
+/** Customers per page. Two pages are in memory. */
+const pageMax = 500;
 /** Customers between two turns of the event loop: a few milliseconds. */
 const customersPerTurn = 100;
 
