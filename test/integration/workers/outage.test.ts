@@ -182,6 +182,19 @@ test('T4: each reminder is enqueued once, at the first permitted run, unless the
   expect(late.length).toBeGreaterThan(5);
 });
 
+test('T4: after the outage no customer gets two notifications at once, or one about a present end', () => {
+  for (const one of customers) {
+    const received = listSentTo(one).filter(isReminder);
+    const moments = received.map(({ at: moment }) => moment);
+    expect(new Set(moments).size).toBe(moments.length);
+    expect(received.filter((row) => row.at >= parseTime(row.until))).toEqual([]);
+    for (const row of received.filter(({ at: moment }) => isNight(one.zone, moment))) {
+      // In the night only if the morning would be too late.
+      expect(parseTime(row.until) - row.at).toBeLessThanOrEqual(10 * hourMs);
+    }
+  }
+});
+
 test('T4 R7: no receipt is missing, and a customer with enough balance gets only receipts', () => {
   const renewing = customers.filter(({ kind }) => kind === 'renewing');
   for (const one of renewing) {
