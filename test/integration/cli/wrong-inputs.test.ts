@@ -2,6 +2,7 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import type { Command, Option } from 'commander';
 import { beforeAll, expect, test } from 'vitest';
 import { buildProgram } from '../../../src/cli/program.ts';
+import { forecastDaysMax } from '../../../src/forecast/forecast.ts';
 import {
   enterCommandFolder,
   type Outcome,
@@ -87,6 +88,7 @@ const rightLines: Readonly<Record<string, Line>> = {
   'clock accept': line([]),
   'clock report': line([]),
   'clock undo': line([]),
+  forecast: line([]),
   report: line([], { '--csv': 'ledger' }),
   audit: line([]),
   'token create': line(['bot'], { '--scope': 'read' }),
@@ -321,6 +323,9 @@ const kinds: Readonly<Record<string, Kind>> = {
   '--keep': node,
   '--confirm-removals': { ...whole(0, Number.MAX_SAFE_INTEGER), wrong: noNumbers },
   '--days': whole(1, 3_660),
+  'forecast --days': whole(1, forecastDaysMax),
+  '--by': choice('day', /expected day, plan or customer|day, plan, customer/),
+  '--prices': { ...file(unreadable), right: 'perennial.yaml' },
   '--currency': currency,
   '--from': instant,
   'customer move-payment --from': telegramId,
