@@ -13,15 +13,19 @@ import type { SpendLimits } from './settings.ts';
 //    of a day, and the forecast of 2 hours.
 // 4. Without any stored forecast no run is held. A time that no forecast covers has no expected
 //    charges, so only `floor` charges are made.
-// 5. A charge is held if it is more than `factor` times the highest earlier price of its plan,
-//    length and currency that was valid within the last 30 days. A price without an earlier one
-//    has no such limit.
+// 5. A charge is held if it is more than `factor` times the highest price of its plan, length and
+//    currency within the last 30 days. The present price counts after 7 days. So a wrong price does
+//    not justify itself, and an intended one needs confirmations for 7 days at most. A plan whose
+//    first price is newer has no such limit.
 // 6. A held charge writes nothing, and the subscription stays active.
 //
 // `hourly-limit.ts` has the limit of late charges.
 
 /** Rule 5. */
 export const priceHistoryMs = 30 * dayMs;
+
+/** Rule 5. Reminders and receipts state a price several times within this time. */
+export const priceTrialMs = 7 * dayMs;
 
 /** Rule 3. */
 export const comparedMaxMs = 2 * hourMs;

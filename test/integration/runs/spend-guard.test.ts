@@ -95,13 +95,17 @@ test('G2: a run that is ten times too large charges no customer, and the next on
   });
 });
 
+const createPriceSetter =
+  ({ db }: TestDatabase) =>
+  (amountMinor: bigint, at: Instant) =>
+    inTransaction(db, (tx) =>
+      setPrice(tx, { plan: 'basic', periodDays: 30, currency: 'RUB', amountMinor }, at, at),
+    );
+
 test('G2: a price ten times too high charges no customer, and the right price does', async () => {
   await using database = await createCustomersEnding(20, 1);
   await runWorker(database, 'store-forecast');
-  const setBasic = (amountMinor: bigint, at: Instant) =>
-    inTransaction(database.db, (tx) =>
-      setPrice(tx, { plan: 'basic', periodDays: 30, currency: 'RUB', amountMinor }, at, at),
-    );
+  const setBasic = createPriceSetter(database);
   await setBasic(10n * price, start);
   await database.setClock(later(start, hourMs));
   expect(await runWorker(database, 'auto-renewal')).toMatchObject({
@@ -116,6 +120,20 @@ test('G2: a price ten times too high charges no customer, and the right price do
   expect(await readCounts(database)).toMatchObject({ active: 20, charges: 0 });
   await setBasic(3n * price, later(start, 7 * hourMs));
   expect(await runWorker(database, 'auto-renewal')).toMatchObject({ changed: 20n });
+});
+
+test('G2: a price four times higher is held for 7 days', async () => {
+  await using database = await createCustomersEnding(20, 1);
+  await createPriceSetter(database)(4n * price, start);
+  for (const [afterMs, held, changed] of [
+    [hourMs, 20, 0n],
+    [7 * dayMs - 1, 20, 0n],
+    [7 * dayMs, undefined, 20n],
+  ] as const) {
+    await database.setClock(later(start, afterMs));
+    const run = await runWorker(database, 'auto-renewal');
+    expect([run.changed, run.detail.held]).toEqual([changed, held]);
+  }
 });
 
 test('G2: a preview states why the guard holds a charge', async () => {
