@@ -7,7 +7,7 @@ import { createShopDatabase, createSubscribers } from '../../support/shop.ts';
 // A bulk job of a real process that is killed again and again. The same command with the same key
 // continues it, and each customer has exactly one grant.
 
-const customers = 6_000;
+const customers = 15_000;
 const kills = 4;
 
 const readProcessed = async ({ query }: TestDatabase): Promise<number> => {
