@@ -19,6 +19,7 @@ export interface WorkerStateTable {
   worker: string;
   runs: ColumnType<bigint, bigint | undefined, bigint>;
   passed_at: ColumnType<Instant, string, string> | null;
+  last_subscription_id: ColumnType<bigint | null, bigint | undefined, bigint>;
 }
 
 export interface PrunedTable {

@@ -6,6 +6,7 @@ import {
   type ForecastStep,
   forecastWorkerName,
   hasChargeForecast,
+  readLastSubscription,
   writeChargeForecast,
 } from '../runs/charge-forecast.ts';
 import type { PreviewContext } from '../runs/preview.ts';
@@ -29,13 +30,18 @@ interface StoredForecast {
   readonly steps: readonly ForecastStep[];
   /** The start of the first step. */
   readonly from: Instant;
+  /** The last subscription that was there at the beginning. */
+  readonly lastId: bigint;
 }
 
 async function computeStoredForecast({
   db,
   signal,
 }: Pick<RunContext, 'db' | 'signal'>): Promise<StoredForecast> {
-  const isFirst = !(await inTransaction(db, hasChargeForecast));
+  const [isFirst, lastId] = await inTransaction(db, async (tx) => [
+    !(await hasChargeForecast(tx)),
+    await readLastSubscription(tx),
+  ]);
   const charges = new Map<
     string,
     { at: Instant; currency: string; count: number; minor: bigint }
@@ -52,9 +58,9 @@ async function computeStoredForecast({
   const range = await forecastAll(db, { days: forecastDays, signal }, report);
   const present = toForecastStep(range.from);
   const all = [...charges.values()];
-  if (isFirst) return { steps: mergeOverdue(all, present), from: present };
+  if (isFirst) return { steps: mergeOverdue(all, present), from: present, lastId };
   const from = later(present, forecastStepMs);
-  return { steps: all.filter(({ at }) => at >= from), from };
+  return { steps: all.filter(({ at }) => at >= from), from, lastId };
 }
 
 /** Adds the charges that are due before `from` to its step. */
@@ -72,12 +78,12 @@ const countCharges = (steps: readonly ForecastStep[]): number =>
 
 function run(context: RunContext): Promise<RunRow> {
   return withRunRecord(context, { worker: forecastWorkerName }, async ({ id }) => {
-    const { steps, from } = await computeStoredForecast(context);
+    const { steps, from, lastId } = await computeStoredForecast(context);
     // An interrupted walk has only a part of the customers.
     if (context.signal.aborted) return { outcome: 'partial', detail: { work_left: true } };
     const charges = countCharges(steps);
     await inTransaction(context.db, async (tx) => {
-      await writeChargeForecast(tx, steps, from);
+      await writeChargeForecast(tx, steps, from, lastId);
       const counts = { charges, steps: steps.length };
       await countBatch(tx, id, { examined: charges, changed: steps.length, failed: 0, counts });
     });

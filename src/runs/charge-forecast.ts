@@ -36,12 +36,19 @@ export async function hasChargeForecast(tx: Tx): Promise<boolean> {
   return rows[0]?.has === true;
 }
 
-/** Replaces the steps from `from` on. Earlier steps stay as they were forecast. */
+/**
+ * Replaces the steps from `from` on. Earlier steps stay as they were forecast.
+ * @param lastId the last subscription that the forecast contains
+ */
 export async function writeChargeForecast(
   tx: Tx,
   steps: readonly ForecastStep[],
   from: Instant,
+  lastId: bigint,
 ): Promise<void> {
+  await sql`
+    UPDATE perennial.worker_state SET last_subscription_id = ${lastId}
+    WHERE worker = ${forecastWorkerName}`.execute(tx);
   await sql`
     DELETE FROM perennial.charge_forecast
     WHERE at >= ${isoTime(from)} OR at < ${isoTime(later(from, -keptMs))}`.execute(tx);
@@ -79,16 +86,31 @@ export interface SpendFacts {
   readonly lastPassAt: Instant | null;
   /** Charges of both workers since then. A revival follows a payment and does not count. */
   readonly doneCount: number;
-  /** Charges that are due, at most `max`. */
+  /** Charges that are due, at most `max`, of subscriptions that the forecast contains. */
   readonly dueCount: number;
 }
 
-/** Reads `subscription_due`: due rows without an attempt for this period. */
+/** The last subscription: a forecast that begins now contains all until it. */
+export async function readLastSubscription(tx: Tx): Promise<bigint> {
+  const { rows } = await sql<{ id: bigint | null }>`
+    SELECT max(id) AS id FROM perennial.subscription`.execute(tx);
+  return rows[0]?.id ?? 0n;
+}
+
+const selectLastCompared = sql`
+  coalesce((SELECT last_subscription_id FROM perennial.worker_state
+    WHERE worker = ${forecastWorkerName}), 9223372036854775807)`;
+
+/**
+ * Reads `subscription_due`: due rows without an attempt for this period. `+ 0` keeps PostgreSQL from
+ * reading all rows by their id.
+ */
 const fromDue = (now: Instant, windowMs: number) => sql`
   FROM perennial.subscription due
   WHERE due.kind = 'paid' AND due.auto_renew AND due.next_try_at IS NULL
     AND due.state = 'active'
     AND due.expires_at <= ${isoTime(later(now, windowMs))}
+    AND due.id + 0 <= ${selectLastCompared}
     AND NOT EXISTS (SELECT FROM perennial.quarantine q
       WHERE q.worker = 'auto-renewal' AND q.item = due.id::text)`;
 

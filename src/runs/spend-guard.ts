@@ -156,11 +156,12 @@ async function isRunHeld(tx: Tx, batch: BatchContext): Promise<boolean> {
 async function isAboveForecast(tx: Tx, batch: BatchContext): Promise<boolean> {
   const { spend } = batch.settings.money;
   const facts = await readSpendFacts(tx, batch, spend.floor + 1);
-  if (!facts.hasForecast || facts.dueCount + facts.doneCount <= spend.floor) return false;
+  const { hasForecast, dueCount, doneCount } = facts;
+  if (!hasForecast || dueCount === 0 || dueCount + doneCount <= spend.floor) return false;
   const from = computeComparedFrom(facts.lastPassAt, batch.now);
   const forecast = await readChargeForecast(tx, from, batch.now);
   const due = await readDueCharges(tx, batch);
-  return isRunAboveLimit(due, facts.doneCount, forecast, spend);
+  return isRunAboveLimit(due, doneCount, forecast, spend);
 }
 
 /**

@@ -10,3 +10,7 @@ CREATE TABLE perennial.charge_forecast (
   amount_minor bigint NOT NULL CHECK (amount_minor >= 0),
   PRIMARY KEY (at, currency)
 );
+
+-- The last subscription that the stored forecast contains. The spend guard does not compare later
+-- ones. null: none is stored.
+ALTER TABLE perennial.worker_state ADD COLUMN last_subscription_id bigint;

@@ -7,7 +7,13 @@ import { previewWorker } from '../../../src/runs/preview.ts';
 import type { Preview } from '../../../src/runs/worker.ts';
 import { autoRenewal } from '../../../src/workers/auto-renewal/worker.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
-import { createShop, createSubscribers, parseTime, runWorker } from '../../support/shop.ts';
+import {
+  createShop,
+  createShopDatabase,
+  createSubscribers,
+  parseTime,
+  runWorker,
+} from '../../support/shop.ts';
 
 // The spend guard with a stored forecast: runs and charges that are far larger than expected.
 
@@ -134,6 +140,15 @@ test('G2: a price four times higher is held for 7 days', async () => {
     const run = await runWorker(database, 'auto-renewal');
     expect([run.changed, run.detail.held]).toEqual([changed, held]);
   }
+});
+
+test('G2: subscriptions that are newer than the forecast are renewed', async () => {
+  await using database = await createShopDatabase({ now: start });
+  await runWorker(database, 'store-forecast');
+  await createSubscribers(database, {
+    ...{ count: 1_000, endsAt: isoTime(later(start, hourMs)), balanceMinor: price },
+  });
+  expect(await runWorker(database, 'auto-renewal')).toMatchObject({ changed: 1_000n });
 });
 
 test('G2: a preview states why the guard holds a charge', async () => {
