@@ -89,7 +89,8 @@ export const hasSubscription = (row: CustomerRow): row is SubscriptionRow =>
 const values = {
   now: sql`r.now`,
   window: sql`(r.window_ms * interval '1 ms')`,
-  revive: sql`(r.revive_ms * interval '1 ms')`,
+  revivesFrom: sql`(CASE WHEN r.revive_ms > 0 THEN r.now - r.revive_ms * interval '1 ms'
+    ELSE 'infinity' END)`,
 };
 
 /** The time, the settings and the time sentinel. The stored clock of a test is trusted. */

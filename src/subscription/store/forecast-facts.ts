@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from 'kysely';
 import type { Tx } from '../../db/connect.ts';
 import { anyOf } from '../../db/unnest.ts';
 import type { CustomerId, SubscriptionId } from '../../kernel/ids.ts';
-import { type Instant, isoTime } from '../../kernel/instant.ts';
+import { type Instant, isoTime, later } from '../../kernel/instant.ts';
 import {
   type Forecast,
   type ForecastFacts,
@@ -21,28 +21,30 @@ export type ForecastRow = ForecastFacts & { readonly customerVersion: string };
 
 /**
  * With this order PostgreSQL reads customer by customer through the index, also without statistics.
- * Otherwise it would join all subscriptions by hash.
+ * Otherwise it would join all subscriptions by hash. `OFFSET 0` keeps the conditions of the outer
+ * query outside. Otherwise it would read all ended subscriptions for each customer.
  */
 const selectSubscriptions = (onlyIds: readonly SubscriptionId[] | undefined) => sql`
   SELECT * FROM perennial.subscription own
   WHERE own.customer_id = c.id
     AND ${onlyIds === undefined ? sql`true` : sql`own.id = ${anyOf('bigint', onlyIds)}`}
-  ORDER BY own.expires_at, own.id`;
+  ORDER BY own.expires_at, own.id OFFSET 0`;
 
 /** The time and the settings of a statement that reads forecasts. */
 export interface ForecastSql {
   readonly now: RawBuilder<unknown>;
-  /** Intervals. */
+  /** An interval. */
   readonly window: RawBuilder<unknown>;
-  readonly revive: RawBuilder<unknown>;
+  /** A payment revives subscriptions that ended from this time on; `infinity`: none. */
+  readonly revivesFrom: RawBuilder<unknown>;
 }
-
-const milliseconds = (ms: number): RawBuilder<unknown> => sql`${`${ms} ms`}::interval`;
 
 const toForecastSql = (now: Instant, settings: ForecastSettings): ForecastSql => ({
   now: sql`${isoTime(now)}::timestamptz`,
-  window: milliseconds(settings.windowMs),
-  revive: milliseconds(settings.reviveMs),
+  window: sql`${`${settings.windowMs} ms`}::interval`,
+  revivesFrom: sql`${
+    settings.reviveMs > 0 ? isoTime(later(now, -settings.reviveMs)) : 'infinity'
+  }::timestamptz`,
 });
 
 const plan = sql`coalesce(s.next_plan, s.plan)`;
@@ -79,9 +81,9 @@ export function selectForecastColumns(
 export type ForecastColumns = Omit<ForecastFacts, 'prices'> & KnownPriceRow;
 
 /** The subscriptions of a forecast: active ones, and those that a payment would revive. */
-export const isForecast = ({ now, revive }: ForecastSql): RawBuilder<boolean> => sql`
+export const isForecast = ({ revivesFrom }: ForecastSql): RawBuilder<boolean> => sql`
   (s.state = 'active' OR (s.state = 'expired' AND s.kind = 'paid' AND s.auto_renew
-    AND ${revive} > interval '0' AND s.expires_at >= ${now} - ${revive}))`;
+    AND s.expires_at >= ${revivesFrom}))`;
 
 /**
  * Reads the active subscriptions of these customers, and those that a payment would revive, in one
