@@ -102,8 +102,8 @@ const selectLastCompared = sql`
     WHERE worker = ${forecastWorkerName}), 9223372036854775807)`;
 
 /**
- * Reads `subscription_due`: due rows without an attempt for this period. `+ 0` keeps PostgreSQL from
- * reading all rows by their id.
+ * Reads `subscription_due`: due rows without an attempt for this period. `+ 0` keeps PostgreSQL
+ * from reading all rows by their id.
  */
 const fromDue = (now: Instant, windowMs: number) => sql`
   FROM perennial.subscription due
