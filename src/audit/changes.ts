@@ -37,7 +37,7 @@ const customerTables = {
 
 const tableNames = Object.keys(customerTables) as (keyof typeof customerTables)[];
 
-/** What an audit reads. */
+/** The rows that an audit reads. */
 export type AuditScope =
   /** The rows of the customers that changed after `at`. */
   | { readonly kind: 'changes'; readonly at: Instant; readonly customers: bigint }

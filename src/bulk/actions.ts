@@ -16,7 +16,7 @@ import { type Customer, readCustomersById } from '../subscription/store/locked-c
 import { readSubscriptionsById, type Subscription } from '../subscription/store/subscriptions.ts';
 import { type BulkJob, chooseAnnouncement } from './job.ts';
 
-// What a batch of a bulk job does to its customers, whose rows the transaction holds.
+// The changes of a batch of a bulk job. The transaction holds the rows of the customers.
 
 export interface ItemOutcome {
   readonly customerId: CustomerId;

@@ -13,7 +13,7 @@ import { type FilterTexts, parseFilter } from '../subscription/queries/subscript
 // 4. A customer whose change fails by itself is `failed`, and the job continues.
 // 5. Grants and switches change only active subscriptions, unless the filter names another state.
 
-/** What a job does to each customer. */
+/** The change of each customer. */
 export type BulkRequest =
   | { readonly action: 'grant'; readonly days: number }
   | { readonly action: 'auto_renew'; readonly isOn: boolean }

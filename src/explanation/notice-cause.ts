@@ -3,7 +3,7 @@ import { type Instant, isoTime } from '../kernel/instant.ts';
 import { createReason, type Reason } from '../kernel/reason.ts';
 import type { NoticeWait, SendDecision } from '../notifications/relevance.ts';
 
-// What a stored notification waits for. The order is that of its courier:
+// The cause for which a stored notification waits. The order is that of its courier:
 //
 // 1. A notification that is being sent waits for its answer.
 // 2. While the time is suspect, customers are sent nothing.

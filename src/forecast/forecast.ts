@@ -38,7 +38,7 @@ export interface ForecastRequest {
   readonly days: number;
   /** The intervals of the workers; by default those of the workers themselves. */
   readonly intervals?: RunIntervals;
-  /** What if these prices applied from now on. */
+  /** Prices that replace those of the database from now on. */
   readonly prices?: readonly Omit<DatedPrice, 'validFrom'>[];
   readonly signal?: AbortSignal;
 }

@@ -6,7 +6,7 @@ import type { RunIntervals, SimulatedFacts } from './customer-state.ts';
 
 // The input and the results of a simulation.
 
-/** What happens to a subscription at one end. */
+/** The outcome of a subscription at one end. */
 export interface PlannedOutcome {
   readonly telegramId: bigint;
   readonly subscriptionId: SubscriptionId;

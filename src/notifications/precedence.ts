@@ -20,7 +20,7 @@ import type { NoticeFacts, StoredNotice } from './relevance-facts.ts';
 /** Auto-renewal runs every 10 minutes. After this time it will not store a low balance any more. */
 const lowBalanceWaitMs = 15 * minuteMs;
 
-/** What has precedence: the check of the balance, another notification, or its distance. */
+/** The holder of precedence: the check of the balance, another notification, or its distance. */
 export type PrecedenceWait = 'low_balance' | 'reminder' | 'distance';
 
 export type Precedence =

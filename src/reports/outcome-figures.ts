@@ -3,7 +3,7 @@ import type { Tx } from '../db/connect.ts';
 import { isWithin, mrrWhileRunning, selectCharges, toTimeSql } from './charged-time.ts';
 import type { ReportMonth } from './month.ts';
 
-// What became of trials, and of subscriptions that lacked money, in a month.
+// The outcomes of trials, and of subscriptions with too little balance, in a month.
 
 export interface OutcomeFigures {
   readonly currency: string;

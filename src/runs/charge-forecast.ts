@@ -79,7 +79,7 @@ export async function readChargeForecast(
   );
 }
 
-/** What a run knows before its first charge, from a few rows. */
+/** The facts of a run before its first charge, from a few rows. */
 export interface SpendFacts {
   readonly hasForecast: boolean;
   /** The begin of the last complete run of auto-renewal. */

@@ -62,7 +62,7 @@ export interface RunEvent {
   readonly detail: JsonObject;
 }
 
-/** What a run did, as far as rows still show it. */
+/** The changes of a run, as far as rows still show them. */
 export interface RunEffects {
   readonly run: RunRow;
   /** Other runs of this worker at the same time: the events may be theirs. */

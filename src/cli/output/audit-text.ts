@@ -58,7 +58,7 @@ export function formatScope({ now, rowCounts, tookMs, scope }: AuditReport): str
   return scope === undefined ? checked : `${checked} ${formatChanges(scope)}`;
 }
 
-/** What an audit of the changes left out, or why it left nothing out. */
+/** The scope of an audit of the changes, or the reason why it checked everything. */
 function formatChanges(scope: AuditScope): string {
   if (scope.kind === 'everything') return `Everything was checked, because ${scope.because}.`;
   const customers = `${formatCount(scope.customers, 'customer')} changed`;

@@ -122,7 +122,7 @@ const fields = {
 export type FilterName = keyof typeof fields;
 export const filterNames = Object.keys(fields) as readonly FilterName[];
 
-/** What a filter means and expects, for help texts. */
+/** The meaning of a filter and its values, for help texts. */
 export const describeFilter = (name: FilterName): string =>
   `${fields[name].meaning}: ${fields[name].expects}`;
 

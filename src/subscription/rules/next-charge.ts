@@ -31,7 +31,7 @@ export interface ChargeFacts extends ForecastFacts {
   readonly quarantine: { readonly reason: string; readonly retryAt: Instant } | null;
 }
 
-/** What applies to all charges now. */
+/** The conditions of all charges now. */
 export interface ChargeContext {
   readonly now: Instant;
   readonly rules: Pick<Settings, 'vipPercent' | 'windowMs' | 'noticeMs' | 'reviveMs'>;
@@ -67,7 +67,7 @@ export type ChargeCause =
       readonly kind: 'short';
       readonly endsAt: Instant;
       readonly missingMinor: bigint;
-      /** What other subscriptions take first. */
+      /** The amount that other subscriptions take first. */
       readonly othersMinor: bigint;
     }
   /** A refund postponed the attempt. */

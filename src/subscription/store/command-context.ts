@@ -31,7 +31,7 @@ export interface CommandContext {
   readonly key: string | undefined;
 }
 
-/** What set-based writes of many customers need, whose rows the transaction holds. */
+/** The context of set-based writes. The transaction holds the rows of the customers. */
 export type WriteContext = Pick<CommandContext, 'tx' | 'now' | 'settings' | 'actor'>;
 
 /** An answer as it is stored and printed: plain JSON, with money as text in major units. */

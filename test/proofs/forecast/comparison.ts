@@ -3,7 +3,7 @@ import type { PlannedOutcome } from '../../../src/forecast/outcomes.ts';
 import { type Instant, isoTime } from '../../../src/kernel/instant.ts';
 import type { TestDatabase } from '../../support/database.ts';
 
-// What the workers did, from the ledger and the timeline, in the form of a forecast.
+// The results of the workers, from the ledger and the timeline, in the form of a forecast.
 
 /** Telegram id, subscription, outcome, start, amount and currency as one line. */
 export type OutcomeLine = string;

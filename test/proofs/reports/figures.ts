@@ -46,14 +46,14 @@ function toCharges({ entries, periods }: RawRows): Charge[] {
   });
 }
 
-/** What a refund of the unused part would return at this moment. */
+/** The amount that a refund of the unused part would return at this moment. */
 function computeUnused(charge: Charge, moment: number): bigint {
   if (charge.at >= moment || charge.refundedAt < moment) return 0n;
   const left = Math.max(0, charge.endsAt - Math.max(moment, charge.startsAt));
   return (charge.amount * BigInt(left)) / BigInt(charge.endsAt - charge.startsAt);
 }
 
-/** What is earned until this moment: nothing before the charge. */
+/** The amount that is earned until this moment: nothing before the charge. */
 function computeEarned(charge: Charge, moment: number): bigint {
   if (charge.at >= moment) return 0n;
   if (charge.refundedAt < moment) return charge.amount - charge.refunded;
