@@ -121,7 +121,7 @@ export function describeNodeUserState(state: NodeUserState): Reason {
       return createReason(
         kind,
         { down_since: since, error: state.error },
-        `the node is down since ${since}${toEnd(state.error, ': ')}; ${waits}`,
+        `the node has been down since ${since}${toEnd(state.error, ': ')}; ${waits}`,
       );
     }
     case 'no_keeper': {
@@ -173,7 +173,7 @@ function describeMark(
     error,
     down_since: toTime(downSince),
   };
-  const down = toEnd(params.down_since, '; the node is down since ');
+  const down = toEnd(params.down_since, '; the node has been down since ');
   const next = toEnd(params.next_attempt_at, '; the next attempt is at ');
   const failed = error === null ? '' : `; attempt ${attempts} failed: ${error}`;
   return createReason(

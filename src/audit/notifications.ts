@@ -99,7 +99,7 @@ const pendingIsSent = defineCheck<Row & { due_at: Instant; sent_at: Instant }>({
         WHERE q.worker = 'deliver-notifications' AND q.item = 'notice:' || n.id)`,
   rows: toRows,
   describe: ({ id, kind, due_at, sent_at }) =>
-    `the ${kind} of notification ${id} is due since ${isoTime(due_at)}; its courier sent another one at ${isoTime(sent_at)}`,
+    `the ${kind} of notification ${id} has been due since ${isoTime(due_at)}; its courier sent another one at ${isoTime(sent_at)}`,
 });
 
 /** Each period is longer than the lead of its last reminder, which is 6 hours at most. */
@@ -135,7 +135,7 @@ const sendingEnds = defineCheck<Row & { since: Instant }>({
       OR n.sending_since < ${lastWork} - interval '1 hour')`,
   rows: toRows,
   describe: ({ id, kind, since }) =>
-    `the ${kind} of notification ${id} is being sent since ${isoTime(since)}`,
+    `the ${kind} of notification ${id} has been in the state sending since ${isoTime(since)}`,
 });
 
 export const isAfterItsEnd = sql`(n.state = 'sent'

@@ -27,7 +27,7 @@ export interface ItemOutcome {
 
 /** Why a job leaves a customer as they are. */
 type SkipReason =
-  /** The customer does not match the filter any more. */
+  /** The customer no longer matches the filter. */
   | 'no_match'
   | 'blocked'
   | 'revoked'
@@ -36,7 +36,7 @@ type SkipReason =
   | 'unchanged';
 
 /** A customer with the subscriptions that match the filter now. */
-interface Target {
+interface ChangeTarget {
   readonly customer: Customer;
   readonly subscriptions: readonly Subscription[];
 }
@@ -88,7 +88,7 @@ export async function applyToCustomers(
 interface SubscriptionChanges {
   /** Why a subscription stays as it is; undefined: it is changed. */
   skip(subscription: Subscription, customer: Customer): SkipReason | undefined;
-  write(targets: readonly Target[]): Promise<void>;
+  write(targets: readonly ChangeTarget[]): Promise<void>;
 }
 
 async function changeTargets(
@@ -104,7 +104,7 @@ async function changeTargets(
   );
   const byId = new Map<SubscriptionId, Subscription>(subscriptions.map((one) => [one.id, one]));
   const matchesOf = Map.groupBy(matches, ({ customerId }) => customerId);
-  const targets: Target[] = [];
+  const targets: ChangeTarget[] = [];
   const skipped: ItemOutcome[] = [];
   for (const customer of await readCustomersById(tx, ids)) {
     const matching = (matchesOf.get(customer.id) ?? []).flatMap(

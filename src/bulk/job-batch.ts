@@ -15,7 +15,7 @@ import { findRunningJob, recordJobEvent } from './job-store.ts';
 
 /** The result of a batch. */
 export type BatchStep =
-  /** The job is not running any more. */
+  /** The job no longer runs. */
   | { readonly kind: 'over' }
   | {
       readonly kind: 'processed';

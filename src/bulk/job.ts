@@ -5,10 +5,10 @@ import { type FilterTexts, parseFilter } from '../subscription/queries/subscript
 
 // A bulk job: one change of all customers that a filter matches.
 //
-// 1. The creation fixes the customers. A customer who matches later is not added.
+// 1. The creation selects the customers. A customer who matches later is not added.
 // 2. The job processes each customer once. Batches commit the changes with their outcomes, so a
 //    crash repeats nothing and loses nothing.
-// 3. A batch reads the customers again under their locks. A customer who does not match any more is
+// 3. A batch reads the customers again under their locks. A customer who no longer matches is
 //    skipped, with a reason.
 // 4. A customer whose change fails by itself is `failed`, and the job continues.
 // 5. Grants and switches change only active subscriptions, unless the filter names another state.
@@ -39,7 +39,7 @@ export const announcementMax = 3_000;
 export function requireValidTexts(texts: Readonly<Record<string, string>>): void {
   const createFault = (sentence: string) => new UsageFault('bad_texts', `texts: ${sentence}`);
   if (texts.en === undefined) {
-    throw createFault('"en" is missing; it is for all languages without a text');
+    throw createFault('"en" is missing; expected the text for all languages without their own');
   }
   for (const [locale, text] of Object.entries(texts)) {
     if (!isLocale(locale))
@@ -56,7 +56,10 @@ export function requireValidTexts(texts: Readonly<Record<string, string>>): void
 /** Rule 5. @throws UsageFault `no_filter`, `unknown_filter`, `bad_filter` */
 export function toBulkFilter(action: BulkAction, texts: FilterTexts) {
   if (Object.keys(texts).length === 0) {
-    throw new UsageFault('no_filter', 'where: it is empty; expected a condition like state=active');
+    throw new UsageFault(
+      'no_filter',
+      'where: the filter is empty; expected a condition like state=active',
+    );
   }
   const state = action === 'announcement' ? {} : { state: 'active' };
   return parseFilter({ ...state, ...texts });

@@ -79,7 +79,7 @@ export async function runJobHere(
   if (end === 'stopped') {
     throw new InterruptedFault(
       signal,
-      `bulk job ${id}: ${formatProgress(job)}; the service or "perennial bulk resume ${id}" continues it, "perennial bulk cancel ${id}" ends it`,
+      `bulk job ${id}: ${formatProgress(job)}; the service or "perennial bulk resume ${id}" continues the job, "perennial bulk cancel ${id}" ends it`,
     );
   }
   printResult(options, job, () => formatJob(job));
@@ -96,14 +96,14 @@ export function formatJob(job: BulkJobDetails): string {
       name,
       typeof value === 'object' ? JSON.stringify(value) : String(value),
     ]),
-    ['where', formatFilter(job.filter)],
+    ['filter', formatFilter(job.filter)],
     ['state', job.state],
     ['customers', String(job.total)],
     ['done', String(job.done)],
     ['skipped', String(job.skipped)],
     ['failed', String(job.failed)],
     ...Object.entries(job.reasons).map(([reason, count]) => [`  ${reason}`, String(count)]),
-    ['by', job.actor],
+    ['actor', job.actor],
     ['created', job.created_at],
     ['finished', job.finished_at ?? '-'],
   ];
@@ -120,7 +120,7 @@ function formatPreview({ filter, count, count_is_estimated, customers }: BulkPre
   const head = `${number} customers match ${formatFilter(filter)}; nothing was changed`;
   if (customers.length === 0) return head;
   const lines = formatTable([
-    ['ID', 'CUSTOMER', 'BALANCE', 'ACTIVE', 'ENDS'],
+    ['ID', 'CUSTOMER', 'BALANCE', 'ACTIVE SUBSCRIPTIONS', 'END'],
     ...customers.map((row) => [
       `c${row.id}`,
       String(row.telegram_id),

@@ -164,7 +164,7 @@ const entries: readonly CommandEntry[] = [
   },
   {
     usage: 'audit',
-    description: 'check every promise on the live database; change nothing',
+    description: 'check every promise in the database; change no data of customers',
     load: async () =>
       (await import('./commands/audit/audit.ts')).buildAuditCommand(await loadOpener()),
   },

@@ -80,7 +80,7 @@ const waitTexts: Readonly<Record<NoticeWait, string>> = {
   low_balance: 'auto-renewal first checks the balance',
   reminder: 'a reminder about the same end is sent first',
   distance: 'another notification about the same end was sent less than two hours ago',
-  customer: 'the customer is unreachable, and is tried once a week',
+  customer: 'the customer is unreachable, and the courier tries once a week',
   morning: 'the customer has quiet hours',
 };
 
@@ -90,7 +90,7 @@ export function describeNoticeCause(cause: NoticeCause): Reason {
   switch (cause.kind) {
     case 'sending': {
       const since = isoTime(cause.since);
-      return createReason(kind, { since }, `it is being sent since ${since}`);
+      return createReason(kind, { since }, `the send is in progress since ${since}`);
     }
     case 'clock_suspect':
       return createReason(kind, { reason: cause.reason }, `it waits, because ${cause.reason}`);

@@ -134,7 +134,7 @@ export class CustomerSimulation {
     for (const { facts, decision } of decided) {
       const { subscription } = facts;
       this.#reportCharge(facts, decision);
-      const wasQuarantined = subscription.quarantine;
+      const { quarantine } = subscription;
       subscription.quarantine = null;
       switch (decision.do) {
         case 'renew':
@@ -149,8 +149,7 @@ export class CustomerSimulation {
           subscription.nextTryAt = never;
           break;
         case 'quarantine':
-          subscription.quarantine = wasQuarantined;
-          subscription.quarantine = toQuarantined(subscription, now);
+          subscription.quarantine = toQuarantined({ ...subscription, quarantine }, now);
           break;
         case 'wait-for-unblock':
         case 'nothing':

@@ -13,7 +13,7 @@ import type { ReportMonth } from './month.ts';
 // 4. MRR is the share of 30 days in the length of a period that runs, rounded down.
 //
 // A period that moves to an earlier start has not begun at its move, and starts at the move or
-// later. So its present start is right for each moment.
+// later. So its present start is valid for each moment.
 
 /** The longest period, 3,660 days, times this amount fits into a bigint. */
 const plainMax = 29_000_000n;

@@ -82,7 +82,7 @@ export async function readChargeForecast(
 /** The facts of a run before its first charge, from a few rows. */
 export interface SpendFacts {
   readonly hasForecast: boolean;
-  /** The begin of the last complete run of auto-renewal. */
+  /** The start of the last complete run of auto-renewal. */
   readonly lastPassAt: Instant | null;
   /** Charges of both workers since then. A revival follows a payment and does not count. */
   readonly doneCount: number;

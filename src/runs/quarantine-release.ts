@@ -78,7 +78,7 @@ async function requireItems(tx: Tx, filter: QuarantineFilter): Promise<readonly 
   throw await createNoItemFault(tx, filter);
 }
 
-/** Enough to choose from. "quarantine list" has all of them. */
+/** The fault names this many items. "quarantine list" prints all of them. */
 const availableMax = 10;
 
 async function createNoItemFault(tx: Tx, filter: QuarantineFilter): Promise<Fault> {

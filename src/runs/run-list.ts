@@ -65,7 +65,7 @@ export interface RunEvent {
 /** The changes of a run, as far as rows still show them. */
 export interface RunEffects {
   readonly run: RunRow;
-  /** Other runs of this worker at the same time: the events may be theirs. */
+  /** Other runs of this worker at the same time: the events may belong to them. */
   readonly overlapping: readonly bigint[];
   /** The number of events by action. */
   readonly actions: readonly { readonly action: string; readonly events: bigint }[];
@@ -92,7 +92,7 @@ export async function readRunEffects(db: Db, id: bigint, max: number): Promise<R
     SELECT ${columns} FROM perennial.worker_run WHERE id = ${id}`.execute(db);
   const [run] = rows;
   if (run === undefined) {
-    throw refused('no_run', `there is no run ${id}`, '"perennial runs list" has them');
+    throw refused('no_run', `there is no run ${id}`, 'list them with "perennial runs list"');
   }
   return {
     run,

@@ -54,7 +54,7 @@ interface DemoHour {
   };
 }
 
-test('the demo renews by virtual time, its audit is right, and Ctrl-C ends it and leaves no process', async () => {
+test('the demo renews by virtual time, its audit finds no violation, and Ctrl-C ends it and leaves no process', async () => {
   const demo = startDemo(['demo', '--json', '--rate', '20000']);
   const lines = createInterface({ input: demo.stdout as NodeJS.ReadableStream });
   const hours: DemoHour[] = [];

@@ -8,7 +8,7 @@ import { findBannedWord, readBannedWords } from './words.ts';
 /** Base verbs that descriptions start with. A new verb is a line that a review sees. */
 const verbs = new Set(
   `accept adopt add allow audit back buy cancel change check choose compare confirm continue correct count create
-  credit delete drain drop end exit explain export format generate give import keep leave list make mark
+  credit delete drain drop end exit explain export find format generate give import keep leave list make mark
   migrate move name preview print proceed put read record refund refuse reissue remove renew repeat replace
   resend restore retry return reverse revoke run send set show start take turn undo update wait waive withdraw write`
     .split(/\s+/)

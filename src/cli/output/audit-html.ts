@@ -30,7 +30,7 @@ const style = `
   body { font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto;
     padding: 0 1rem; }
   h1 { margin-bottom: .25rem; } h2 { font-size: 1.05rem; margin: 2rem 0 .5rem; }
-  .well { color: var(--good); } .wrong { color: var(--bad); }
+  .ok { color: var(--good); } .violation { color: var(--bad); }
   .verdict { font-size: 1.15rem; font-weight: 600; }
   ul { list-style: none; margin: 0; padding: 0; }
   ul.checks > li { border-top: 1px solid var(--line); padding: .4rem 0 .4rem 1.6rem;
@@ -56,10 +56,10 @@ export function formatAuditHtml(report: AuditReport): string {
 </head>
 <body>
 <h1>Audit</h1>
-<p class="verdict ${report.ok ? 'well' : 'wrong'}">${verdict}</p>
+<p class="verdict ${report.ok ? 'ok' : 'violation'}">${verdict}</p>
 <p>${escapeHtml(formatScope(report))}</p>
 ${formatOutages(report)
-  .map((sentence) => `<p class="wrong">${escapeHtml(sentence)}</p>`)
+  .map((sentence) => `<p class="violation">${escapeHtml(sentence)}</p>`)
   .join('\n')}
 ${groupByPromise(report).map(formatSection).join('\n')}
 </body>
@@ -78,17 +78,17 @@ ${checks.map(formatCheck).join('\n')}
 function formatCheck(check: CheckReport): string {
   const { id, title, violations } = check;
   if (violations === 0n) {
-    return `<li><span class="mark well" role="img" aria-label="holds">✓</span>${escapeHtml(title)}</li>`;
+    return `<li><span class="mark ok" role="img" aria-label="ok">✓</span>${escapeHtml(title)}</li>`;
   }
   const rest = formatNotShown(check);
   const rows = check.sample.map(
     (violation) =>
       `<tr><td>${violation.telegramId ?? 'none'}</td><td><code>${escapeHtml(formatViolationRows(violation))}</code></td><td>${escapeHtml(violation.sentence)}</td></tr>`,
   );
-  return `<li><span class="mark wrong" role="img" aria-label="broken">✗</span>${escapeHtml(title)}:
-<strong class="wrong">${violations.toLocaleString('en')}</strong> <code class="quiet">${escapeHtml(id)}</code>
+  return `<li><span class="mark violation" role="img" aria-label="violation">✗</span>${escapeHtml(title)}:
+<strong class="violation">${violations.toLocaleString('en')}</strong> <code class="quiet">${escapeHtml(id)}</code>
 <div class="scroll"><table>
-<tr><th>customer</th><th>rows</th><th>what is wrong</th></tr>
+<tr><th>customer</th><th>rows</th><th>violation</th></tr>
 ${rows.join('\n')}
 </table></div>${rest === undefined ? '' : `<span class="quiet">${rest}</span>`}</li>`;
 }

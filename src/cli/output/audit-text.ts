@@ -39,14 +39,13 @@ export function formatNotShown({ violations, sample }: CheckReport): string | un
 /** The result in one sentence. */
 export function formatVerdict({ ok, checks, rowCounts, scope }: AuditReport): string {
   const nodesClause = rowCounts.node === undefined ? '' : ', and the nodes are equal to it';
-  const subject = scope?.kind === 'changes' ? 'All that changed' : 'The database';
-  if (ok)
-    return `${subject} is right${nodesClause}: all ${formatCount(checks.length, 'check')} hold.`;
+  const subject = scope?.kind === 'changes' ? 'The changed part of the database' : 'The database';
+  if (ok) return `${subject} is ok${nodesClause}: all ${formatCount(checks.length, 'check')} hold.`;
   const broken = checks.filter(({ violations }) => violations > 0n);
   const total = broken.reduce((sum, { violations }) => sum + violations, 0n);
   const ofNodes = broken.every(({ id }) => id.startsWith('node-'));
-  const finding = ofNodes ? 'The nodes differ from the database' : 'The database is wrong';
-  return `${finding}: ${formatCount(total, 'violation')} of ${formatCount(broken.length, 'check')}.`;
+  const counts = `${formatCount(total, 'violation')} of ${formatCount(broken.length, 'check')}`;
+  return ofNodes ? `The nodes differ from the database: ${counts}.` : `The database has ${counts}.`;
 }
 
 /** The rows of the audit, the time of its snapshot, and its duration. */
@@ -62,14 +61,14 @@ export function formatScope({ now, rowCounts, tookMs, scope }: AuditReport): str
 function formatChanges(scope: AuditScope): string {
   if (scope.kind === 'everything') return `Everything was checked, because ${scope.because}.`;
   const customers = `${formatCount(scope.customers, 'customer')} changed`;
-  return `${customers} since the last audit of everything at ${isoTime(scope.at)}. Others were not checked again.`;
+  return `${customers} since the last audit of everything at ${isoTime(scope.at)}. The other customers were not checked.`;
 }
 
 /** One sentence for each node that is down. */
 export function formatOutages({ nodesDown }: AuditReport): string[] {
   return nodesDown.map(
     ({ node, downSince, toAdd, toRemove }) =>
-      `Node ${node} is down since ${isoTime(downSince)}. Pending: ${formatCount(toAdd, 'user')} to add, ${toRemove.toLocaleString('en')} to remove.`,
+      `Node ${node} has been down since ${isoTime(downSince)}. Pending: ${formatCount(toAdd, 'user')} to add, ${toRemove.toLocaleString('en')} to remove.`,
   );
 }
 
@@ -123,7 +122,7 @@ export function formatAuditMarkdown(report: AuditReport): string {
         ...(rest === undefined ? [] : [`- ${rest}`]),
       ].join('\n');
     });
-  const head = ['|  | promise | what holds | violations |', '|---|---:|---|---:|'];
+  const head = ['| result | promise | check | violations |', '|---|---:|---|---:|'];
   return ['# Audit', formatConclusion(report), [...head, ...rows].join('\n'), ...details].join(
     '\n\n',
   );

@@ -12,7 +12,7 @@ export function formatCustomerView(view: CustomerView): string {
   const traits = [
     customer.vip === true ? 'VIP' : undefined,
     Number(customer.discount_percent) > 0 ? `${customer.discount_percent}% discount` : undefined,
-    customer.reachable === false ? 'not reachable' : undefined,
+    customer.reachable === false ? 'unreachable' : undefined,
     customer.trial_used_at === null ? undefined : 'trial used',
     customer.blocked_reason === null ? undefined : `blocked: ${customer.blocked_reason}`,
   ].filter((trait) => trait !== undefined);

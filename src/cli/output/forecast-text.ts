@@ -5,22 +5,29 @@ import { isoTime } from '../../kernel/instant.ts';
 import { moneyText } from '../../kernel/money.ts';
 import { formatTable } from '../command.ts';
 
-/** One outcome as a line. Columns have a fixed width, because later lines are unknown. */
-export function formatOutcome(outcome: PlannedOutcome): string {
-  const { telegramId, subscriptionId, amountMinor, currency, startsAt } = outcome;
-  const amount = amountMinor === null ? '' : moneyText(amountMinor, currency);
-  return [
-    telegramId.toString().padEnd(12),
-    subscriptionId.toString().padEnd(10),
-    outcome.outcome.padEnd(7),
-    isoTime(startsAt),
-    amount,
-  ]
+/** Columns have a fixed width, because later lines are unknown. */
+const widths = [12, 12, 7, 24];
+const formatLine = (cells: readonly string[]): string =>
+  cells
+    .map((cell, column) => cell.padEnd(widths[column] ?? 0))
     .join('  ')
     .trimEnd();
+
+export const outcomeHeader = formatLine(['CUSTOMER', 'SUBSCRIPTION', 'OUTCOME', 'START', 'AMOUNT']);
+
+/** One outcome as a line below `outcomeHeader`. */
+export function formatOutcome(outcome: PlannedOutcome): string {
+  const { telegramId, subscriptionId, amountMinor, currency, startsAt } = outcome;
+  return formatLine([
+    telegramId.toString(),
+    subscriptionId.toString(),
+    outcome.outcome,
+    isoTime(startsAt),
+    amountMinor === null ? '' : moneyText(amountMinor, currency),
+  ]);
 }
 
-const columns = ['renewals', 'amount', 'short', 'ending'] as const;
+const header = ['RENEWALS', 'AMOUNT', 'SHORT BALANCES', 'ENDS'];
 
 const toCells = (total: ForecastTotal): string[] => [
   total.renewals.toLocaleString('en'),
@@ -36,7 +43,7 @@ export function formatForecast({ from, until }: ForecastRange, totals: ForecastT
   const all = totals.totals;
   if (all.length === 0) return `${range}\nnothing is due in this time`;
   const rows = [
-    ['', ...columns],
+    ['', ...header],
     ...groups.map((group) => ['day' in group ? group.day : group.plan, ...toCells(group)]),
     ...all.map((total) => ['total', ...toCells(total)]),
   ];

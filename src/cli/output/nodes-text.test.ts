@@ -47,10 +47,10 @@ test('the table of 3 nodes has ages, and a note for each problem', () => {
   ];
   expect(formatNodes(nodes, { now, isWide: false, columnsMax: 80 })).toBe(
     [
-      'NODE  STATUS      SEEN         ADD  REMOVE  OLDEST  LINK  GROUPS',
-      'fi-1  up          1 s ago        -       -  -       ok    all,fast',
-      'nl-1  down 3 min  3 min ago  1,200      40  2 min   ok    all,fast',
-      'us-1  draining    1 s ago        -   9,627  -       ok    -',
+      'NODE  STATUS      CONTACT     ADDS  REMOVALS  AGE    LINK  GROUPS',
+      'fi-1  up          1 s ago        -         -  -      ok    all,fast',
+      'nl-1  down 3 min  3 min ago  1,200        40  2 min  ok    all,fast',
+      'us-1  draining    1 s ago        -     9,627  -      ok    -',
       'nl-1: down since 2026-11-24 08:57Z (3 min ago)',
       'nl-1: 10.0.0.1:10085: no connection',
       '3 nodes at 2026-11-24 09:00Z: 2 up, 1 down, 10,867 pending changes',

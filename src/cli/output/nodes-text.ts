@@ -42,7 +42,17 @@ function formatNodeTable(nodes: readonly NodeStatus[], layout: NodesLayout): str
       ...(isWide ? [node.api, node.inbounds.join(',')] : []),
     ]);
     const wide = isWide ? ['API', 'INBOUNDS'] : [];
-    const head = ['NODE', 'STATUS', 'SEEN', 'ADD', 'REMOVE', 'OLDEST', 'LINK', 'GROUPS', ...wide];
+    const head = [
+      'NODE',
+      'STATUS',
+      'CONTACT',
+      'ADDS',
+      'REMOVALS',
+      'AGE',
+      'LINK',
+      'GROUPS',
+      ...wide,
+    ];
     return formatTable([head, ...rows], [3, 4]);
   };
   const whole = draw(Number.POSITIVE_INFINITY);

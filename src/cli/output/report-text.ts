@@ -90,7 +90,7 @@ function formatCurrency(report: CurrencyReportJson): string {
       ? []
       : [
           `${currency}: cohorts by first paid month\n${formatTable(
-            [['  MONTH', 'CUSTOMERS', 'PAYING', 'CHARGED', 'MRR'], ...cohortRows],
+            [['  MONTH', 'CUSTOMERS', 'PAYING CUSTOMERS', 'CHARGES', 'MRR'], ...cohortRows],
             [1, 2, 3, 4],
           )}`,
         ]),
@@ -101,6 +101,6 @@ function formatCurrency(report: CurrencyReportJson): string {
 export function formatReport({ month, from, until, complete, currencies }: ReportJson): string {
   const state = complete ? '' : ', until now';
   const head = `Report of ${month} (UTC)${state}: from ${from} to ${until}`;
-  if (currencies.length === 0) return `${head}\n\nThere is no customer.`;
+  if (currencies.length === 0) return `${head}\n\nno customers`;
   return [head, ...currencies.map(formatCurrency)].join('\n\n');
 }

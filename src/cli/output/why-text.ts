@@ -10,7 +10,7 @@ export function formatExplanation(explanation: CustomerExplanation): string {
   const facts = [
     `balance ${balance} ${currency}`,
     ...(Number(claim) > 0 ? [`claim ${claim} ${currency}`] : []),
-    reachable ? 'reachable' : 'not reachable',
+    reachable ? 'reachable' : 'unreachable',
   ];
   return [
     `customer ${telegram_id}  ${facts.join(', ')}, at ${formatMinute(explanation.at)}`,
@@ -47,5 +47,7 @@ function formatNotices({ waiting, last_sent }: NoticeOverview): string {
     last_sent === null
       ? '  last sent: none'
       : `  last sent: ${last_sent.kind} at ${formatMinute(last_sent.sent_at)}, by ${last_sent.channel}`;
-  return ['notifications', rows.length === 0 ? '  none waits' : formatTable(rows), last].join('\n');
+  return ['notifications', rows.length === 0 ? '  none pending' : formatTable(rows), last].join(
+    '\n',
+  );
 }

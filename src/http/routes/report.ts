@@ -94,7 +94,7 @@ const report = defineRoute({
   path: '/v1/report',
   id: 'report',
   tag: 'Operations',
-  summary: 'Read the figures of a month, by currency; as long as "perennial report"',
+  summary: 'Read the figures of a month, by currency; takes as long as "perennial report"',
   scope: 'admin',
   query: z.object({
     month: monthSchema.optional().describe('in UTC; the last complete month by default'),

@@ -95,7 +95,7 @@ const show = defineRoute({
     .extend({
       overlapping: z
         .array(rowIdSchema)
-        .describe('other runs of this worker at that time; the changes may be theirs'),
+        .describe('other runs of this worker at the same time; the changes may belong to them'),
       actions: z.array(z.object({ action: z.string(), events: countSchema })),
       charges: z
         .array(

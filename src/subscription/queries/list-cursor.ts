@@ -35,12 +35,15 @@ export function parseCursor(scope: CursorScope, text: string): ListPosition {
   const [, key, , at, id] =
     /^\["([^"\\]*)",(null|"(\d{4}-[0-9T:.Z-]{1,24})"),"(\d{1,19})"\]$/.exec(decoded) ?? [];
   if (key === undefined || id === undefined || BigInt(id) >= 2n ** 63n) {
-    throw new UsageFault('bad_cursor', `cursor: "${text.slice(0, 80)}" is not a cursor of a page`);
+    throw new UsageFault(
+      'bad_cursor',
+      `cursor: "${text.slice(0, 80)}" is not a cursor; expected next_cursor of the page before`,
+    );
   }
   if (key !== toScopeKey(scope)) {
     throw new UsageFault(
       'other_list',
-      'cursor: it belongs to another list, order or filter; list the first page again',
+      'cursor: the cursor belongs to another list, order or filter; list the first page again',
     );
   }
   return { at: at ?? null, id };

@@ -4,7 +4,7 @@ import { refused } from '../../kernel/faults.ts';
 import type { CustomerId } from '../../kernel/ids.ts';
 import { noCustomerFault } from '../store/locked-customer.ts';
 
-// Finds customers by any value that an operator has at hand: a Telegram id, a customer id like
+// Finds customers by any value that an operator may have: a Telegram id, a customer id like
 // `c123`, the UUID of a credential, a `sub_token` or the reference of a payment.
 
 export const lookupKinds = [
@@ -64,7 +64,7 @@ function listConditions(value: string): [LookupKind, RawBuilder<unknown>][] {
   return conditions;
 }
 
-/** The customers that the value names, in the order of `lookupKinds`. */
+/** The customers that the value matches, in the order of `lookupKinds`. */
 export async function findCustomers(db: Db, value: string): Promise<FoundCustomer[]> {
   const selects = listConditions(value).map(
     ([kind, condition]) => sql`
@@ -77,7 +77,7 @@ export async function findCustomers(db: Db, value: string): Promise<FoundCustome
 }
 
 /**
- * The Telegram id of the one customer that the value names. A Telegram id goes before a reference
+ * The Telegram id of the one customer that the value matches. A Telegram id precedes a reference
  * of the same digits.
  * @throws Fault `no_customer`, `which_customer`
  */
@@ -90,11 +90,11 @@ export async function requireOneCustomer(db: Db, value: string): Promise<bigint>
   const rivals = others.filter((one) => one.matchedBy === first.matchedBy && one.id !== first.id);
   if (rivals.length === 0) return first.telegramId;
   const ids = [first, ...rivals].map(({ telegramId }) => telegramId);
-  throw refused('which_customer', `"${value}" names several customers: ${ids.join(', ')}`);
+  throw refused('which_customer', `"${value}" matches several customers: ${ids.join(', ')}`);
 }
 
 export const noMatchFault = (value: string) =>
   refused(
     'no_customer',
-    `"${value}" names no customer; expected a Telegram id, a customer id like c123, a UUID, a sub_token or a payment reference`,
+    `"${value}" matches no customer; expected a Telegram id, a customer id like c123, a UUID, a sub_token or a payment reference`,
   );

@@ -32,7 +32,7 @@ test.each([
   ['short=true', 'bad_filter', 'expected yes or no'],
   ['ends_before=soon', 'bad_filter', 'expected a date like 2026-12-08'],
   ['ends_before=2026-02-30', 'bad_filter', 'expected a date like 2026-12-08'],
-  ['kind=paid kind=trial', 'bad_filter', '"kind" is there twice'],
+  ['kind=paid kind=trial', 'bad_filter', '"kind" is given twice'],
   ["plan=a'b", 'bad_filter', 'expected the key of a plan'],
 ])('%j is refused as %s', (text, code, sentence) => {
   expect(() => parseWhere(text)).toThrow(

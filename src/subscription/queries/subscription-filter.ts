@@ -185,7 +185,7 @@ export function parseWhere(text: string): SubscriptionFilter {
       );
     }
     if (Object.hasOwn(texts, name))
-      throw new UsageFault('bad_filter', `--where: "${name}" is there twice`);
+      throw new UsageFault('bad_filter', `--where: "${name}" is given twice; expected one value`);
     texts[name] = value;
   }
   return parseFilter(texts, '--where: ');

@@ -36,7 +36,7 @@ async function preview(
 ): Promise<void> {
   for (const { id, action, total, done, skipped, failed } of await readRunningJobs(db)) {
     const left = total - done - skipped - failed;
-    const sentence = `would process ${left} customers of ${total}`;
+    const sentence = `would process ${left} of ${total} customers`;
     report({ subject: `bulk_job:${id}`, outcome: action, sentence });
   }
 }

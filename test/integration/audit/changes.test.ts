@@ -147,7 +147,7 @@ test('a row of a transaction that was open during the audit of everything is che
   expect(report.scope).toMatchObject({ kind: 'changes', customers: 1n });
 });
 
-test('what time alone breaks is found: an end, and a change of terms, that no worker made', async () => {
+test('a violation by time alone is found: an end or a change of terms that no worker made', async () => {
   const stage = await createScenes(2);
   await using database = stage.database;
   const { victim } = stage.scenes[0] as AuditScene;

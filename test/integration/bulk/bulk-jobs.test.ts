@@ -88,7 +88,7 @@ test('a bulk grant writes what single grants write', async () => {
   expect(rows[1]?.row).toEqual(rows[0]?.row);
 });
 
-test('G3: a job processes only the customers of its creation, and skips who does not match any more', async () => {
+test('G3: a job processes only the customers of its creation, and skips a customer who no longer matches', async () => {
   for (const id of [1n, 2n, 3n, 4n]) await createSubscriber(database, id, 149_00n);
   const id = await create(twoDays, { plan: 'basic' });
   await createSubscriber(database, 5n, 0n);
@@ -145,7 +145,7 @@ test('a customer whose change fails by itself does not stop the others', async (
   });
 });
 
-test('auto-renewal is switched for all who match, and left where it is as wanted', async () => {
+test('auto-renewal is switched for all customers who match, and an equal value stays', async () => {
   await createSubscriber(database, 1n, 0n);
   await createSubscriber(database, 2n, 0n);
   await addCustomer(database, 3n);

@@ -219,12 +219,12 @@ const kinds: Readonly<Record<string, Kind>> = {
   'customer show TG': {
     right: '7',
     wrong: [
-      ['x', 1, /"x" names no customer; expected a Telegram id, a customer id like c123/],
+      ['x', 1, /"x" matches no customer; expected a Telegram id, a customer id like c123/],
       ['8', 1, /"8" is not a customer/],
     ],
     allowed: /./,
   },
-  VALUE: { right: '7', wrong: [['x', 1, /"x" names no customer/]], allowed: /./ },
+  VALUE: { right: '7', wrong: [['x', 1, /"x" matches no customer/]], allowed: /./ },
   AMOUNT: amount,
   PLAN: plan,
   'apply FILE': file(unreadable, ['.', 2, /: can't be read/]),
@@ -280,7 +280,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   '--sort': choice('id', /available: id, -id/),
   '--page': {
     right: 'x',
-    wrong: [['x', 2, /cursor: "x" is not a cursor of a page/]],
+    wrong: [['x', 2, /cursor: "x" is not a cursor; expected next_cursor/]],
     allowed: /./,
   },
   '--text': {

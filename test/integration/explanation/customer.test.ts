@@ -23,7 +23,7 @@ const start = '2026-11-01T00:00:00Z';
 
 const explain = ({ db }: TestDatabase) => explainCustomer(db, 1n);
 
-test('`why` names the node that is down, since when, and the nodes that have the user', async () => {
+test('`why` names the node that is down with its time, and the nodes that have the user', async () => {
   using up = await startNode();
   const down = await startNode();
   await using database = await createShopWithNodes({
@@ -51,7 +51,9 @@ test('`why` names the node that is down, since when, and the nodes that have the
   const [nl1, nl2] = after.subscriptions[0]?.access.nodes ?? [];
   expect(nl1).toMatchObject({ confirmed: true, down_since: null, reason: { code: 'confirmed' } });
   expect(nl2).toMatchObject({ entitled: true, confirmed: true, reason: { code: 'node_down' } });
-  expect(nl2?.reason.sentence).toMatch(/^the node is down since .+; the node had the user before$/);
+  expect(nl2?.reason.sentence).toMatch(
+    /^the node has been down since .+; the node had the user before$/,
+  );
   expect(after.subscriptions[0]?.access.reason.params).toEqual({ nodes: 2, confirmed: 1 });
 });
 

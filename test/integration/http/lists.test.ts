@@ -53,7 +53,7 @@ test.each([
   ['plan=gold', 422, 'no_plan', /available: basic/],
   ['node_group=gold', 422, 'no_group', /available: all/],
   ['sort=balance', 400, 'bad_input', /query\.sort/],
-  ['cursor=x', 400, 'bad_cursor', /is not a cursor of a page/],
+  ['cursor=x', 400, 'bad_cursor', /is not a cursor; expected next_cursor/],
   ['lookup=7&state=active', 400, 'bad_filter', /cannot be used together with lookup/],
 ])('the query %s is refused with a clear problem', async (query, status, code, detail) => {
   const { send } = await startApi();
@@ -92,7 +92,7 @@ test('a customer is blocked and unblocked with the scope admin', async () => {
   });
 });
 
-test('a bulk job is previewed, created once by its key, run, read and listed', async () => {
+test('a bulk job is previewed, created once for its key, run, read and listed', async () => {
   const { send, database, tokens } = await startApi();
   for (const id of [1n, 2n]) await createSubscriber(database, id, 0n);
   const body = { action: 'grant', days: 2, where: { node_group: 'all' } };

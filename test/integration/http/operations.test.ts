@@ -7,7 +7,7 @@ import { createSubscriber, runWorkerAt } from '../../support/shop.ts';
 
 // Routes for operators: audit, quarantine, notices, workers and nodes.
 
-test('the audit route confirms a right database, and names the violation of a wrong one', async () => {
+test('the audit route confirms a database without violations, and names a violation', async () => {
   const { send, database } = await startApi();
   await createSubscriber(database, 7n, 10_00n);
   const right = await send('GET', '/v1/audit');

@@ -144,7 +144,7 @@ test('a whole refund takes the earned days back in its own month', async () => {
   });
 });
 
-test('a change to a dearer plan is expansion, a return after a month is revived', async () => {
+test('a change to a more expensive plan is expansion, and a return after a month is revived MRR', async () => {
   await using database = await createReportShop('2026-01-25T00:00:00Z');
   await createSubscriber(database, 7n, 1_000_00n);
   await createSubscriber(database, 8n, 0n);

@@ -72,7 +72,7 @@ test('R18: a tenth of the active is charged if that is more than 100', async () 
   expect(run).toMatchObject({ changed: 130n, detail: { held: 1_170, late_charges: 130 } });
 });
 
-test('R18: `--confirm` makes the charges that the guard holds, and does not use up the next hour', async () => {
+test('R18: `--confirm` makes the charges that the guard holds, and leaves the limit of the next hour', async () => {
   await using database = await createOperator();
   expect(
     await runWorkerAt(database, '2026-12-11T00:00:00Z', 'fast-expiry-cleanup', { confirmed: true }),

@@ -108,7 +108,7 @@ const createPriceSetter =
       setPrice(tx, { plan: 'basic', periodDays: 30, currency: 'RUB', amountMinor }, at, at),
     );
 
-test('G2: a price ten times too high charges no customer, and the right price does', async () => {
+test('G2: a price ten times too high charges no customer, and the corrected price does', async () => {
   await using database = await createCustomersEnding(20, 1);
   await runWorker(database, 'store-forecast');
   const setBasic = createPriceSetter(database);

@@ -108,7 +108,7 @@ function buildListCommand(open: DatabaseOpener): Command {
           jobs.length === 0
             ? 'no bulk jobs'
             : formatTable([
-                ['ID', 'ACTION', 'STATE', 'CUSTOMERS', 'PROCESSED', 'BY', 'CREATED', 'WHERE'],
+                ['ID', 'ACTION', 'STATE', 'CUSTOMERS', 'PROGRESS', 'ACTOR', 'CREATION', 'FILTER'],
                 ...jobs.map((job) => [
                   String(job.id),
                   job.action,

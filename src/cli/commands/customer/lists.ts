@@ -25,7 +25,7 @@ export function buildCustomerListCommand(open: DatabaseOpener): Command {
     noun: 'customers',
     sorts: customerSorts,
     csvColumns: customerColumns,
-    header: ['ID', 'CUSTOMER', 'BALANCE', 'ACTIVE', 'ENDS', 'REMARKS'],
+    header: ['ID', 'CUSTOMER', 'BALANCE', 'ACTIVE SUBSCRIPTIONS', 'END', 'REMARKS'],
     readPage: listCustomers,
     count: (db, filter) => countList(db, 'customers', filter),
     toCells: (row) => [
@@ -44,7 +44,7 @@ export function buildCustomerListCommand(open: DatabaseOpener): Command {
 }
 
 export function buildFindCommand(open: DatabaseOpener): Command {
-  return buildCommand('find', 'list the customers that a value names')
+  return buildCommand('find', 'find customers by an id, a UUID, a sub_token or a payment reference')
     .argument(
       '<VALUE>',
       'choose by a Telegram id, a customer id like c123, a UUID, a sub_token or a payment reference',
@@ -64,7 +64,7 @@ export function buildFindCommand(open: DatabaseOpener): Command {
         }));
         printResult(options, { items }, () =>
           formatTable([
-            ['ID', 'CUSTOMER', 'MATCHED BY', 'NEXT STEP'],
+            ['ID', 'CUSTOMER', 'MATCH', 'NEXT STEP'],
             ...found.map(({ id, telegramId, matchedBy }) => [
               `c${id}`,
               String(telegramId),

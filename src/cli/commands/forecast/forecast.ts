@@ -17,7 +17,7 @@ import {
   formatJson,
   withDatabase,
 } from '../../command.ts';
-import { formatForecast, formatOutcome } from '../../output/forecast-text.ts';
+import { formatForecast, formatOutcome, outcomeHeader } from '../../output/forecast-text.ts';
 import { ProgressLine } from '../../output/progress.ts';
 import { InterruptedFault } from '../../shutdown.ts';
 
@@ -75,7 +75,10 @@ async function printForecast(
       return;
     }
     if (json) out.write(`${printed === 0 ? '' : ','}\n${formatRow(toOutcomeJson(outcome))}`);
-    else out.write(`${terminalText(formatOutcome(outcome))}\n`);
+    else
+      out.write(
+        `${printed === 0 ? `${outcomeHeader}\n` : ''}${terminalText(formatOutcome(outcome))}\n`,
+      );
     printed += 1;
   };
   await using connection = await openSingleConnection(url);

@@ -47,10 +47,10 @@ const toCourierJson = ({ id, isRunning, pausedUntil, failures, lastError }: Cour
 function formatCouriers(couriers: readonly CourierStatus[]): string {
   if (couriers.length === 0) return 'no couriers; nothing was delivered so far';
   return formatTable([
-    ['ID', 'DELIVERS', 'PAUSED UNTIL', 'FAILURES', 'LAST ERROR'],
+    ['ID', 'STATUS', 'PAUSED UNTIL', 'FAILURES', 'LAST ERROR'],
     ...couriers.map(({ id, isRunning, pausedUntil, failures, lastError }) => [
       id,
-      isRunning ? 'yes' : 'no',
+      isRunning ? 'running' : 'stopped',
       pausedUntil === null ? '' : isoTime(pausedUntil),
       String(failures),
       lastError ?? '',

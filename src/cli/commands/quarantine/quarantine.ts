@@ -84,7 +84,16 @@ function formatList(
     return `nothing${ofWorker} is in quarantine${reason === undefined ? '' : ` with the reason "${reason}"`}`;
   }
   const table = formatTable([
-    ['WORKER', 'ITEM', 'CUSTOMER', 'SUBSCRIPTION', 'REASON', 'TRIES', 'SINCE', 'NEXT RETRY'],
+    [
+      'WORKER',
+      'ITEM',
+      'CUSTOMER',
+      'SUBSCRIPTION',
+      'REASON',
+      'ATTEMPTS',
+      'FIRST FAILURE',
+      'NEXT RETRY',
+    ],
     ...items.map((row) => [
       row.worker,
       row.item,

@@ -74,7 +74,17 @@ function formatList(runs: readonly RunRow[], next: bigint | null, now: Instant):
   if (runs.length === 0) return 'no runs; a run without work leaves no record';
   const table = formatTable(
     [
-      ['ID', 'WORKER', 'STARTED', 'TOOK', 'OUTCOME', 'EXAMINED', 'CHANGED', 'FAILED', 'HELD'],
+      [
+        'ID',
+        'WORKER',
+        'START',
+        'DURATION',
+        'OUTCOME',
+        'ITEMS',
+        'CHANGES',
+        'FAILURES',
+        'HELD ITEMS',
+      ],
       ...runs.map((run) => [
         String(run.id),
         run.worker,
@@ -128,7 +138,7 @@ function formatEffects({ run, ...effects }: RunEffects): string {
     overlapping.length === 0
       ? []
       : [
-          `other runs of this worker at that time: ${overlapping.join(', ')}; changes may be theirs`,
+          `other runs of this worker at the same time: ${overlapping.join(', ')}; the changes may belong to them`,
         ];
   return [
     ...head,
@@ -137,7 +147,7 @@ function formatEffects({ run, ...effects }: RunEffects): string {
       Object.entries(run.detail).map(([name, value]) => [name, formatValue(value)]),
     ),
     ...formatBlock(
-      'changes of its time',
+      'changes during the run',
       effects.actions.map(({ action, events }) => [action, events.toLocaleString('en')]),
     ),
     ...formatBlock(

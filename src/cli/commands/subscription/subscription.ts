@@ -21,7 +21,7 @@ function buildSubscriptionListCommand(open: DatabaseOpener): Command {
     noun: 'subscriptions',
     sorts: subscriptionSorts,
     csvColumns: subscriptionColumns,
-    header: ['ID', 'CUSTOMER', 'PLAN', 'STATE', 'ENDS', 'AUTO-RENEWAL', 'BALANCE', 'MISSING'],
+    header: ['ID', 'CUSTOMER', 'PLAN', 'STATE', 'END', 'AUTO-RENEWAL', 'BALANCE', 'MISSING AMOUNT'],
     readPage: listSubscriptions,
     count: (db, filter) => countList(db, 'subscriptions', filter),
     toCells: (row) => [

@@ -137,5 +137,5 @@ function formatTokens(tokens: readonly TokenStatus[]): string {
     toIsoOrNull(token.revoked_at) === null ? (toIsoOrNull(token.expires_at) ?? 'never') : 'revoked',
     toIsoOrNull(token.last_used_at) ?? 'never',
   ]);
-  return formatTable([['ID', 'NAME', 'SCOPES', 'CREATED', 'EXPIRES', 'LAST USED'], ...rows]);
+  return formatTable([['ID', 'NAME', 'SCOPES', 'CREATION', 'EXPIRY', 'LAST USE'], ...rows]);
 }

@@ -183,7 +183,7 @@ test('a lookup finds a customer by any value, and several by a payment reference
   expect(await find('nothing')).toEqual([]);
   expect(await requireOneCustomer(database.db, row.token)).toBe(2n);
   await expect(requireOneCustomer(database.db, 'ref-7')).rejects.toThrow(
-    '"ref-7" names several customers: 2, 3',
+    '"ref-7" matches several customers: 2, 3',
   );
-  await expect(requireOneCustomer(database.db, 'nothing')).rejects.toThrow('names no customer');
+  await expect(requireOneCustomer(database.db, 'nothing')).rejects.toThrow('matches no customer');
 });

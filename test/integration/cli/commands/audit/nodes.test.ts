@@ -52,14 +52,12 @@ async function readFindings(database: TestDatabase) {
   return { report, found: findings };
 }
 
-test('nodes that equal the database are right, and the report names the compared counts', async () => {
+test('nodes that equal the database are ok, and the report names the compared counts', async () => {
   const { database } = await createAuditedNode(3);
   const { report, found } = await readFindings(database);
   expect(found).toEqual([]);
   expect(report).toMatchObject({ ok: true, rowCounts: { node: 1n, node_user: 3n } });
-  expect(formatAuditText(report)).toMatch(
-    /The database is right, and the nodes are equal to it: all/,
-  );
+  expect(formatAuditText(report)).toMatch(/The database is ok, and the nodes are equal to it: all/);
   expect(formatAuditText(report)).toMatch(/1 node, 3 node users/);
 });
 

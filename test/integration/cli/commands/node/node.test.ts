@@ -78,8 +78,8 @@ test('`node list` shows status, pending changes and the oldest unconfirmed remov
   const { out } = await runNodeCommand(database, 'list');
   expect(out).toBe(
     [
-      'NODE  STATUS       SEEN   ADD  REMOVE  OLDEST  LINK  GROUPS',
-      'a     down 30 min  never    -       1  60 min  ok    all',
+      'NODE  STATUS       CONTACT  ADDS  REMOVALS  AGE     LINK  GROUPS',
+      'a     down 30 min  never       -         1  60 min  ok    all',
       'a: down since 2026-11-24 08:30Z (30 min ago)',
       'a: 127.0.0.1:1: no connection',
       '1 node at 2026-11-24 09:00Z: 0 up, 1 down, 1 pending change',

@@ -50,13 +50,13 @@ const readTimeline = async ({ query }: TestDatabase, id: SubscriptionId) => {
   return rows;
 };
 
-test('`list` shows items with customers, reasons and ages, a sentence of each reason, and counts', async () => {
+test('`list` shows items with customers, reasons and ages, a sentence for each reason, and counts', async () => {
   const { database, ids } = await createQuarantine();
   await using _ = database;
   const { out } = await run(database, 'list');
   const lines = out.split('\n');
   expect(lines[0]).toMatch(
-    /^WORKER +ITEM +CUSTOMER +SUBSCRIPTION +REASON +TRIES +SINCE +NEXT RETRY$/,
+    /^WORKER +ITEM +CUSTOMER +SUBSCRIPTION +REASON +ATTEMPTS +FIRST FAILURE +NEXT RETRY$/,
   );
   expect(lines[1]).toMatch(
     new RegExp(`^auto-renewal +${ids[0]} +7 +${ids[0]} +no_price +1 +now +in 60 min$`),

@@ -25,7 +25,9 @@ test('`list` shows the newest runs first, page by page, by worker and outcome', 
   await using _ = database;
   const { out } = await run(database, 'list');
   const [head, first, second, scope] = out.split('\n');
-  expect(head).toMatch(/^ID +WORKER +STARTED +TOOK +OUTCOME +EXAMINED +CHANGED +FAILED +HELD$/);
+  expect(head).toMatch(
+    /^ID +WORKER +START +DURATION +OUTCOME +ITEMS +CHANGES +FAILURES +HELD ITEMS$/,
+  );
   expect(first).toMatch(
     new RegExp(`^${expiry.id} +fast-expiry-cleanup +2 h ago +0 ms +success +1 +1 +0 +0$`),
   );
@@ -51,7 +53,7 @@ test('`show` prints what a run did: changes, money, notifications and counts', a
   expect(out).toMatch(
     new RegExp(`^run ${renewal.id}: auto-renewal, success, 2026-12-24 08:00Z, took 0 ms\n`),
   );
-  expect(out).toMatch(/\nchanges of its time\n +renewed +1\n/);
+  expect(out).toMatch(/\nchanges during the run\n +renewed +1\n/);
   expect(out).toMatch(/\nmoney\n +renewal +1 entry +-149\.00 RUB\n/);
   expect(out).toMatch(/\nnotifications\n +receipt +1\n/);
   expect(out).toMatch(
@@ -65,7 +67,7 @@ test('`show` prints what a run did: changes, money, notifications and counts', a
     events: [{ telegram_id: 8, action: 'expired' }],
   });
   await expect(run(database, 'show', '999')).rejects.toThrow(
-    'there is no run 999; "perennial runs list" has them',
+    'there is no run 999; list them with "perennial runs list"',
   );
 });
 
@@ -76,6 +78,6 @@ test('`show` names another run of the worker at the same time', async () => {
     INSERT INTO perennial.worker_run (worker, replica, replica_number, started_at)
     VALUES ('auto-renewal', 'r', 1, '2026-12-24T07:59:59Z') RETURNING id`;
   expect((await run(database, 'show', String(renewal.id))).out).toContain(
-    `other runs of this worker at that time: ${rows[0]?.id}; changes may be theirs`,
+    `other runs of this worker at the same time: ${rows[0]?.id}; the changes may belong to them`,
   );
 });
