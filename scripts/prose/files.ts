@@ -12,7 +12,7 @@ const documents = [
   'CHANGELOG.md',
   ...globSync('docs/*.md', { cwd: root }),
 ];
-const sources = ['src', 'test', 'testbed', 'bench', 'scripts', 'examples', 'bin'];
+const sources = ['src', 'test', 'testbed', 'bench', 'scripts', 'examples', 'bin', 'dashboard'];
 
 export interface ProseSource {
   /** A document, or `comments of FOLDER`. */
@@ -25,9 +25,10 @@ export function loadProse(): ProseSource[] {
     ...documents.toSorted().map((name) => ({ name, texts: extractMarkdownTexts(read(name)) })),
     ...sources.map((folder) => ({
       name: `comments of ${folder}`,
-      texts: globSync(`${folder}/**/*.{ts,js}`, { cwd: root }).flatMap((file) =>
-        extractCommentTexts(read(file)),
-      ),
+      texts: globSync(`${folder}/**/*.{ts,tsx,js}`, {
+        cwd: root,
+        exclude: ['dashboard/dist/**', 'dashboard/**/*.d.ts'],
+      }).flatMap((file) => extractCommentTexts(read(file))),
     })),
   ];
 }

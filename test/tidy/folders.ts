@@ -57,7 +57,9 @@ export function findForbiddenImports(files: readonly OutsideFile[]): string[] {
 
 /** All files outside the program, and the tests in `src/`. */
 export function readOutsideFiles(): OutsideFile[] {
-  return globSync(['{test,testbed,bench,scripts,examples}/**/*.ts', 'src/**/*.test.ts']).map(
-    (file) => ({ path: file.replaceAll('\\', '/'), text: readFileSync(file, 'utf8') }),
-  );
+  return globSync([
+    '{test,testbed,bench,scripts,examples}/**/*.ts',
+    'dashboard/**/*.{ts,tsx}',
+    'src/**/*.test.ts',
+  ]).map((file) => ({ path: file.replaceAll('\\', '/'), text: readFileSync(file, 'utf8') }));
 }

@@ -110,6 +110,7 @@ const rootDocuments = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md'];
 /** Without migrations: they never change, also not in a comment. */
 const sources = [
   ...['src', 'test', 'testbed', 'bench', 'scripts', 'examples'].map((name) => `${name}/**/*.ts`),
+  'dashboard/**/*.{ts,tsx}',
   'bin/*.js',
   'bench/*.sql',
 ];
@@ -126,8 +127,8 @@ const foreignNames = [
 /** All words of the code, also of its strings, without comments. */
 function readCodeWords(): ReadonlySet<string> {
   // Tests of this folder plant violations.
-  const files = globSync(['{src,test,testbed,bench,scripts,examples}/**/*.ts', 'bin/*.js'], {
-    exclude: ['test/tidy/*.test.ts'],
+  const files = globSync(sources, {
+    exclude: ['test/tidy/*.test.ts', 'bench/*.sql'],
   });
   const comment = /^\s*\/\*[\s\S]*?\*\/|^\s*\/\/.*$|\s\/\/ .*$/gm;
   return new Set(
@@ -163,9 +164,10 @@ function listFolders(path: string): string[] {
 }
 
 export function readTargets(): ReferenceTargets {
-  const files = globSync('{src,test,testbed,bench,scripts}/**/*.ts').map((path) =>
-    path.replaceAll('\\', '/'),
-  );
+  const files = globSync([
+    '{src,test,testbed,bench,scripts}/**/*.ts',
+    'dashboard/**/*.{ts,tsx,ftl}',
+  ]).map((path) => path.replaceAll('\\', '/'));
   /** The file beside the citing one, else all files whose path ends with the name. */
   const find = (name: string, from: string): readonly string[] => {
     const beside = join(dirname(from), name);

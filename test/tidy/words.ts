@@ -81,8 +81,12 @@ export function findWideComments({ path, text }: Text): string[] {
 
 /** Files of the repository that a person wrote, except the generated codec. */
 export function readTexts(): readonly Text[] {
-  const patterns = ['{src,test,testbed,bench,scripts,examples}/**/*.ts', 'bin/*.js'];
+  const patterns = [
+    '{src,test,testbed,bench,scripts,examples}/**/*.ts',
+    'dashboard/**/*.{ts,tsx}',
+    'bin/*.js',
+  ];
   return globSync(patterns, {
-    exclude: ['src/**/*.d.ts'],
+    exclude: ['src/**/*.d.ts', 'dashboard/**/*.d.ts'],
   }).map((file) => ({ path: file.replaceAll('\\', '/'), text: readFileSync(file, 'utf8') }));
 }

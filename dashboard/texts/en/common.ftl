@@ -1,0 +1,60 @@
+# The frame of all pages.
+page-overview = Overview
+page-forecast = Forecast
+page-customers = Customers
+page-customer = Customer
+page-subscriptions = Subscriptions
+page-nodes = Nodes
+page-messages = Messages
+page-runs = Runs
+page-quarantine = Quarantine and guards
+page-report = Report
+page-audit = Audit
+page-unknown = This page does not exist.
+
+menu = Menu
+skip-to-content = Skip to content
+lookup = Find a customer: Telegram id, c123, UUID, payment
+language = Language
+language-en = English
+language-ru = Русский
+theme = Theme
+theme-system = As the system
+theme-light = Light
+theme-dark = Dark
+sign-out = Sign out
+role-read = reads
+role-sell = sells
+role-admin = admin
+
+live-live = Live
+live-connecting = Connecting…
+live-paused = Paused
+
+sign-in-pending = Signing in…
+sign-in-refused = This link is not valid. A link works once, for 10 minutes.
+sign-in-help = Create a new link on the server, and open it in this browser:
+
+loading = Loading…
+retry = Try again
+cancel = Cancel
+working = Working…
+now = Now
+after = After
+yes = yes
+no = no
+any = any
+show-changes = Show changes
+first-page = First page
+next-page = Next page
+rows = { $count } rows
+rows-estimated = about { $count } rows
+
+error-offline = The service does not answer. Your data is safe; the page tries again.
+error-internal = The service failed. Its log has the cause.
+error-unavailable = The database does not answer. Try again in a moment.
+error-too_slow = The database took too long. Try again in a moment.
+error-too_many_requests = Too many requests. Try again in a minute.
+error-forbidden = Your role does not allow this.
+error-unauthorized = Your session has ended. Create a new link.
+error-clock_suspect = The clock is suspect, so changes wait. Confirm the time on the overview.

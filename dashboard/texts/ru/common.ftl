@@ -1,0 +1,60 @@
+# Рамка всех страниц.
+page-overview = Обзор
+page-forecast = Прогноз
+page-customers = Клиенты
+page-customer = Клиент
+page-subscriptions = Подписки
+page-nodes = Узлы
+page-messages = Сообщения
+page-runs = Запуски
+page-quarantine = Карантин и защита
+page-report = Отчёт
+page-audit = Проверка
+page-unknown = Такой страницы нет.
+
+menu = Меню
+skip-to-content = К содержанию
+lookup = Найти клиента: Telegram ID, c123, UUID, платёж
+language = Язык
+language-en = English
+language-ru = Русский
+theme = Тема
+theme-system = Как в системе
+theme-light = Светлая
+theme-dark = Тёмная
+sign-out = Выйти
+role-read = просмотр
+role-sell = продажи
+role-admin = администратор
+
+live-live = Обновляется
+live-connecting = Соединение…
+live-paused = Пауза
+
+sign-in-pending = Вход…
+sign-in-refused = Ссылка недействительна. Ссылка работает один раз, в течение 10 минут.
+sign-in-help = Создайте новую ссылку на сервере и откройте её в этом браузере:
+
+loading = Загрузка…
+retry = Повторить
+cancel = Отмена
+working = Выполняется…
+now = Сейчас
+after = После
+yes = да
+no = нет
+any = любой
+show-changes = Показать изменения
+first-page = Первая страница
+next-page = Следующая страница
+rows = Строк: { $count }
+rows-estimated = Строк: около { $count }
+
+error-offline = Сервис не отвечает. Данные не пострадали; страница пробует снова.
+error-internal = В сервисе произошла ошибка. Причина — в его журнале.
+error-unavailable = База данных не отвечает. Повторите чуть позже.
+error-too_slow = База данных отвечала слишком долго. Повторите чуть позже.
+error-too_many_requests = Слишком много запросов. Повторите через минуту.
+error-forbidden = Ваша роль не разрешает это действие.
+error-unauthorized = Сессия закончилась. Создайте новую ссылку.
+error-clock_suspect = Часы под подозрением, поэтому изменения ждут. Подтвердите время в обзоре.
