@@ -9,7 +9,7 @@ import { routes } from '../src/http/routes/index.ts';
 // Writes the types of the dashboard from the OpenAPI document (`npm run dashboard:types`).
 //
 // The generator requires TypeScript 5, and this project compiles with TypeScript 7. So npm runs the
-// generator in a folder of its own. The first line of the result has the hash of the document. A
+// generator in a separate folder. The first line of the result has the hash of the document. A
 // test compares this hash with the present document.
 
 const generator = ['openapi-typescript@7.13.0', 'typescript@5.9.3'];
