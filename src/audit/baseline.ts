@@ -43,12 +43,12 @@ type DigestLimits = Pick<AuditBaseline, 'at' | 'notices_since' | 'events_since'>
   readonly last_ids?: AuditBaseline['last_ids'];
 };
 
-const bucketOf = (customer: RawBuilder<unknown>) =>
+const toBucketSql = (customer: RawBuilder<unknown>) =>
   sql`coalesce(${customer} % ${sql.lit(bucketCount)}, ${sql.lit(noCustomerBucket)})::int`;
 
 /** True for the customers of these buckets. */
 export const isInBuckets = (customer: RawBuilder<unknown>, buckets: readonly number[]) =>
-  sql`${bucketOf(customer)} = ANY (${`{${buckets.join(',')}}`}::int[])`;
+  sql`${toBucketSql(customer)} = ANY (${`{${buckets.join(',')}}`}::int[])`;
 
 /**
  * For each table and bucket, the hash and the highest id of its rows. The table of known prices has
@@ -61,12 +61,12 @@ function selectDigests(limits: DigestLimits): RawBuilder<unknown> {
     const isBefore = last_ids === undefined ? sql`true` : sql`t.id <= ${last ?? '0'}::bigint`;
     const owner = sql.ref(`t.${customer}`);
     return sql`
-      SELECT ${sql.lit(table)} AS place, ${bucketOf(owner)} AS bucket,
+      SELECT ${sql.lit(table)} AS place, ${toBucketSql(owner)} AS bucket,
         bit_xor(hashint8extended(t.id, coalesce(${owner}, -1))) AS digest, max(t.id) AS last
       FROM ${sql.table(`perennial.${table}`)} t WHERE ${isBefore} AND ${condition} GROUP BY 2`;
   };
   const credentials = sql`
-    SELECT 'credential' AS place, ${bucketOf(sql`t.customer_id`)} AS bucket,
+    SELECT 'credential' AS place, ${toBucketSql(sql`t.customer_id`)} AS bucket,
       bit_xor(uuid_hash_extended(t.id, t.customer_id)) AS digest, NULL::bigint AS last
     FROM perennial.credential t WHERE t.issued_at <= ${isoTime(at)}::timestamptz GROUP BY 2`;
   const tables = [

@@ -21,8 +21,7 @@ export const amountByKind = sql`(CASE
 const balanceAddsUp = defineCheck<{ customer_id: bigint; balance: bigint; lines: bigint }>({
   id: 'balance-adds-up',
   promise: 1,
-  title:
-    'what came in, less charges, payouts, chargebacks and claims, is the balance: each by its kind',
+  title: 'the entries add up to the balance, each with the sign of its kind',
   find: () => sql`
     SELECT c.id AS customer_id, c.balance_minor AS balance, coalesce(l.lines, 0)::bigint AS lines
     FROM customer c

@@ -32,7 +32,7 @@ export async function restoreBackup(request: RestoreRequest): Promise<{ readonly
   lines.on('error', () => undefined);
   for await (const line of lines) {
     request.signal?.throwIfAborted();
-    if (isFirst && line !== backupFirstLine) throw notABackupFault();
+    if (isFirst && line !== backupFirstLine) throw createNotABackupFault();
     isFirst = false;
     if (line !== '') last = line;
     if (copy !== undefined) {
@@ -46,8 +46,8 @@ export async function restoreBackup(request: RestoreRequest): Promise<{ readonly
       copy = startCopy(client, line.slice(0, -1));
     } else text += `${line}\n`;
   }
-  if (isFirst) throw notABackupFault();
-  if (last !== backupLastLine) throw cutOffFault();
+  if (isFirst) throw createNotABackupFault();
+  if (last !== backupLastLine) throw createCutOffFault();
   const end = text.indexOf('ANALYZE;');
   await client.query(text.slice(0, end));
   await client.query(text.slice(end));
@@ -100,8 +100,8 @@ async function requireEmptyDatabase(client: pg.Client): Promise<void> {
   );
 }
 
-const notABackupFault = (): UsageFault =>
+const createNotABackupFault = (): UsageFault =>
   new UsageFault('not_a_backup', 'the file is not a backup of "perennial backup"');
 
-const cutOffFault = (): UsageFault =>
+const createCutOffFault = (): UsageFault =>
   new UsageFault('cut_off', 'the backup is cut off before its end; nothing was restored');

@@ -6,7 +6,7 @@ import { type Instant, isoTime } from '../kernel/instant.ts';
 import { recordEvents, toDetailJson } from '../subscription/store/events.ts';
 import { writePriceReview } from '../subscription/store/price-reviews.ts';
 import { retryAfterPriceChange } from '../subscription/store/retry-now.ts';
-import { type CatalogStep, describeStep, nameInUseFault } from './diff.ts';
+import { type CatalogStep, createNameInUseFault, describeStep } from './diff.ts';
 
 /**
  * Makes all changes or none, each with an event in the timeline. Call `runMarkingJobs` and
@@ -94,7 +94,7 @@ async function nameInstallation(
   const { numAffectedRows } = await sql`
     UPDATE perennial.installation SET name = ${name}
     WHERE NOT EXISTS (SELECT FROM perennial.node WHERE boot_at IS NOT NULL)`.execute(tx);
-  if (numAffectedRows === 0n) throw nameInUseFault(before, name);
+  if (numAffectedRows === 0n) throw createNameInUseFault(before, name);
 }
 
 export interface NewPrice {

@@ -180,11 +180,11 @@ async function diffInstallationName(db: Db | Tx, name: string): Promise<CatalogS
     FROM perennial.installation`.execute(db);
   const { name: before, seeded } = rows[0] as { name: string; seeded: boolean };
   if (name === before) return [];
-  if (seeded) throw nameInUseFault(before, name);
+  if (seeded) throw createNameInUseFault(before, name);
   return [{ do: 'name-installation', name, before }];
 }
 
-export function nameInUseFault(before: string, name: string): UsageFault {
+export function createNameInUseFault(before: string, name: string): UsageFault {
   return new UsageFault(
     'installation_in_use',
     `installation: "${name}" is not the name that the users on the nodes have; expected "${before}"`,

@@ -65,19 +65,19 @@ export function parseOnOff(text: string): boolean {
 }
 
 /** An ISO 4217 code, or XTR. */
-export function currencyCode(text: string): string {
+export function parseCurrencyCode(text: string): string {
   if (isCurrency(text)) return text;
   throw new InvalidArgumentError(`"${text}" is not a currency; expected a code like RUB`);
 }
 
 /** An IETF tag of a language. */
-export function localeCode(text: string): string {
+export function parseLocaleCode(text: string): string {
   if (isLocale(text)) return text;
   throw new InvalidArgumentError(`"${text}" is not a language; expected a code like en or ru`);
 }
 
 /** An IANA time zone. */
-export function timeZone(text: string): string {
+export function parseTimeZone(text: string): string {
   if (isTimeZone(text)) return text;
   throw new InvalidArgumentError(
     `"${text}" is not a time zone; expected a name like Europe/Moscow`,
@@ -85,7 +85,7 @@ export function timeZone(text: string): string {
 }
 
 /** A time with an offset. */
-export function time(text: string): Instant {
+export function parseTime(text: string): Instant {
   const read = tryParseInstant(text);
   if (read !== undefined) return read;
   throw new InvalidArgumentError(
@@ -94,19 +94,19 @@ export function time(text: string): Instant {
 }
 
 /** A month like `2026-11`. */
-export function monthLabel(text: string): string {
+export function parseMonthLabel(text: string): string {
   if (isMonthLabel(text)) return text;
   throw new InvalidArgumentError(`"${text}" is not a month; expected one like 2026-11`);
 }
 
 /** Collects the values of an option that can be given several times. */
-export const listed = (value: string, before: readonly string[] = []): string[] => [
+export const collectValues = (value: string, before: readonly string[] = []): string[] => [
   ...before,
   value,
 ];
 
 /** Checks a text before the database is open. The command parses it later. */
-export const checked =
+export const createChecker =
   (read: (text: string) => unknown) =>
   (text: string): string => {
     read(text);

@@ -6,7 +6,7 @@ import { terminalJson, terminalText } from '../kernel/foreign-text.ts';
 import type { Instant } from '../kernel/instant.ts';
 import { watchAfterBoot } from '../runs/clock/boot.ts';
 import { updateHighMark } from '../runs/clock/repair.ts';
-import { checked, parseOnOff, parseTelegramId, time } from './arguments.ts';
+import { createChecker, parseOnOff, parseTelegramId, parseTime } from './arguments.ts';
 import { readConfiguration } from './configuration.ts';
 import { InterruptedFault, runUntilSignal } from './shutdown.ts';
 
@@ -32,13 +32,13 @@ export function buildCommand(nameAndArguments: string, description: string): Com
   const result = new Command(name);
   for (const argument of positional) {
     const read = readers[argument];
-    result.argument(argument, '', ...(read === undefined ? [] : [checked(read)]));
+    result.argument(argument, '', ...(read === undefined ? [] : [createChecker(read)]));
   }
   return result
     .description(description)
     .option('--config <FILE>', 'read this configuration [$PERENNIAL_CONFIG, then ./perennial.yaml]')
     .option('--json', 'print JSON [text]')
-    .option('--now <ISO>', 'set the stored clock of a test database first [unchanged]', time);
+    .option('--now <ISO>', 'set the stored clock of a test database first [unchanged]', parseTime);
 }
 
 /** An open database with its configuration. */

@@ -9,7 +9,7 @@ import {
   requireKnownNames,
   type SubscriptionFilter,
 } from '../subscription/queries/subscription-filter.ts';
-import { checked, createWholeParser } from './arguments.ts';
+import { createChecker, createWholeParser } from './arguments.ts';
 import {
   type CommonOptions,
   type DatabaseOpener,
@@ -27,7 +27,7 @@ export const addWhereOption = (build: Command): Command =>
   build.option(
     '--where <FILTER>',
     `list only rows that meet ${whereText} [all]`,
-    checked(parseWhere),
+    createChecker(parseWhere),
   );
 
 /** `--where` of a bulk job, which never changes all customers by mistake. */
@@ -35,7 +35,7 @@ export const addRequiredWhereOption = (build: Command): Command =>
   build.requiredOption(
     '--where <FILTER>',
     `change customers that meet ${whereText}`,
-    checked(parseWhere),
+    createChecker(parseWhere),
   );
 
 /** @throws UsageFault, Fault `no_plan`, `no_group` */

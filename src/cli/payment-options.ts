@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { Db } from '../db/connect.ts';
 import { readCurrency } from '../subscription/queries/customer-view.ts';
 import type { Payment } from '../subscription/store/payments.ts';
-import { currencyCode, omitUndefined, parseAmountOption } from './arguments.ts';
+import { omitUndefined, parseAmountOption, parseCurrencyCode } from './arguments.ts';
 
 // The options of a payment, for `customer top-up` and `customer purchase --pay`.
 
@@ -20,7 +20,7 @@ export const addPaymentOptions = (build: Command): Command =>
     .option(
       '--currency <CODE>',
       "refuse the payment if the customer has another currency [the customer's]",
-      currencyCode,
+      parseCurrencyCode,
     )
     .option('--confirm', 'accept an amount above money.top_up_max [refused]');
 

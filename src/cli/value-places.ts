@@ -1,6 +1,6 @@
 import { type Argument, type Command, InvalidArgumentError, type Option } from 'commander';
 import { UsageFault } from '../kernel/faults.ts';
-import { listed } from './arguments.ts';
+import { collectValues } from './arguments.ts';
 
 // Checks of single values on the command line, the same for every command.
 //
@@ -38,7 +38,7 @@ function checkOption(option: Option): void {
   let isGiven = false;
   option.parseArg = (<T>(text: string, before: T) =>
     readAt(place, text, () => {
-      if (isGiven && parseArg !== listed) {
+      if (isGiven && parseArg !== collectValues) {
         throw new UsageFault('repeated_option', `${place}: is given twice; expected one value`);
       }
       isGiven = true;
@@ -52,7 +52,7 @@ function checkArgument(argument: Argument): void {
   argument.parseArg = ((text: string, before: string[] | undefined) =>
     readAt(argument.name(), text, () => {
       if (parseArg !== undefined) return parseArg(text, before);
-      return variadic ? listed(text, before) : text;
+      return variadic ? collectValues(text, before) : text;
     })) as Parser;
 }
 

@@ -18,11 +18,11 @@ export async function setClock(db: Db | Tx, now: Instant): Promise<void> {
     UPDATE perennial.installation SET clock_at = ${isoTime(now)},
       clock_high_at = greatest(clock_high_at, clock_at, ${isoTime(now)})
     WHERE test`.execute(db);
-  if (numAffectedRows !== 1n) throw notATestFault();
+  if (numAffectedRows !== 1n) throw createNotATestFault();
 }
 
 /** Checked before a command with `--now` does anything. */
-export function notATestFault(): UsageFault {
+export function createNotATestFault(): UsageFault {
   return new UsageFault(
     'not_a_test',
     '--now: this database is not a test; only one made by "perennial migrate --test" has a clock that can be set',

@@ -113,7 +113,7 @@ async function createDatabase(adminUrl: string): Promise<void> {
   }
 }
 
-function folderInUseFault(dataDir: string, pid: number, role: OwnerRole): UsageFault {
+function createFolderInUseFault(dataDir: string, pid: number, role: OwnerRole): UsageFault {
   const ownerText = role === 'service' ? 'a running perennial' : 'a command of perennial';
   return new UsageFault(
     'data_dir_in_use',
@@ -129,10 +129,10 @@ async function claimOrJoin(dataDir: string, role: OwnerRole, waitMs: number): Pr
     const claimed = await claimFolder(dataDir, role);
     if ('release' in claimed) return { ownership: claimed };
     if (claimed.role === 'service') {
-      if (role === 'service') throw folderInUseFault(dataDir, claimed.pid, claimed.role);
+      if (role === 'service') throw createFolderInUseFault(dataDir, claimed.pid, claimed.role);
       if (claimed.port !== null) return { port: claimed.port };
     }
-    if (waitedMs >= waitMs) throw folderInUseFault(dataDir, claimed.pid, claimed.role);
+    if (waitedMs >= waitMs) throw createFolderInUseFault(dataDir, claimed.pid, claimed.role);
     await pause(pollMs);
   }
 }

@@ -4,13 +4,18 @@ import { minuteMs, secondMs } from '../kernel/instant.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
 import { pause } from '../kernel/timer.ts';
 import { programVersion } from '../version.ts';
-import { notATestFault } from './clock.ts';
+import { createNotATestFault } from './clock.ts';
 import { connectClient, type SessionLimits, toClientConfig } from './connect.ts';
 import { checkDatabaseUrl, describeDatabase } from './database-url.ts';
 import { toFault } from './faults.ts';
 import { findLockHolder, formatLockHolder, type LockHolder } from './lock-holders.ts';
-import { checkServer, connectionFault, rightsFault } from './preflight.ts';
-import { inspectSchema, loadMigrations, type Migration, schemaFault } from './schema-state.ts';
+import { checkServer, createConnectionFault, createRightsFault } from './preflight.ts';
+import {
+  createSchemaFault,
+  inspectSchema,
+  loadMigrations,
+  type Migration,
+} from './schema-state.ts';
 
 // Migrations of the schema, forward only. One transaction does these steps:
 //
@@ -114,11 +119,11 @@ async function runStep(
   await client.query(`SELECT pg_advisory_xact_lock(${lockKey})`);
   const version = options.programVersion ?? programVersion;
   const state = await inspectSchema(client, { version, migrations });
-  const refusal = schemaFault(database, state);
+  const refusal = createSchemaFault(database, state);
   if (refusal !== undefined) throw refusal;
   const schemaVersion = 'version' in state ? state.version : 0;
   const test = schemaVersion > 0 && (await checkTestOption(client, database, options));
-  if (options.setsClock && !(schemaVersion > 0 ? test : options.test)) throw notATestFault();
+  if (options.setsClock && !(schemaVersion > 0 ? test : options.test)) throw createNotATestFault();
   const next = migrations[schemaVersion];
   if (next === undefined) return { done: true, version: schemaVersion, test };
   await applyMigration(client, next, options);
@@ -127,7 +132,7 @@ async function runStep(
 
 /** A thrown value as the error of the migrator: nothing was changed, and the cause. */
 function toMigrationFault(url: string, error: unknown): Fault {
-  const fault = rightsFault(url, error) ?? toFault(error);
+  const fault = createRightsFault(url, error) ?? toFault(error);
   if (fault instanceof UsageFault || error instanceof Fault) return fault;
   const sentence = `database ${describeDatabase(url)}: a migration failed and was undone (${fault.message})`;
   return new Fault(fault.kind, 'migration_failed', sentence, error);
@@ -157,7 +162,7 @@ async function runStepWithRetries(
       const heldBy = holder === undefined ? 'another session' : formatLockHolder(holder);
       const sentence = `database ${database}: a lock is held by ${heldBy}`;
       if (elapsedMs() >= (options.blockedMaxMs ?? blockedMaxMs))
-        throw blockedFault(sentence, error);
+        throw createBlockedFault(sentence, error);
       options.onProgress?.({ is: 'blocked', sentence: `${sentence}; trying again` });
       await pause(options.retryMs ?? retryMs);
     }
@@ -170,7 +175,7 @@ async function findBlocker(client: pg.Client): Promise<LockHolder | undefined> {
   return findLockHolder(client, 'any');
 }
 
-const blockedFault = (sentence: string, error: unknown): Fault =>
+const createBlockedFault = (sentence: string, error: unknown): Fault =>
   new Fault(
     'transient',
     'migration_blocked',
@@ -188,7 +193,7 @@ export async function migrate(url: string, options: MigrateOptions = {}): Promis
   const migrations = options.migrations ?? loadMigrations();
   const config = toClientConfig(url, migrationLimits);
   const client = await connectClient(url, config).catch((error: unknown) => {
-    throw connectionFault(url, error);
+    throw createConnectionFault(url, error);
   });
   const applied: string[] = [];
   let from: number | undefined;

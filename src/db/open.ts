@@ -3,14 +3,14 @@ import { UsageFault, unreachable } from '../kernel/faults.ts';
 import { programVersion } from '../version.ts';
 import { closeDatabase, type Db, openDatabase, openPool, type PoolOptions } from './connect.ts';
 import { checkDatabaseUrl, describeDatabase } from './database-url.ts';
-import { checkServer, connectionFault, rightsFault } from './preflight.ts';
+import { checkServer, createConnectionFault, createRightsFault } from './preflight.ts';
 import {
+  createSchemaFault,
   inspectSchema,
   loadMigrations,
   type Migration,
   type QueryClient,
   type SchemaState,
-  schemaFault,
 } from './schema-state.ts';
 
 // Opens the database for a command or a service. A wrong database is refused with one sentence
@@ -32,7 +32,7 @@ export interface CheckedDatabase {
 }
 
 function checkSchema(database: string, state: SchemaState): void {
-  const refusal = schemaFault(database, state);
+  const refusal = createSchemaFault(database, state);
   if (refusal !== undefined) throw refusal;
   switch (state.state) {
     case 'absent':
@@ -73,7 +73,7 @@ export async function openCheckedDatabase(
   const db = openDatabase(pool);
   try {
     const client = await pool.connect().catch((error: unknown) => {
-      throw connectionFault(url, error);
+      throw createConnectionFault(url, error);
     });
     try {
       await checkServer(client, database);
@@ -87,6 +87,6 @@ export async function openCheckedDatabase(
     }
   } catch (error) {
     await closeDatabase(db, pool);
-    throw rightsFault(url, error) ?? error;
+    throw createRightsFault(url, error) ?? error;
   }
 }

@@ -10,7 +10,7 @@ interface ConnectionError extends Error {
 }
 
 /** The reason of a failed connection, with the place and the remedy. */
-export function connectionFault(url: string, error: unknown): UsageFault {
+export function createConnectionFault(url: string, error: unknown): UsageFault {
   const refusal = error instanceof Error && !(error instanceof UsageFault) ? error.cause : error;
   if (refusal instanceof UsageFault) return refusal;
   const connectionError = (
@@ -53,7 +53,7 @@ export function connectionFault(url: string, error: unknown): UsageFault {
 }
 
 /** The fault of a missing right; undefined for any other failure. */
-export function rightsFault(url: string, error: unknown): UsageFault | undefined {
+export function createRightsFault(url: string, error: unknown): UsageFault | undefined {
   if ((error as { code?: unknown } | undefined)?.code !== '42501') return undefined;
   const reason = (error as Error).message;
   const sentence = `database ${describeDatabase(url)}: its user lacks a right (${reason}); grant it`;

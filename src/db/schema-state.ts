@@ -108,7 +108,7 @@ export async function inspectSchema(
 }
 
 /** The fault if neither a migrator nor a worker may change this schema; undefined: they may. */
-export function schemaFault(database: string, state: SchemaState): UsageFault | undefined {
+export function createSchemaFault(database: string, state: SchemaState): UsageFault | undefined {
   switch (state.state) {
     case 'absent':
     case 'older':

@@ -114,7 +114,7 @@ function toWitness(row: ClockRow, uptimeNowMs: number): MachineWitness | null {
 }
 
 /** The refusal of work that needs the time. A program may try again. */
-export function clockFault({ cause, reason }: ClockSuspicion): Fault {
+export function createClockFault({ cause, reason }: ClockSuspicion): Fault {
   const isLoss = cause === 'commits_lost';
   const consequence = isLoss
     ? 'changes wait until a person confirms this state'
@@ -138,7 +138,7 @@ export const isClockFault = ({ code }: Fault): boolean =>
  */
 export async function readTrustedTime(db: Db | Tx): Promise<Instant> {
   const { now, trust } = await readClockReading(db);
-  if (trust.kind === 'suspect') throw clockFault(trust);
+  if (trust.kind === 'suspect') throw createClockFault(trust);
   return now;
 }
 
@@ -148,6 +148,6 @@ export async function readTrustedTime(db: Db | Tx): Promise<Instant> {
  */
 export async function readWriteTime(db: Db | Tx): Promise<Instant> {
   const { now, trust } = await readClockReading(db);
-  if (trust.kind === 'suspect' && trust.cause === 'commits_lost') throw clockFault(trust);
+  if (trust.kind === 'suspect' && trust.cause === 'commits_lost') throw createClockFault(trust);
   return now;
 }

@@ -18,12 +18,12 @@ export interface InputSource extends Disposable {
   close(): void;
 }
 
-function unreadableFault(file: string, error: unknown): UsageFault {
+function createUnreadableFault(file: string, error: unknown): UsageFault {
   const { code, message } = error as NodeJS.ErrnoException;
   return new UsageFault('no_file', `${file}: can't be read (${code ?? message})`, error);
 }
 
-function unwritableFault(file: string, error: unknown): UsageFault {
+function createUnwritableFault(file: string, error: unknown): UsageFault {
   const { code, message } = error as NodeJS.ErrnoException;
   const reason = (code && errnoTexts[code]) ?? code ?? message;
   return new UsageFault('no_output', `${file}: can't be written (${reason})`, error);
@@ -36,7 +36,7 @@ async function* readChunks(file: string, stream: Readable): AsyncGenerator<Buffe
   try {
     for await (const chunk of stream) yield chunk as Buffer;
   } catch (error) {
-    throw unreadableFault(file, error);
+    throw createUnreadableFault(file, error);
   }
 }
 
@@ -58,7 +58,7 @@ export async function openSource(file: string): Promise<InputSource> {
     const stream = createReadStream(file, { fd, highWaterMark: chunkBytes });
     return toInputSource(file, stream, stats.isFile() ? stats.size : undefined);
   } catch (error) {
-    throw unreadableFault(file, error);
+    throw createUnreadableFault(file, error);
   }
 }
 
@@ -108,5 +108,5 @@ function toFault(file: string, error: unknown): unknown {
   const { syscall, code } = error as NodeJS.ErrnoException;
   const isFileError =
     code === 'EPIPE' || (syscall !== undefined && /^(open|write|rename|fsync)$/.test(syscall));
-  return isFileError ? unwritableFault(file, error) : error;
+  return isFileError ? createUnwritableFault(file, error) : error;
 }

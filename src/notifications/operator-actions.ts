@@ -9,7 +9,7 @@ import { type Instant, isoTime } from '../kernel/instant.ts';
 import { noticeKinds } from '../outbox/kinds.ts';
 import { adminChannel, defaultChannel, fallbackChannel } from '../outbox/outbox.ts';
 import { type Actor, recordEvents, toCustomerSubject } from '../subscription/store/events.ts';
-import { noCustomerFault } from '../subscription/store/locked-customer.ts';
+import { createNoCustomerFault } from '../subscription/store/locked-customer.ts';
 
 // The actions of a person on notifications: list, send again, cancel.
 //
@@ -113,7 +113,7 @@ async function readCustomerId(db: Db, telegramId: bigint): Promise<CustomerId> {
     .select('id')
     .where('telegram_id', '=', telegramId)
     .executeTakeFirst();
-  if (row === undefined) throw noCustomerFault(telegramId);
+  if (row === undefined) throw createNoCustomerFault(telegramId);
   return row.id;
 }
 

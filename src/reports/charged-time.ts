@@ -26,7 +26,7 @@ const toMsSql = (interval: RawBuilder<unknown>) =>
   sql`round(date_part('epoch', ${interval}) * 1000)::bigint`;
 
 /** SQL of `floorShare`. Most amounts do not need the slow arithmetic of numeric. */
-const shareOf = (of: RawBuilder<unknown>): RawBuilder<unknown> => sql`(
+const toShareSql = (of: RawBuilder<unknown>): RawBuilder<unknown> => sql`(
   CASE WHEN amount <= ${sql.lit(plainMax.toString())}::bigint THEN amount * ${of} / length_ms
     ELSE div(amount::numeric * ${of}, length_ms)::bigint END)`;
 
@@ -49,34 +49,34 @@ export const selectCharges = (
   WHERE e.created_at < ${toTimeSql(until)} AND ${condition}`;
 
 /** True from the charge on, until the refund. */
-const counts = (moment: Instant) =>
+const isCounted = (moment: Instant) =>
   sql`charged_at < ${toTimeSql(moment)} AND (refunded_at IS NULL OR refunded_at >= ${toTimeSql(moment)})`;
 
 /** Rule 2. */
-export const unusedAt = (moment: Instant): RawBuilder<unknown> => sql`(
-  CASE WHEN ends_at <= ${toTimeSql(moment)} OR NOT (${counts(moment)}) THEN 0
+export const toUnusedSql = (moment: Instant): RawBuilder<unknown> => sql`(
+  CASE WHEN ends_at <= ${toTimeSql(moment)} OR NOT (${isCounted(moment)}) THEN 0
     WHEN starts_at >= ${toTimeSql(moment)} THEN amount
-    ELSE ${shareOf(toMsSql(sql`ends_at - ${toTimeSql(moment)}`))} END)`;
+    ELSE ${toShareSql(toMsSql(sql`ends_at - ${toTimeSql(moment)}`))} END)`;
 
 /** True for a period that cost something and is not over. */
 export const isOwedAt = (moment: Instant): RawBuilder<unknown> =>
-  sql`(amount > 0 AND ends_at > ${toTimeSql(moment)} AND ${counts(moment)})`;
+  sql`(amount > 0 AND ends_at > ${toTimeSql(moment)} AND ${isCounted(moment)})`;
 
 /** The charge less its refund. */
-export const keptAt = (moment: Instant): RawBuilder<unknown> => sql`(
+export const toKeptSql = (moment: Instant): RawBuilder<unknown> => sql`(
   CASE WHEN charged_at >= ${toTimeSql(moment)} THEN 0
     WHEN refunded_at < ${toTimeSql(moment)} THEN amount - refunded ELSE amount END)`;
 
 /** Rule 3. */
-export const earnedAt = (moment: Instant): RawBuilder<unknown> =>
-  sql`(${keptAt(moment)} - ${unusedAt(moment)})`;
+export const toEarnedSql = (moment: Instant): RawBuilder<unknown> =>
+  sql`(${toKeptSql(moment)} - ${toUnusedSql(moment)})`;
 
 /** Rule 4, for a period that runs. */
-export const mrrWhileRunning = shareOf(sql`${sql.lit(String(mrrMs))}::bigint`);
+export const mrrWhileRunning = toShareSql(sql`${sql.lit(String(mrrMs))}::bigint`);
 
 /** Rule 4. */
-export const mrrAt = (moment: Instant): RawBuilder<unknown> => sql`(
-  CASE WHEN starts_at <= ${toTimeSql(moment)} AND ends_at > ${toTimeSql(moment)} AND ${counts(moment)}
+export const toMrrSql = (moment: Instant): RawBuilder<unknown> => sql`(
+  CASE WHEN starts_at <= ${toTimeSql(moment)} AND ends_at > ${toTimeSql(moment)} AND ${isCounted(moment)}
     THEN ${mrrWhileRunning} ELSE 0 END)`;
 
 /** True if the time lies in the month. */

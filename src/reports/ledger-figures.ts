@@ -50,14 +50,14 @@ export async function readLedgerFigures(tx: Tx, month: ReportMonth): Promise<Led
     const own = sums.filter((sum) => sum.currency === currency);
     const later = own.filter(({ isLater }) => isLater);
     const balanceEnd = balance - add(later, ({ amount }) => amount);
-    const claimEnd = claim - add(later, changeOfClaims);
+    const claimEnd = claim - add(later, computeClaimChange);
     const ofMonth = own.filter(({ isLater }) => !isLater);
     return {
       currency,
       sums: ofMonth,
       balanceStart: balanceEnd - add(ofMonth, ({ amount }) => amount),
       balanceEnd,
-      claimStart: claimEnd - add(ofMonth, changeOfClaims),
+      claimStart: claimEnd - add(ofMonth, computeClaimChange),
       claimEnd,
       reversedPayments: reversed.get(currency) ?? 0n,
     };
@@ -67,7 +67,7 @@ export async function readLedgerFigures(tx: Tx, month: ReportMonth): Promise<Led
 const add = <Row>(rows: readonly Row[], pick: (row: Row) => bigint): bigint =>
   rows.reduce((sum, row) => sum + pick(row), 0n);
 
-const changeOfClaims = ({ claimRaised, claimLowered }: LedgerSum): bigint =>
+const computeClaimChange = ({ claimRaised, claimLowered }: LedgerSum): bigint =>
   claimRaised + claimLowered;
 
 /** The sums of the month, and of the entries after it. */

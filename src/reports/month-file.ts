@@ -4,7 +4,7 @@ import { openSingleConnection } from '../db/single-connection.ts';
 import { joinFields } from '../import-export/csv.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
-import { earnedAt, isWithin, selectCharges, toTimeSql, unusedAt } from './charged-time.ts';
+import { isWithin, selectCharges, toEarnedSql, toTimeSql, toUnusedSql } from './charged-time.ts';
 import { type ReportMonth, resolveMonth } from './month.ts';
 import { startSnapshot } from './snapshot.ts';
 
@@ -86,8 +86,8 @@ const periodsFile: MonthFile = {
       FROM (
         SELECT id, charged_at, refunded_at, refunded, amount,
           CASE WHEN ${isWithin(sql`charged_at`, month)} THEN amount ELSE 0 END AS charged,
-          ${earnedAt(until)} - ${earnedAt(from)} AS earned, ${unusedAt(from)} AS unused_start,
-          ${unusedAt(until)} AS unused_end
+          ${toEarnedSql(until)} - ${toEarnedSql(from)} AS earned, ${toUnusedSql(from)} AS unused_start,
+          ${toUnusedSql(until)} AS unused_end
         FROM (${selectCharges(until, isOfMonth)}) charge) sums
       JOIN perennial.period p ON p.id = sums.id
       JOIN perennial.customer c ON c.id = p.customer_id

@@ -28,7 +28,7 @@ const formatMonth = (at: Instant): string => isoTime(at).slice(0, 7);
  * @throws UsageFault `bad_month`, `future_month`
  */
 export function resolveMonth(label: string | undefined, now: Instant): ReportMonth {
-  const chosen = label ?? formatMonth(lastMonthStart(now));
+  const chosen = label ?? formatMonth(computeLastMonthStart(now));
   const [, year, month] = pattern.exec(chosen) ?? [];
   if (year === undefined || month === undefined) {
     throw new UsageFault(
@@ -47,7 +47,7 @@ export function resolveMonth(label: string | undefined, now: Instant): ReportMon
   return { label: chosen, from, until: earliest(end, later(now, 1)), isComplete: end <= now };
 }
 
-function lastMonthStart(now: Instant): Instant {
+function computeLastMonthStart(now: Instant): Instant {
   const date = new Date(now);
   return startMonth(date.getUTCFullYear(), date.getUTCMonth() - 1);
 }

@@ -4,10 +4,10 @@ import {
   endsWithin,
   isOwedAt,
   isWithin,
-  keptAt,
-  mrrAt,
   selectCharges,
-  unusedAt,
+  toKeptSql,
+  toMrrSql,
+  toUnusedSql,
 } from './charged-time.ts';
 import type { ReportMonth } from './month.ts';
 
@@ -86,10 +86,10 @@ export interface CurrencyPeriods {
   readonly cohorts: readonly CohortFigures[];
 }
 
-const sumOf = (amount: RawBuilder<unknown>, condition: RawBuilder<unknown>) =>
+const toSumSql = (amount: RawBuilder<unknown>, condition: RawBuilder<unknown>) =>
   sql`coalesce(sum(${amount}) FILTER (WHERE ${condition}), 0)`;
 
-const countOf = (condition: RawBuilder<unknown>) => sql`count(*) FILTER (WHERE ${condition})`;
+const toCountSql = (condition: RawBuilder<unknown>) => sql`count(*) FILTER (WHERE ${condition})`;
 
 const grew = sql`mrr_end - mrr_start`;
 const shrank = sql`mrr_start - mrr_end`;
@@ -102,16 +102,16 @@ const selectCohorts = (label: string) => {
   return sql`
     SELECT currency, cohort, count(*) AS customers, sum(charged) AS charged,
       sum(mrr_start) AS "mrrStart", sum(mrr_end) AS "mrrEnd",
-      ${sumOf(grew, sql`${hasArrived} AND ${isNew}`)} AS "mrrNew",
-      ${sumOf(grew, sql`${hasArrived} AND NOT ${isNew}`)} AS "mrrRevived",
-      ${sumOf(grew, sql`mrr_start > 0 AND mrr_end > mrr_start`)} AS "mrrExpansion",
-      ${sumOf(shrank, sql`mrr_end > 0 AND mrr_end < mrr_start`)} AS "mrrContraction",
-      ${sumOf(shrank, hasLeft)} AS "mrrChurned",
-      ${countOf(sql`mrr_start > 0`)} AS "runningStart",
-      ${countOf(sql`mrr_end > 0`)} AS "runningEnd",
-      ${countOf(sql`${hasArrived} AND ${isNew}`)} AS "runningNew",
-      ${countOf(sql`${hasArrived} AND NOT ${isNew}`)} AS "runningRevived",
-      ${countOf(hasLeft)} AS "runningChurned"
+      ${toSumSql(grew, sql`${hasArrived} AND ${isNew}`)} AS "mrrNew",
+      ${toSumSql(grew, sql`${hasArrived} AND NOT ${isNew}`)} AS "mrrRevived",
+      ${toSumSql(grew, sql`mrr_start > 0 AND mrr_end > mrr_start`)} AS "mrrExpansion",
+      ${toSumSql(shrank, sql`mrr_end > 0 AND mrr_end < mrr_start`)} AS "mrrContraction",
+      ${toSumSql(shrank, hasLeft)} AS "mrrChurned",
+      ${toCountSql(sql`mrr_start > 0`)} AS "runningStart",
+      ${toCountSql(sql`mrr_end > 0`)} AS "runningEnd",
+      ${toCountSql(sql`${hasArrived} AND ${isNew}`)} AS "runningNew",
+      ${toCountSql(sql`${hasArrived} AND NOT ${isNew}`)} AS "runningRevived",
+      ${toCountSql(hasLeft)} AS "runningChurned"
     FROM of_customer GROUP BY currency, cohort`;
 };
 
@@ -125,13 +125,16 @@ type SumRow = Record<string, string | bigint | null>;
 export async function readPeriodFigures(tx: Tx, month: ReportMonth): Promise<CurrencyPeriods[]> {
   const { from, until } = month;
   // PostgreSQL evaluates an aggregate once for all of its places.
-  const [unusedStart, unusedEnd] = [sql`sum(${unusedAt(from)})`, sql`sum(${unusedAt(until)})`];
+  const [unusedStart, unusedEnd] = [
+    sql`sum(${toUnusedSql(from)})`,
+    sql`sum(${toUnusedSql(until)})`,
+  ];
   const { rows } = await sql<SumRow>`
     WITH charge AS MATERIALIZED (${selectCharges(until)}),
     total AS (
-      SELECT currency, sum(${keptAt(until)} - ${keptAt(from)}) - ${unusedEnd} + ${unusedStart}
+      SELECT currency, sum(${toKeptSql(until)} - ${toKeptSql(from)}) - ${unusedEnd} + ${unusedStart}
           AS earned, ${unusedStart} AS "unusedStart", ${unusedEnd} AS "unusedEnd",
-        ${countOf(endsWithin(month))} AS "periodsEnded", ${countOf(isOwedAt(until))} AS "periodsOwed"
+        ${toCountSql(endsWithin(month))} AS "periodsEnded", ${toCountSql(isOwedAt(until))} AS "periodsOwed"
       FROM charge GROUP BY currency),
     lapsed AS (
       SELECT currency, count(*) AS "periodsLapsed" FROM (
@@ -141,8 +144,8 @@ export async function readPeriodFigures(tx: Tx, month: ReportMonth): Promise<Cur
     of_customer AS (
       SELECT currency, to_char(min(charged_at) FILTER (WHERE amount > 0) AT TIME ZONE 'UTC',
           'YYYY-MM') AS cohort,
-        ${sumOf(sql`amount`, isWithin(sql`charged_at`, month))}::bigint AS charged,
-        sum(${mrrAt(from)})::bigint AS mrr_start, sum(${mrrAt(until)})::bigint AS mrr_end
+        ${toSumSql(sql`amount`, isWithin(sql`charged_at`, month))}::bigint AS charged,
+        sum(${toMrrSql(from)})::bigint AS mrr_start, sum(${toMrrSql(until)})::bigint AS mrr_end
       FROM charge GROUP BY customer_id, currency)
     SELECT * FROM (${selectCohorts(month.label)}) cohort
     JOIN total USING (currency) LEFT JOIN lapsed USING (currency)

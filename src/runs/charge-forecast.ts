@@ -105,7 +105,7 @@ const selectLastCompared = sql`
  * Reads `subscription_due`: due rows without an attempt for this period. `+ 0` keeps PostgreSQL
  * from reading all rows by their id.
  */
-const fromDue = (now: Instant, windowMs: number) => sql`
+const selectDue = (now: Instant, windowMs: number) => sql`
   FROM perennial.subscription due
   WHERE due.kind = 'paid' AND due.auto_renew AND due.next_try_at IS NULL
     AND due.state = 'active'
@@ -127,7 +127,7 @@ export async function readSpendFacts(
         WHERE r.worker = ${anyOf('text', chargingWorkers)}
           AND r.started_at > greatest(last.passed_at, ${isoTime(later(now, -comparedMaxMs))})
           AND r.started_at <= ${isoTime(now)}) AS "doneCount",
-      (SELECT count(*) FROM (SELECT ${fromDue(now, settings.windowMs)} LIMIT ${max}) page)
+      (SELECT count(*) FROM (SELECT ${selectDue(now, settings.windowMs)} LIMIT ${max}) page)
         AS "dueCount"
     FROM (SELECT max(passed_at) AS passed_at FROM perennial.worker_state
         WHERE worker = ${forecastWorkerName}) forecast,
@@ -154,7 +154,7 @@ export async function readDueCharges(
       d.days AS "periodDays", count(*) AS count
     FROM (SELECT due.customer_id, coalesce(due.next_plan, due.plan) AS plan,
         coalesce(due.next_period_days, due.period_days) AS days
-      ${fromDue(now, settings.windowMs)}) d
+      ${selectDue(now, settings.windowMs)}) d
     JOIN perennial.customer c ON c.id = d.customer_id
     GROUP BY 1, 2, 3, 4, 5`.execute(tx);
   const sums = new Map<string, { count: number; minor: bigint }>();

@@ -38,7 +38,9 @@ export function retryItems(
     if (isPreview) return items;
     await sql`
       UPDATE perennial.quarantine q SET retry_at = ${isoTime(now)}
-      FROM ${namedItems(items)} WHERE q.worker = named.worker AND q.item = named.item`.execute(tx);
+      FROM ${toNamedItemsSql(items)} WHERE q.worker = named.worker AND q.item = named.item`.execute(
+      tx,
+    );
     for (const worker of new Set(items.map((row) => row.worker))) await wakeWorker(tx, worker);
     const events = items.map((row) => toEvent(row, 'quarantine_retried', {}));
     await recordEvents(tx, events, actor, now);
@@ -66,7 +68,7 @@ export function dismissItem(
   });
 }
 
-const namedItems = (items: readonly QuarantineRow[]) =>
+const toNamedItemsSql = (items: readonly QuarantineRow[]) =>
   unnest('named', items, {
     worker: ['text', (row) => row.worker],
     item: ['text', (row) => row.item],

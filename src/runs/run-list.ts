@@ -106,12 +106,12 @@ export async function readRunEffects(db: Db, id: bigint, max: number): Promise<R
 }
 
 /** The end of a run in progress is now. */
-const endedBy = ({ finished_at }: RunRow) =>
+const toEndSql = ({ finished_at }: RunRow) =>
   finished_at === null ? sql`perennial.clock()` : sql`${isoTime(finished_at)}::timestamptz`;
 
 /** True for an event `v` of this run. Uses the index on the time of events. */
 const isOfRun = (run: RunRow) => sql`(v.actor = ${run.worker}
-  AND v.at BETWEEN ${isoTime(run.started_at)}::timestamptz AND ${endedBy(run)})`;
+  AND v.at BETWEEN ${isoTime(run.started_at)}::timestamptz AND ${toEndSql(run)})`;
 
 /** Runs that started over a day before are not searched. */
 async function readOverlappingRuns(db: Db, run: RunRow): Promise<bigint[]> {
@@ -119,7 +119,7 @@ async function readOverlappingRuns(db: Db, run: RunRow): Promise<bigint[]> {
     SELECT id FROM perennial.worker_run
     WHERE worker = ${run.worker} AND id <> ${run.id}
       AND started_at BETWEEN ${isoTime(run.started_at)}::timestamptz - interval '1 day'
-        AND ${endedBy(run)}
+        AND ${toEndSql(run)}
       AND coalesce(finished_at, 'infinity') >= ${isoTime(run.started_at)}::timestamptz
     ORDER BY id`.execute(db);
   return rows.map((row) => row.id);
@@ -162,7 +162,7 @@ async function readQuarantined(
   max: number,
 ): Promise<Pick<RunEffects, 'quarantined' | 'quarantined_total'>> {
   const isFirstSeen = sql`q.worker = ${run.worker} AND q.first_seen_at
-    BETWEEN ${isoTime(run.started_at)}::timestamptz AND ${endedBy(run)}`;
+    BETWEEN ${isoTime(run.started_at)}::timestamptz AND ${toEndSql(run)}`;
   const { rows } = await sql<{ item: string; reason: string }>`
     SELECT q.item, q.reason FROM perennial.quarantine q WHERE ${isFirstSeen}
     ORDER BY q.item LIMIT ${max}`.execute(db);

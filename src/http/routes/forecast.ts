@@ -105,7 +105,7 @@ async function answerForecast(
   const report = (outcome: PlannedOutcome) => {
     totals.add(outcome);
     if (by !== 'customer') return;
-    if (rows.length === rowsMax) throw tooManyRowsFault();
+    if (rows.length === rowsMax) throw createTooManyRowsFault();
     rows.push(outcome);
   };
   await using connection = await openSingleConnection(url);
@@ -130,7 +130,7 @@ const withPlainIds = ({
   ...row,
 });
 
-const tooManyRowsFault = () =>
+const createTooManyRowsFault = () =>
   refused(
     'too_many_rows',
     `the forecast has more than ${rowsMax.toLocaleString('en')} rows; use fewer days, by=day or by=plan`,

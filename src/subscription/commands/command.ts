@@ -2,15 +2,15 @@ import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
 import { refreshMark } from '../../db/clock-mark.ts';
 import { type Db, inTransaction, type Tx } from '../../db/connect.ts';
-import { clockFault, readClockReading } from '../../db/trusted-time.ts';
+import { createClockFault, readClockReading } from '../../db/trusted-time.ts';
 import { refused } from '../../kernel/faults.ts';
 import type { CustomerId } from '../../kernel/ids.ts';
 import type { Instant } from '../../kernel/instant.ts';
 import type { Caller, CommandContext, CommandResult } from '../store/command-context.ts';
 import { type Actor, toDetailJson } from '../store/events.ts';
 import {
+  createNoCustomerFault,
   lockCustomer,
-  noCustomerFault,
   readCustomerAndSettings,
 } from '../store/locked-customer.ts';
 
@@ -78,7 +78,7 @@ async function readCommandTime(tx: Tx, use: TimeUse): Promise<Instant> {
   const { trust, now } = reading;
   if (use === 'list') return now;
   if (trust.kind === 'suspect') {
-    if (use !== 'record' || trust.cause === 'commits_lost') throw clockFault(trust);
+    if (use !== 'record' || trust.cause === 'commits_lost') throw createClockFault(trust);
   } else if (use !== 'quote') await refreshMark(tx, reading);
   return now;
 }
@@ -110,7 +110,7 @@ export function readSnapshot<A>(
     const { rows } = await sql<{ id: CustomerId }>`
       SELECT id FROM perennial.customer WHERE telegram_id = ${telegramId}`.execute(tx);
     const [row] = rows;
-    if (row === undefined) throw noCustomerFault(telegramId);
+    if (row === undefined) throw createNoCustomerFault(telegramId);
     return work(await readCommandContext(tx, 'quote', row.id, undefined, use));
   });
 }

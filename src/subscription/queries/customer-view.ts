@@ -6,7 +6,7 @@ import type { CustomerId, SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
 import { majorUnits } from '../../kernel/money.ts';
 import type { CustomerResult } from '../commands/customer.ts';
-import { noCustomerFault } from '../store/locked-customer.ts';
+import { createNoCustomerFault } from '../store/locked-customer.ts';
 import {
   type CustomerRow,
   hasSubscription,
@@ -93,7 +93,7 @@ async function readLatest(
   request: { readonly one: SubscriptionId | null; readonly withNodes: boolean },
 ): Promise<CustomerRows> {
   const rows = await readLatestRows(db, { ...request, telegramId, max: subscriptionsMax });
-  if (rows.length === 0) throw noCustomerFault(telegramId);
+  if (rows.length === 0) throw createNoCustomerFault(telegramId);
   return rows as unknown as CustomerRows;
 }
 
@@ -162,7 +162,7 @@ export async function readSubscriptionPage(
 ): Promise<SubscriptionDetails[]> {
   const one = (before ?? null) as SubscriptionId | null;
   const rows = await readPageRows(db, { telegramId, one, max, withNodes: false });
-  if (rows.length === 0) throw noCustomerFault(telegramId);
+  if (rows.length === 0) throw createNoCustomerFault(telegramId);
   return (await toCustomerCharges(db, rows)).subscriptions.toReversed();
 }
 
@@ -195,7 +195,7 @@ export async function readCustomerKey(db: Db | Tx, telegramId: bigint): Promise<
     .select(['id', 'telegram_id as telegramId', 'currency'])
     .where('telegram_id', '=', telegramId)
     .executeTakeFirst();
-  if (row === undefined) throw noCustomerFault(telegramId);
+  if (row === undefined) throw createNoCustomerFault(telegramId);
   return row;
 }
 
@@ -211,6 +211,6 @@ export async function readSubToken(db: Db | Tx, telegramId: bigint): Promise<str
     .select('sub_token')
     .where('telegram_id', '=', telegramId)
     .executeTakeFirst();
-  if (row === undefined) throw noCustomerFault(telegramId);
+  if (row === undefined) throw createNoCustomerFault(telegramId);
   return row.sub_token;
 }

@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from 'kysely';
 import type { Db } from '../../db/connect.ts';
 import { refused } from '../../kernel/faults.ts';
 import type { CustomerId } from '../../kernel/ids.ts';
-import { noCustomerFault } from '../store/locked-customer.ts';
+import { createNoCustomerFault } from '../store/locked-customer.ts';
 
 // Finds customers by any value that an operator may have: a Telegram id, a customer id like
 // `c123`, the UUID of a credential, a `sub_token` or the reference of a payment.
@@ -84,8 +84,8 @@ export async function findCustomers(db: Db, value: string): Promise<FoundCustome
 export async function requireOneCustomer(db: Db, value: string): Promise<bigint> {
   const [first, ...others] = await findCustomers(db, value);
   if (first === undefined) {
-    if (digits.test(value)) throw noCustomerFault(BigInt(value));
-    throw noMatchFault(value);
+    if (digits.test(value)) throw createNoCustomerFault(BigInt(value));
+    throw createNoMatchFault(value);
   }
   const rivals = others.filter((one) => one.matchedBy === first.matchedBy && one.id !== first.id);
   if (rivals.length === 0) return first.telegramId;
@@ -93,7 +93,7 @@ export async function requireOneCustomer(db: Db, value: string): Promise<bigint>
   throw refused('which_customer', `"${value}" matches several customers: ${ids.join(', ')}`);
 }
 
-export const noMatchFault = (value: string) =>
+export const createNoMatchFault = (value: string) =>
   refused(
     'no_customer',
     `"${value}" matches no customer; expected a Telegram id, a customer id like c123, a UUID, a sub_token or a payment reference`,

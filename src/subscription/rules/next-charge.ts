@@ -88,7 +88,7 @@ export interface PredictedCharge {
   readonly cause: ChargeCause;
 }
 
-const noCharge = (facts: ChargeFacts, cause: ChargeCause): PredictedCharge => ({
+const toNoCharge = (facts: ChargeFacts, cause: ChargeCause): PredictedCharge => ({
   subscriptionId: facts.subscriptionId,
   at: null,
   chargeMinor: null,
@@ -109,10 +109,10 @@ export function predictCharges(
   let revivalsMinor = 0n;
   return all.map((facts) => {
     const { subscriptionId, kind, state, autoRenew, expiresAt: endsAt } = facts;
-    if (state === 'revoked') return noCharge(facts, { kind: 'revoked' });
-    if (kind === 'trial') return noCharge(facts, { kind: 'trial', endsAt });
-    if (!autoRenew) return noCharge(facts, { kind: 'auto_renew_off', endsAt });
-    if (facts.isBlocked) return noCharge(facts, { kind: 'blocked' });
+    if (state === 'revoked') return toNoCharge(facts, { kind: 'revoked' });
+    if (kind === 'trial') return toNoCharge(facts, { kind: 'trial', endsAt });
+    if (!autoRenew) return toNoCharge(facts, { kind: 'auto_renew_off', endsAt });
+    if (facts.isBlocked) return toNoCharge(facts, { kind: 'blocked' });
     const forecast = forecasts.get(subscriptionId);
     if (state === 'active') return predictRenewal(facts, forecast, context);
     const predicted = predictRevival(facts, revivalsMinor, context);
@@ -139,10 +139,10 @@ function predictRevival(
   // An earlier payment does not count while the subscription waits for another one.
   const wokenAt = nextTryAt === null ? facts.wokenAt : null;
   if (isTooLate({ expiresAt: endedAt, wokenAt }, now, rules))
-    return noCharge(facts, { kind: 'revival_over', endedAt });
+    return toNoCharge(facts, { kind: 'revival_over', endedAt });
   const chargeMinor = computeChargeMinor(facts, context);
   if (chargeMinor === null) {
-    return noCharge(facts, { kind: 'no_price', plan, periodDays, retryAt: null });
+    return toNoCharge(facts, { kind: 'no_price', plan, periodDays, retryAt: null });
   }
   const lackMinor = earlierMinor + chargeMinor - balanceMinor;
   const missingMinor = lackMinor > 0n ? lackMinor : 0n;
@@ -167,7 +167,7 @@ function predictRenewal(
     missingMinor,
   };
   const cause = findCause(facts, forecast, dueAt, context);
-  return { ...predicted, at: latest(now, latest(dueAt, waitsUntil(cause) ?? dueAt)), cause };
+  return { ...predicted, at: latest(now, latest(dueAt, findWaitEnd(cause) ?? dueAt)), cause };
 }
 
 /** Statements 3 to 7. */
@@ -189,17 +189,17 @@ function findCause(
   }
   if (isGuardHolding && isLateCharge(facts, now)) return { kind: 'held_by_guard' };
   if (nextTryAt !== null && nextTryAt > now && nextTryAt > dueAt)
-    return { kind: 'waits_for_next_try', nextTryAt: beforeEnd(nextTryAt, endsAt, now) };
+    return { kind: 'waits_for_next_try', nextTryAt: limitToEnd(nextTryAt, endsAt, now) };
   if (isDue) return { kind: 'due', endsAt };
   if (dueAt > later(endsAt, -rules.windowMs)) return { kind: 'too_early', dueAt };
   return { kind: 'covered', endsAt, dueAt };
 }
 
 /** The end decides also before the next attempt (`expiry.ts`, rule 1). */
-const beforeEnd = (nextTryAt: Instant, endsAt: Instant, now: Instant): Instant =>
+const limitToEnd = (nextTryAt: Instant, endsAt: Instant, now: Instant): Instant =>
   endsAt > now ? earliest(nextTryAt, endsAt) : nextTryAt;
 
-function waitsUntil(cause: ChargeCause): Instant | null {
+function findWaitEnd(cause: ChargeCause): Instant | null {
   if (cause.kind === 'no_price' || cause.kind === 'quarantined') return cause.retryAt;
   return cause.kind === 'waits_for_next_try' ? cause.nextTryAt : null;
 }

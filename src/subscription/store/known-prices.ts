@@ -116,11 +116,11 @@ export async function writeFirstPrices(
     WHERE NOT EXISTS (SELECT FROM perennial.known_price k
         WHERE k.subscription_id = s.id AND k.plan = priced.plan
           AND k.period_days = priced.period_days)
-      AND ${unnotified(sql`priced.plan`, sql`priced.period_days`)}`.execute(tx);
+      AND ${isUnnotified(sql`priced.plan`, sql`priced.period_days`)}`.execute(tx);
 }
 
 /** The customer was notified of no amount for this plan and length of `s`, and paid none. */
-const unnotified = (plan: RawBuilder<unknown>, days: RawBuilder<unknown>) => sql`
+const isUnnotified = (plan: RawBuilder<unknown>, days: RawBuilder<unknown>) => sql`
   NOT EXISTS (SELECT FROM perennial.known_price k
     WHERE k.subscription_id = s.id AND k.plan = ${plan} AND k.period_days = ${days}
       AND k.source <> 'terms')
@@ -165,7 +165,7 @@ export async function writeNotifiedPrice(tx: Tx, notice: bigint, kind: string, n
     SELECT s.customer_id, s.id, ${plan}, ${days}, ${amount}, 'message', ${isoTime(now)}::timestamptz
     FROM perennial.notification n JOIN perennial.subscription s ON s.id = n.subscription_id
     WHERE n.id = ${notice} AND EXISTS (SELECT FROM perennial.plan WHERE key = ${plan})
-      AND ${isChange ? sql`true` : unnotified(plan, days)}`.execute(tx);
+      AND ${isChange ? sql`true` : isUnnotified(plan, days)}`.execute(tx);
 }
 
 /** Deletes amounts that a payment replaces: those for its plan and length that counted by then. */

@@ -26,7 +26,7 @@ export interface Customer {
 }
 
 /** The fault `no_customer`. */
-export const noCustomerFault = (telegramId: bigint): Fault =>
+export const createNoCustomerFault = (telegramId: bigint): Fault =>
   refused(
     'no_customer',
     `telegram_id: "${telegramId}" is not a customer`,
@@ -49,7 +49,7 @@ export async function lockCustomer(tx: Tx, telegramId: bigint): Promise<Customer
     SELECT id FROM perennial.customer WHERE telegram_id = ${telegramId}
     FOR NO KEY UPDATE`.execute(tx);
   const [row] = rows;
-  if (row === undefined) throw noCustomerFault(telegramId);
+  if (row === undefined) throw createNoCustomerFault(telegramId);
   return row.id;
 }
 
@@ -58,7 +58,7 @@ export async function findCustomerId(tx: Tx, telegramId: bigint): Promise<Custom
   const { rows } = await sql<{ id: CustomerId }>`
     SELECT id FROM perennial.customer WHERE telegram_id = ${telegramId}`.execute(tx);
   const [row] = rows;
-  if (row === undefined) throw noCustomerFault(telegramId);
+  if (row === undefined) throw createNoCustomerFault(telegramId);
   return row.id;
 }
 

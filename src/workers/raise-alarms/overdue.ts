@@ -55,11 +55,11 @@ const dueQueries: Readonly<
      WHERE s.state = 'active' AND s.changes_at IS NOT NULL AND s.changes_at <= ${isoTime(now)}
        AND s.expires_at > ${isoTime(now)}
      ORDER BY s.changes_at, s.id LIMIT ${itemsMax})`,
-  'trial-notifications': (now) => dueReminders('trial', now),
-  'expiry-reminders': (now) => dueReminders('paid', now),
+  'trial-notifications': (now) => selectDueReminders('trial', now),
+  'expiry-reminders': (now) => selectDueReminders('paid', now),
 };
 
-const dueReminders = (kind: string, now: Instant) => sql`
+const selectDueReminders = (kind: string, now: Instant) => sql`
   SELECT s.id, s.customer_id, s.remind_at AS due_at FROM perennial.subscription s
   WHERE s.state = 'active' AND s.remind_at <= ${isoTime(now)} AND s.kind = ${kind}
   ORDER BY s.remind_at, s.id LIMIT ${itemsMax}`;

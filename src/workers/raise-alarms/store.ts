@@ -127,8 +127,11 @@ export async function readAlarmFacts(
       ['alarm_quarantine'],
       sql`SELECT DISTINCT worker AS name FROM perennial.quarantine`,
     ),
-    lastSuccessAt: await queries.readTimes(['alarm_worker'], successfulRuns(now)),
-    lastUnheldAt: await queries.readTimes(['alarm_guard', 'alarm_money_guard'], unheldRuns(now)),
+    lastSuccessAt: await queries.readTimes(['alarm_worker'], selectSuccessfulRuns(now)),
+    lastUnheldAt: await queries.readTimes(
+      ['alarm_guard', 'alarm_money_guard'],
+      selectUnheldRuns(now),
+    ),
     nodes: await queries.readNames(['alarm_guard'], sql`SELECT id AS name FROM perennial.node`),
     refusedKinds: await queries.readNames(
       ['alarm_notice'],
@@ -185,7 +188,7 @@ async function readTimes(
   return new Map(rows.map(({ worker, at }) => [worker, at]));
 }
 
-const successfulRuns = (now: Instant) => sql`
+const selectSuccessfulRuns = (now: Instant) => sql`
   SELECT worker, finished_at AS at FROM (
     SELECT DISTINCT ON (worker) worker, outcome, finished_at FROM perennial.worker_run
     WHERE finished_at IS NOT NULL AND outcome <> 'skipped'
@@ -197,7 +200,7 @@ const successfulRuns = (now: Instant) => sql`
  * Held items are reported by a run that held some, or by a complete run. A run that failed before,
  * found the guard locked or had no time left does not count.
  */
-const unheldRuns = (now: Instant) => sql`
+const selectUnheldRuns = (now: Instant) => sql`
   SELECT worker, finished_at AS at FROM (
     SELECT DISTINCT ON (worker) worker, detail, finished_at FROM perennial.worker_run
     WHERE finished_at IS NOT NULL AND started_at > ${isoTime(later(now, -dayMs))}

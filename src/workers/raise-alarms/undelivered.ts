@@ -67,8 +67,10 @@ export async function readUndelivered(
   const parts = channels.map((one) => {
     const longest = later(now, -unservedMs);
     const passed = later(one.passedAt ?? now, -skippedMs);
-    if (unserved.includes(one)) return dueNotices(one.channel, longest);
-    return one.passedAt === null ? undefined : dueNotices(one.channel, earlier(longest, passed));
+    if (unserved.includes(one)) return selectDueNotices(one.channel, longest);
+    return one.passedAt === null
+      ? undefined
+      : selectDueNotices(one.channel, earlier(longest, passed));
   });
   const due = parts.filter((part) => part !== undefined);
   if (due.length === 0) return undefined;
@@ -137,7 +139,7 @@ async function readChannels(tx: Tx): Promise<ChannelState[]> {
  * The oldest notifications that were due before `before`. A courier of a newer version serves the
  * other kinds.
  */
-const dueNotices = (channel: string, before: Instant): RawBuilder<unknown> =>
+const selectDueNotices = (channel: string, before: Instant): RawBuilder<unknown> =>
   sql.join(
     [false, true].map(
       (bulk) => sql`

@@ -4,7 +4,7 @@ import type { NodeConnection, NodeConnections } from './connections.ts';
 import type { MethodPath } from './contract.ts';
 import { exchange } from './exchange.ts';
 import { answerMaxBytes, Deframer } from './framing.ts';
-import { type NodeRefusal, nodeGarbageFault, toCallFault } from './status.ts';
+import { createNodeGarbageFault, type NodeRefusal, toCallFault } from './status.ts';
 
 // Calls with one request message and one response message, like all calls of Xray. The response is
 // decoded here, so that garbage gets its own fault.
@@ -107,7 +107,7 @@ function requireEnd(api: string, deframer: Deframer): void {
   try {
     deframer.end();
   } catch (cause) {
-    throw nodeGarbageFault(api, cause);
+    throw createNodeGarbageFault(api, cause);
   }
 }
 
@@ -132,6 +132,6 @@ export function decodeMessage<Message>(
   try {
     return kind.decode(createReader(bytes));
   } catch (cause) {
-    throw nodeGarbageFault(api, cause);
+    throw createNodeGarbageFault(api, cause);
   }
 }

@@ -23,11 +23,11 @@ import { InboundCache } from './inbound-cache.ts';
 import { parseInboundStream } from './inbound-stream.ts';
 import { listMaxBytes, listUsersMax, parseFoundUser, parseUserList } from './listing.ts';
 import {
+  createNodeGarbageFault,
+  createUnknownInboundFault,
   isUserMissing,
   isUserPresent,
   type NodeRefusal,
-  nodeGarbageFault,
-  unknownInboundFault,
 } from './status.ts';
 import { wire } from './wire.js';
 
@@ -73,7 +73,7 @@ export function connectNode(address: NodeAddress): NodeApi {
       throw new Fault('transient', 'node_unreachable', sentence);
     }
     const inbound = cached.byTag.get(tag);
-    if (inbound === undefined) throw unknownInboundFault(api, tag);
+    if (inbound === undefined) throw createUnknownInboundFault(api, tag);
     if (inbound.manages) return { protocol: inbound.protocol, on: cached.connection };
     const sentence = `${api}: the inbound "${tag}" is a ${inbound.type}; expected VLESS, VMess or Trojan`;
     throw new Fault('permanent', 'no_user_manager', sentence);
@@ -173,7 +173,7 @@ const inboundsMaxBytes = 32 * 1_024 * 1_024;
 /** Its deadline would be hours. @throws Fault node_garbage */
 function requireListable(api: string, users: number): number {
   if (users >= 0 && users <= listUsersMax) return users;
-  throw nodeGarbageFault(
+  throw createNodeGarbageFault(
     api,
     new Error(`${users} users on one inbound; expected at most ${listUsersMax}`),
   );

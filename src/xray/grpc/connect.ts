@@ -6,7 +6,7 @@ import { Fault } from '../../kernel/faults.ts';
 import { secondMs } from '../../kernel/instant.ts';
 import { startTimer } from '../../kernel/timer.ts';
 import { type NodeEndpoint, notAnAddressText, tryParseEndpoint } from '../address.ts';
-import { failedConnectionFault } from './status.ts';
+import { createFailedConnectionFault } from './status.ts';
 
 // Opens an HTTP/2 connection from a node's address and TLS files, or returns the fault. The files
 // are read for each connection, so the next connection uses a renewed certificate.
@@ -133,7 +133,7 @@ function waitUntilReady(api: string, opened: NodeSession): Promise<NodeSession> 
     const fail = (details: string, cause?: Error): void => {
       clearTimeout(timer);
       destroySession(opened);
-      reject(failedConnectionFault(api, details, cause));
+      reject(createFailedConnectionFault(api, details, cause));
     };
     const timer = startTimer(
       () => fail(`no connection within ${connectDeadlineMs / secondMs} s`),

@@ -6,11 +6,11 @@ import type { CallOptions } from '../port.ts';
 import { isOpen, type NodeConnection, type NodeConnections, sendRequest } from './connections.ts';
 import type { MethodPath } from './contract.ts';
 import {
+  createNodeGarbageFault,
+  createNodeLostFault,
+  createNodeUnreachableFault,
   describeNonGrpc,
   type NodeRefusal,
-  nodeGarbageFault,
-  nodeLostFault,
-  nodeUnreachableFault,
   toCallEnd,
 } from './status.ts';
 
@@ -63,16 +63,16 @@ export function exchange(
       reject(fault);
       stream?.close(constants.NGHTTP2_CANCEL);
     };
-    const onAbort = (): void => fail(cancelledFault(api));
+    const onAbort = (): void => fail(createCancelledFault(api));
     let createLateFault = (): Fault =>
-      nodeUnreachableFault(api, `no connection within ${deadlineMs / secondMs} s`);
+      createNodeUnreachableFault(api, `no connection within ${deadlineMs / secondMs} s`);
     // A monotonic timer: with a deadline as a time of day, a clock change would end all calls or
     // none.
     const timer = startTimer(() => fail(createLateFault()), deadlineMs);
     const start = (connection: NodeConnection): void => {
       if (isFinished) return;
       if (!isOpen(connection)) {
-        fail(nodeUnreachableFault(api, 'the connection broke'));
+        fail(createNodeUnreachableFault(api, 'the connection broke'));
         return;
       }
       stream = sendRequest(connection, request.path, request.message);
@@ -80,7 +80,7 @@ export function exchange(
       createLateFault = () => {
         if (connection.receivedCount === receivedBefore)
           connections.destroySilent(connection, deadlineMs);
-        return deadlineFault(api, deadlineMs);
+        return createDeadlineFault(api, deadlineMs);
       };
       readStream({ api, connection, stream, readPiece }, (end) => {
         if (!finish()) return;
@@ -155,7 +155,7 @@ function readStream(
     try {
       readPiece(bytes, stream);
     } catch (error) {
-      onEnd(nodeGarbageFault(api, error));
+      onEnd(createNodeGarbageFault(api, error));
       stream.close(constants.NGHTTP2_CANCEL);
     }
   });
@@ -167,17 +167,20 @@ function readStream(
     // A separate fault, because only a call that was certainly not executed may be sent again
     // freely.
     else if (stream.pending || stream.rstCode === constants.NGHTTP2_REFUSED_STREAM)
-      onEnd(nodeUnreachableFault(api, cause?.message ?? 'the node accepts no more calls', cause));
-    else if (connection.silentMs !== undefined) onEnd(deadlineFault(api, connection.silentMs));
-    else onEnd(nodeLostFault(api, cause));
+      onEnd(
+        createNodeUnreachableFault(api, cause?.message ?? 'the node accepts no more calls', cause),
+      );
+    else if (connection.silentMs !== undefined)
+      onEnd(createDeadlineFault(api, connection.silentMs));
+    else onEnd(createNodeLostFault(api, cause));
   });
 }
 
-function cancelledFault(api: string): Fault {
+function createCancelledFault(api: string): Fault {
   return new Fault('transient', 'node_cancelled', `${api}: the call was cancelled`);
 }
 
-function deadlineFault(api: string, deadlineMs: number): Fault {
+function createDeadlineFault(api: string, deadlineMs: number): Fault {
   const sentence = `${api}: no answer within ${deadlineMs / secondMs} s`;
   return new Fault('transient', 'node_deadline', sentence);
 }

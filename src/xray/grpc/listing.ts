@@ -4,7 +4,7 @@ import type { ListedUser } from '../port.ts';
 import { tryParseCredentialId } from '../user-names.ts';
 import { createReader, decodeMessage } from './call.ts';
 import { accountTypes } from './contract.ts';
-import { nodeGarbageFault } from './status.ts';
+import { createNodeGarbageFault } from './status.ts';
 import { wire } from './wire.js';
 
 // A list of users is one message: 10 MB for 100,000 users, 131 MB for a million. It is read while
@@ -74,13 +74,14 @@ export async function* parseUserList(
     pending = pending.subarray(read);
     count += users.length;
     if (count > listUsersMax)
-      throw nodeGarbageFault(api, new Error(`more than ${listUsersMax} users`));
+      throw createNodeGarbageFault(api, new Error(`more than ${listUsersMax} users`));
     slice.push(...users);
     if (slice.length < sliceMax) continue;
     yield slice;
     slice = [];
   }
-  if (pending.length > 0) throw nodeGarbageFault(api, new Error('the last user is incomplete'));
+  if (pending.length > 0)
+    throw createNodeGarbageFault(api, new Error('the last user is incomplete'));
   if (slice.length > 0) yield slice;
 }
 
@@ -101,7 +102,7 @@ function decodeUser(api: string, reader: protobuf.Reader, length: number): wire.
   try {
     return wire.User.decode(reader, length);
   } catch (cause) {
-    throw nodeGarbageFault(api, cause);
+    throw createNodeGarbageFault(api, cause);
   }
 }
 
@@ -110,10 +111,10 @@ function parseFieldLength(api: string, reader: protobuf.Reader): number | undefi
   const tag = parseVarint(reader);
   // The only field of the response.
   if (tag !== undefined && tag !== userTag)
-    throw nodeGarbageFault(api, new Error(`a field of tag ${tag}`));
+    throw createNodeGarbageFault(api, new Error(`a field of tag ${tag}`));
   const length = tag === undefined ? undefined : parseVarint(reader);
   if (length === undefined || length <= userMaxBytes) return length;
-  throw nodeGarbageFault(api, new Error(`a user of ${length} bytes`));
+  throw createNodeGarbageFault(api, new Error(`a user of ${length} bytes`));
 }
 
 /** undefined: incomplete. */

@@ -46,30 +46,34 @@ const certificatePattern =
 const otherProtocolPattern = /Parse Error|HPE_|Protocol error|ERR_HTTP2_ERROR/i;
 
 /** The fault of a failed connection. @param errorText the error of Node with its code */
-export function failedConnectionFault(api: string, errorText: string, cause?: unknown): Fault {
+export function createFailedConnectionFault(
+  api: string,
+  errorText: string,
+  cause?: unknown,
+): Fault {
   // The text may contain names of a certificate or the first bytes of another protocol.
   const details = foreignText(errorText);
   if (certificatePattern.test(details)) {
     const sentence = `${api}: TLS handshake with the node failed (${details})`;
     return new Fault('permanent', 'node_certificate', sentence, cause);
   }
-  if (otherProtocolPattern.test(details)) return notXrayFault(api, details, cause);
-  return nodeUnreachableFault(api, details, cause);
+  if (otherProtocolPattern.test(details)) return createNotXrayFault(api, details, cause);
+  return createNodeUnreachableFault(api, details, cause);
 }
 
 /** The node certainly did not receive the call. */
-export function nodeUnreachableFault(api: string, details: string, cause?: unknown): Fault {
+export function createNodeUnreachableFault(api: string, details: string, cause?: unknown): Fault {
   const sentence = `${api}: no connection (${details})`;
   return new Fault('transient', 'node_unreachable', sentence, cause);
 }
 
 /** The call was sent. */
-export function nodeLostFault(api: string, cause?: unknown): Fault {
+export function createNodeLostFault(api: string, cause?: unknown): Fault {
   const sentence = `${api}: the connection broke during the call; it is unknown if the node executed it`;
   return new Fault('transient', 'node_lost', sentence, cause);
 }
 
-function notXrayFault(api: string, details: string, cause?: unknown): Fault {
+function createNotXrayFault(api: string, details: string, cause?: unknown): Fault {
   const sentence = `${api}: no Xray API at this address (${details})`;
   return new Fault('permanent', 'node_not_xray', sentence, cause);
 }
@@ -93,33 +97,33 @@ export function toCallEnd(
   cause?: Error,
 ): NodeRefusal | Fault | undefined {
   const problem = describeNonGrpc(head);
-  if (problem !== undefined) return nonGrpcFault(api, Number(head[':status']), problem);
+  if (problem !== undefined) return createNonGrpcFault(api, Number(head[':status']), problem);
   const trailer = tail ?? head;
   const status = trailer['grpc-status'];
-  if (status === undefined) return nodeLostFault(api, cause);
+  if (status === undefined) return createNodeLostFault(api, cause);
   if (Number(status) === grpcStatus.ok) return undefined;
   return { code: Number(status), details: parseDetails(trailer['grpc-message']) };
 }
 
 /** An answer of a proxy before the node, or of another server. */
-function nonGrpcFault(api: string, httpStatus: number, problem: string): Fault {
+function createNonGrpcFault(api: string, httpStatus: number, problem: string): Fault {
   switch (httpStatus) {
     case 401:
     case 403:
-      return deniedFault(api, problem);
+      return createDeniedFault(api, problem);
     case 429:
     case 503:
-      return nodeUnreachableFault(api, problem);
+      return createNodeUnreachableFault(api, problem);
     case 502:
     case 504:
       // A proxy may have lost the node during the call.
-      return nodeLostFault(api, new Error(problem));
+      return createNodeLostFault(api, new Error(problem));
     default:
-      return notXrayFault(api, problem);
+      return createNotXrayFault(api, problem);
   }
 }
 
-function deniedFault(api: string, details: string): Fault {
+function createDeniedFault(api: string, details: string): Fault {
   return new Fault('permanent', 'node_denied', `${api}: access is denied (${details})`);
 }
 
@@ -133,7 +137,7 @@ function parseDetails(message: string | string[] | undefined): string {
   }
 }
 
-function unimplementedFault(api: string, path: string, { details }: NodeRefusal): Fault {
+function createUnimplementedFault(api: string, path: string, { details }: NodeRefusal): Fault {
   const [, service = '', method = ''] = path.split('/');
   if (/unknown service/.test(details)) {
     const sentence = `${api}: the API has no ${service.split('.').at(-1)}; add it to api.services of Xray's configuration`;
@@ -141,15 +145,19 @@ function unimplementedFault(api: string, path: string, { details }: NodeRefusal)
   }
   const [, need, version] = firstVersions.find(([name]) => method.startsWith(name)) ?? [];
   if (need === undefined || !/unknown method|not implement/.test(details)) {
-    return notXrayFault(api, details);
+    return createNotXrayFault(api, details);
   }
   const sentence = `${api}: this Xray is too old ${need}; expected version ${version} or newer`;
   return new Fault('permanent', 'node_too_old', sentence);
 }
 
-function unknownStatusFault(api: string, tag: string | undefined, { details }: NodeRefusal): Fault {
+function createUnknownStatusFault(
+  api: string,
+  tag: string | undefined,
+  { details }: NodeRefusal,
+): Fault {
   if (/handler not found: /.test(details) || (details === '' && tag === '')) {
-    return unknownInboundFault(api, tag ?? '');
+    return createUnknownInboundFault(api, tag ?? '');
   }
   if (/proxy is not a UserManager$/.test(details)) {
     const sentence = `${api}: the inbound "${tag}" has no users to manage`;
@@ -158,12 +166,12 @@ function unknownStatusFault(api: string, tag: string | undefined, { details }: N
   return new Fault('permanent', 'node_refused', `${api}: the node refused: ${details}`);
 }
 
-export function unknownInboundFault(api: string, tag: string): Fault {
+export function createUnknownInboundFault(api: string, tag: string): Fault {
   const sentence = `${api}: no inbound "${tag}" on this node`;
   return new Fault('permanent', 'unknown_inbound', sentence);
 }
 
-export function nodeGarbageFault(api: string, cause: unknown): Fault {
+export function createNodeGarbageFault(api: string, cause: unknown): Fault {
   const reason = cause instanceof Error ? ` (${foreignText(cause.message)})` : '';
   return new Fault('permanent', 'node_garbage', `${api}: the answer can't be read${reason}`, cause);
 }
@@ -176,18 +184,18 @@ export function toCallFault(
   const { details } = refusal;
   switch (refusal.code) {
     case grpcStatus.unavailable:
-      return nodeUnreachableFault(api, details);
+      return createNodeUnreachableFault(api, details);
     case grpcStatus.deadlineExceeded:
       return new Fault('transient', 'node_deadline', `${api}: no answer in time`);
     case grpcStatus.unimplemented:
-      return unimplementedFault(api, path, refusal);
+      return createUnimplementedFault(api, path, refusal);
     case grpcStatus.unauthenticated:
     case grpcStatus.permissionDenied:
-      return deniedFault(api, details);
+      return createDeniedFault(api, details);
     case grpcStatus.internal:
-      return nodeGarbageFault(api, new Error(details));
+      return createNodeGarbageFault(api, new Error(details));
     case grpcStatus.unknown:
-      return unknownStatusFault(api, tag, refusal);
+      return createUnknownStatusFault(api, tag, refusal);
     default: {
       const sentence = `${api}: status ${refusal.code} instead of an answer (${details})`;
       return new Fault('transient', 'node_unreachable', sentence);

@@ -13,7 +13,7 @@ import { readTrustedTime } from '../../../db/trusted-time.ts';
 import { formatCount } from '../../../kernel/count.ts';
 import { UsageFault } from '../../../kernel/faults.ts';
 import { runPriceReviews } from '../../../subscription/store/price-reviews.ts';
-import { createWholeParser, listed } from '../../arguments.ts';
+import { collectValues, createWholeParser } from '../../arguments.ts';
 import {
   buildCommand,
   type CommandDatabase,
@@ -55,9 +55,13 @@ export function buildApplyCommand(open: DatabaseOpener): Command {
     .option(
       '--moved <ID>',
       'accept another address of this node; the old server is off [refused]',
-      listed,
+      collectValues,
     )
-    .option('--keep <ID>', 'keep this draining node, and add its users again [refused]', listed)
+    .option(
+      '--keep <ID>',
+      'keep this draining node, and add its users again [refused]',
+      collectValues,
+    )
     .option(
       '--confirm-removals <N>',
       'confirm that N running subscriptions lose access; required above max(20, 10%) [not confirmed]',

@@ -80,7 +80,7 @@ export function buildClockUndoCommand(open: DatabaseOpener): Command {
         const json = {
           undone,
           left: remaining.charges.map(toChargeJson),
-          sales: remaining.sales.map(saleJson),
+          sales: remaining.sales.map(toSaleJson),
         };
         printResult(options, json, () => formatUndone(undone, remaining));
       }),
@@ -112,7 +112,7 @@ function toEffectsJson({ charges, ends, sales }: ClockEffects) {
       expires_at: isoTime(row.expiresAt),
       ended_at: isoTime(row.endedAt),
     })),
-    sales: sales.map(saleJson),
+    sales: sales.map(toSaleJson),
   };
 }
 
@@ -128,7 +128,7 @@ const toChargeJson = (row: EarlyCharge) => ({
   followed_by_period_id: row.followedBy,
 });
 
-const saleJson = (row: WrongSale) => ({
+const toSaleJson = (row: WrongSale) => ({
   telegram_id: row.telegramId,
   subscription_id: row.subscriptionId,
   period_id: row.periodId,
@@ -165,7 +165,7 @@ function formatEffects(effects: ClockEffects): string {
     ...sales.map((row) => [
       row.telegramId.toString(),
       row.subscriptionId.toString(),
-      `${saleText(row)} from ${isoTime(row.startsAt)}`,
+      `${formatSale(row)} from ${isoTime(row.startsAt)}`,
       isoTime(row.soldAt),
     ]),
   ];
@@ -175,7 +175,7 @@ function formatEffects(effects: ClockEffects): string {
   );
 }
 
-const saleText = ({ kind, amountMinor, currency }: WrongSale): string =>
+const formatSale = ({ kind, amountMinor, currency }: WrongSale): string =>
   kind === 'purchase' ? `purchase for ${moneyText(amountMinor, currency)}` : kind;
 
 /** Effects that an undo leaves, with the reason or the command that helps. */
@@ -191,11 +191,11 @@ const formatKeptCharges = ({
     ),
   ...sales.map(
     (sale) =>
-      `not undone: customer ${sale.telegramId}, subscription ${sale.subscriptionId}, the ${saleText(sale)}; ${remedyOf(sale)}`,
+      `not undone: customer ${sale.telegramId}, subscription ${sale.subscriptionId}, the ${formatSale(sale)}; ${formatRemedy(sale)}`,
   ),
 ];
 
-function remedyOf({ kind, telegramId, periodId, endsAt }: WrongSale): string {
+function formatRemedy({ kind, telegramId, periodId, endsAt }: WrongSale): string {
   const refund = `"perennial customer refund ${telegramId} --period ${periodId}"`;
   if (kind === 'purchase') return `${refund} refunds it`;
   return kind === 'grant' ? `${refund} takes it back` : `it ends at ${isoTime(endsAt)}`;

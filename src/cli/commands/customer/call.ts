@@ -33,7 +33,7 @@ export interface ExtraOutput {
   readonly text: string;
 }
 
-const noExtraOutput = async (): Promise<ExtraOutput> => ({ json: {}, text: '' });
+const readNoExtraOutput = async (): Promise<ExtraOutput> => ({ json: {}, text: '' });
 
 /** A command that changes a customer and returns one object. */
 export function buildChangeCommand<O extends KeyOption>(
@@ -43,7 +43,7 @@ export function buildChangeCommand<O extends KeyOption>(
   readExtra: (
     database: CommandDatabase,
     answer: CommandResult,
-  ) => Promise<ExtraOutput> = noExtraOutput,
+  ) => Promise<ExtraOutput> = readNoExtraOutput,
 ): Command {
   return build
     .option(

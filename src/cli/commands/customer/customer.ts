@@ -8,12 +8,12 @@ import { readCurrency, readCustomerView } from '../../../subscription/queries/cu
 import { requireOneCustomer } from '../../../subscription/queries/lookup.ts';
 import {
   createWholeParser,
-  currencyCode,
-  localeCode,
   omitUndefined,
   parseAmountOption,
+  parseCurrencyCode,
+  parseLocaleCode,
   parseOnOff,
-  timeZone,
+  parseTimeZone,
 } from '../../arguments.ts';
 import {
   buildCommand,
@@ -101,13 +101,21 @@ const keptDefaults: typeof newDefaults = {
 
 const addProfileOptions = (build: Command, defaults: typeof newDefaults): Command =>
   build
-    .option('--locale <CODE>', `set the language, like en or ru [${defaults.locale}]`, localeCode)
+    .option(
+      '--locale <CODE>',
+      `set the language, like en or ru [${defaults.locale}]`,
+      parseLocaleCode,
+    )
     .option(
       '--time-zone <ZONE>',
       `set the IANA time zone, like Europe/Moscow [${defaults.timeZone}]`,
-      timeZone,
+      parseTimeZone,
     )
-    .option('--currency <CODE>', `set the currency, like RUB [${defaults.currency}]`, currencyCode)
+    .option(
+      '--currency <CODE>',
+      `set the currency, like RUB [${defaults.currency}]`,
+      parseCurrencyCode,
+    )
     .option(
       '--vip <on|off>',
       `set whether the customer pays the VIP price [${defaults.vip}]`,

@@ -6,7 +6,7 @@ import {
   readListedCustomers,
 } from '../../../subscription/queries/customer-list.ts';
 import { countList } from '../../../subscription/queries/list-count.ts';
-import { findCustomers, noMatchFault } from '../../../subscription/queries/lookup.ts';
+import { createNoMatchFault, findCustomers } from '../../../subscription/queries/lookup.ts';
 import {
   buildCommand,
   type CommonOptions,
@@ -52,7 +52,7 @@ export function buildFindCommand(open: DatabaseOpener): Command {
     .action((value: string, options: CommonOptions) =>
       withDatabase(open, options, async ({ db }) => {
         const found = await findCustomers(db, value);
-        if (found.length === 0) throw noMatchFault(value);
+        if (found.length === 0) throw createNoMatchFault(value);
         const listed = await readListedCustomers(
           db,
           found.map(({ id }) => id),

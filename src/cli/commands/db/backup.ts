@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { streamBackup } from '../../../backup/backup.ts';
 import { restoreBackup } from '../../../backup/restore.ts';
-import { connectionFault } from '../../../db/preflight.ts';
+import { createConnectionFault } from '../../../db/preflight.ts';
 import { openSource, writeTarget } from '../../../import-export/files.ts';
 import { formatCount } from '../../../kernel/count.ts';
 import {
@@ -65,7 +65,7 @@ export function buildRestoreCommand(): Command {
           if (signal.aborted) throw new InterruptedFault(signal, 'nothing was restored', error);
           const { code, syscall } = error as NodeJS.ErrnoException;
           throw syscall === 'connect' || /^(28|3D)/.test(code ?? '')
-            ? connectionFault(database.url, error)
+            ? createConnectionFault(database.url, error)
             : error;
         } finally {
           await database.close();

@@ -5,7 +5,7 @@ import type { MessageButton } from '../../../notifications/channels/channel.ts';
 import { createForms, sampleTitle } from '../../../notifications/texts/samples.ts';
 import { openTexts, type RenderedNotice, type Texts } from '../../../notifications/texts.ts';
 import { type NoticeKind, noticeKinds, noticeSpecs } from '../../../outbox/kinds.ts';
-import { parseNoticeKind, timeZone } from '../../arguments.ts';
+import { parseNoticeKind, parseTimeZone } from '../../arguments.ts';
 import {
   buildCommand,
   type CommonOptions,
@@ -28,7 +28,7 @@ export function buildNoticePreviewCommand(open: DatabaseOpener): Command {
   return buildCommand('preview', 'print the texts of notifications with example values')
     .argument('[KIND]', 'print only this kind [all]', parseNoticeKind)
     .option('--locale <CODE>', 'print the texts in this language', 'en')
-    .option('--zone <ZONE>', 'format times in this zone, like Europe/Moscow', timeZone, 'UTC')
+    .option('--zone <ZONE>', 'format times in this zone, like Europe/Moscow', parseTimeZone, 'UTC')
     .action(async (kind: NoticeKind | undefined, options: Options) => {
       const { folder } = toNoticeSettings(readConfiguration(options));
       if (options.now !== undefined) await withDatabase(open, options, async () => undefined);

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { UsageFault } from '../../../kernel/faults.ts';
-import { listed } from '../../arguments.ts';
+import { collectValues } from '../../arguments.ts';
 import { type BulkOptions, buildBulkCommand } from '../../bulk-run.ts';
 import { buildCommand, type DatabaseOpener } from '../../command.ts';
 
@@ -16,9 +16,9 @@ export function buildNoticeSendCommand(open: DatabaseOpener): Command {
     .option(
       '--text <LANG=TEXT>',
       'send this text in a language, like en="Hello" [from files]',
-      listed,
+      collectValues,
     )
-    .option('--file <LANG=FILE>', 'read the text of a language from FILE [no file]', listed);
+    .option('--file <LANG=FILE>', 'read the text of a language from FILE [no file]', collectValues);
   return buildBulkCommand<SendOptions>(open, build, async ({ text = [], file = [] }) => {
     const given = text.map((pair) => splitPair('--text', pair));
     const read = await Promise.all(

@@ -12,7 +12,7 @@ import { type Instant, isoTime } from '../../../kernel/instant.ts';
 import { majorUnits, moneyText, parseMinor } from '../../../kernel/money.ts';
 import { recordEvents } from '../../../subscription/store/events.ts';
 import { runPriceReviews } from '../../../subscription/store/price-reviews.ts';
-import { currencyCode, parseDays, time } from '../../arguments.ts';
+import { parseCurrencyCode, parseDays, parseTime } from '../../arguments.ts';
 import {
   buildCommand,
   type CommonOptions,
@@ -84,9 +84,9 @@ function buildSetPriceCommand(open: DatabaseOpener): Command {
     .option(
       '--currency <CODE>',
       'set the price in this currency [that of the configuration]',
-      currencyCode,
+      parseCurrencyCode,
     )
-    .option('--from <ISO>', 'set the start of the price [now]', time)
+    .option('--from <ISO>', 'set the start of the price [now]', parseTime)
     .action((plan: string, amountText: string, options: PriceOptions) =>
       withDatabase(open, options, async ({ db, config }) => {
         const currency = options.currency ?? config.file.currency;

@@ -3,7 +3,7 @@ import { formatCount } from '../../../kernel/count.ts';
 import { exportMonth, type MonthFileName, monthFileNames } from '../../../reports/month-file.ts';
 import { readReport } from '../../../reports/report.ts';
 import { toReportJson } from '../../../reports/report-json.ts';
-import { monthLabel } from '../../arguments.ts';
+import { parseMonthLabel } from '../../arguments.ts';
 import {
   buildCommand,
   type CommandDatabase,
@@ -24,7 +24,11 @@ interface Options extends CommonOptions {
 /** `perennial report`: the figures of a month, or its rows as CSV. */
 export function buildReportCommand(open: DatabaseOpener): Command {
   return buildCommand('report', 'print the figures of a month, or its ledger or periods as CSV')
-    .option('--month <YYYY-MM>', 'print this month, in UTC [the last complete month]', monthLabel)
+    .option(
+      '--month <YYYY-MM>',
+      'print this month, in UTC [the last complete month]',
+      parseMonthLabel,
+    )
     .addOption(
       new Option('--csv <ROWS>', 'write these rows of the month as CSV [the figures]').choices(
         monthFileNames,

@@ -17,7 +17,7 @@ import {
   createWorkerParser,
   omitUndefined,
   parseRowId,
-  time,
+  parseTime,
 } from '../../arguments.ts';
 import {
   buildCommand,
@@ -53,7 +53,7 @@ function buildListCommand(open: DatabaseOpener): Command {
     .addOption(
       new Option('--outcome <OUTCOME>', 'list only this outcome [all]').choices(runOutcomes),
     )
-    .option('--since <ISO>', 'list runs that started at this time or later [30 days]', time)
+    .option('--since <ISO>', 'list runs that started at this time or later [30 days]', parseTime)
     .option('--before <ID>', 'list ids below this one, for the next page [newest]', parseRowId)
     .option('--rows <N>', 'list at most N runs', createWholeParser(1, 10_000), 20)
     .action((options: ListOptions) =>

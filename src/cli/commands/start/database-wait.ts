@@ -4,7 +4,7 @@ import { stopwatch } from '../../../kernel/stopwatch.ts';
 import { pause } from '../../../kernel/timer.ts';
 import type { Log } from '../../../logging/log.ts';
 
-/** Codes of `connectionFault` for a PostgreSQL that is starting. */
+/** Codes of `createConnectionFault` for a PostgreSQL that is starting. */
 const retryableCodes = new Set(['unreachable', 'database_busy']);
 const retryMs = secondMs;
 const logEveryMs = minuteMs;

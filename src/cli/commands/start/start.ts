@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { describeDatabase } from '../../../db/database-url.ts';
 import { type OutageWatch, watchOutage } from '../../../db/outage.ts';
-import { rightsFault } from '../../../db/preflight.ts';
+import { createRightsFault } from '../../../db/preflight.ts';
 import { type ApiDatabase, type RunningApi, startApi } from '../../../http/listen.ts';
 import { UsageFault } from '../../../kernel/faults.ts';
 import { dayMs, minuteMs, secondMs, tryParseDurationMs } from '../../../kernel/instant.ts';
@@ -234,6 +234,6 @@ async function startWorkersOrStopApi(
 ) {
   return startService(database, log, scaleIntervals(rate)).catch(async (error: unknown) => {
     await api?.stop();
-    throw rightsFault(database.url, error) ?? error;
+    throw createRightsFault(database.url, error) ?? error;
   });
 }
