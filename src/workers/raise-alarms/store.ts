@@ -1,4 +1,4 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { marksOfNode, removalSince, removesAccess } from '../../access/marks.ts';
 import {
   longOutageMs,
@@ -174,17 +174,15 @@ export async function readLockedTables(
   }));
 }
 
-async function readNames(tx: Tx, query: ReturnType<typeof sql>): Promise<ReadonlySet<string>> {
-  const { rows } = await (query as ReturnType<typeof sql<{ name: string }>>).execute(tx);
+type Query = RawBuilder<unknown>;
+
+async function readNames(tx: Tx, query: Query): Promise<ReadonlySet<string>> {
+  const { rows } = await (query as RawBuilder<{ name: string }>).execute(tx);
   return new Set(rows.map(({ name }) => name));
 }
 
-async function readTimes(
-  tx: Tx,
-  query: ReturnType<typeof sql>,
-): Promise<ReadonlyMap<string, Instant>> {
-  const found = query as ReturnType<typeof sql<{ worker: string; at: Instant }>>;
-  const { rows } = await found.execute(tx);
+async function readTimes(tx: Tx, query: Query): Promise<ReadonlyMap<string, Instant>> {
+  const { rows } = await (query as RawBuilder<{ worker: string; at: Instant }>).execute(tx);
   return new Map(rows.map(({ worker, at }) => [worker, at]));
 }
 
