@@ -76,7 +76,13 @@ export interface ReadOptions {
   readonly enabled?: boolean;
   /** Keep the rows of the previous parameters while the next ones load. */
   readonly keepsPrevious?: boolean;
+  /** Repeated every 30 s, and not by live changes: it costs more than a page of rows. */
+  readonly isSteady?: boolean;
 }
+
+/** The third part of the key of a read that live changes do not repeat. */
+export const steadyMark = 'steady';
+const steadyEveryMs = 30_000;
 
 /**
  * Reads a route, and repeats the read after a live change (`shell/live.ts`). The first part of the
@@ -85,14 +91,31 @@ export interface ReadOptions {
 export function useRead<Path extends ReadPath>(
   path: Path,
   params: RequestParams = {},
-  { enabled = true, keepsPrevious = false }: ReadOptions = {},
+  { enabled = true, keepsPrevious = false, isSteady = false }: ReadOptions = {},
 ) {
   return useQuery<Answer<Path>, ApiProblem>({
-    queryKey: [path, params],
+    queryKey: isSteady ? [path, params, steadyMark] : [path, params],
     queryFn: async ({ signal }) =>
       (await request('GET', path, { ...params, signal })) as Answer<Path>,
     enabled,
+    ...(isSteady && { refetchInterval: steadyEveryMs }),
     ...(keepsPrevious && { placeholderData: (previous: Answer<Path> | undefined) => previous }),
+  });
+}
+
+/** Reads by POST what a change would do. It is read once for each opening of its dialog. */
+export function usePreview<Path extends ChangePath>(
+  path: Path,
+  change: RequestParams & { readonly body?: unknown },
+  enabled = true,
+) {
+  return useQuery<ChangeAnswer<Path>, ApiProblem>({
+    queryKey: [path, change, steadyMark],
+    queryFn: async ({ signal }) =>
+      (await request('POST', path, { ...change, signal })) as ChangeAnswer<Path>,
+    enabled,
+    staleTime: Number.POSITIVE_INFINITY,
+    gcTime: 0,
   });
 }
 

@@ -70,3 +70,26 @@ export function SelectField({ label, value, hint, options, onChange }: SelectFie
     </Field>
   );
 }
+
+interface TextAreaFieldProps extends FieldProps {
+  readonly isRequired?: boolean;
+  readonly max?: number;
+}
+
+export function TextAreaField(props: TextAreaFieldProps) {
+  const id = useId();
+  const { label, value, hint, isRequired = false, max } = props;
+  return (
+    <Field id={id} label={label} hint={hint}>
+      <textarea
+        id={id}
+        rows={4}
+        value={value}
+        required={isRequired}
+        maxLength={max}
+        aria-describedby={hint && `${id}-hint`}
+        onInput={({ currentTarget }) => props.onChange(currentTarget.value)}
+      />
+    </Field>
+  );
+}

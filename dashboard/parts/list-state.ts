@@ -12,6 +12,8 @@ export interface ListState {
   readonly query: Readonly<Record<string, string>>;
   /** Opens the next page. */
   openNext(cursor: string): void;
+  /** Passes over a page without rows: the back button does not return to it. */
+  skipTo(cursor: string): void;
   /** Opens the first page. */
   openFirst(): void;
   readonly isFirstPage: boolean;
@@ -24,7 +26,7 @@ const cursorName = 'cursor';
 /** @param names the parameters that the list understands; other ones are not sent */
 export function useListState(names: readonly string[]): ListState {
   const [params, setParams] = useSearchParams();
-  const change = (values: Readonly<Record<string, string>>) =>
+  const change = (values: Readonly<Record<string, string>>, options?: { replace: boolean }) =>
     setParams((present) => {
       const next = new URLSearchParams(present);
       next.delete(cursorName);
@@ -33,15 +35,16 @@ export function useListState(names: readonly string[]): ListState {
         else next.set(name, value);
       }
       return next;
-    });
+    }, options);
   const known = [...params].filter(
     ([name, value]) => value !== '' && [...names, cursorName].includes(name),
   );
   return {
     get: (name) => params.get(name) ?? '',
-    set: change,
+    set: (values) => change(values),
     query: Object.fromEntries(known),
     openNext: (cursor) => change({ [cursorName]: cursor }),
+    skipTo: (cursor) => change({ [cursorName]: cursor }, { replace: true }),
     openFirst: () => change({}),
     isFirstPage: !params.has(cursorName),
     identity: params.toString(),

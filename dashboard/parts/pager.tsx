@@ -1,6 +1,5 @@
 import { useText } from '../shell/language.tsx';
 import type { ListState } from './list-state.ts';
-import { useFormats } from './values.tsx';
 
 interface PagerProps {
   readonly list: ListState;
@@ -13,7 +12,6 @@ interface PagerProps {
 /** The links to the first and the next page, and the number of rows. Back is the browser's. */
 export function Pager({ list, next, count = null, isEstimated = false }: PagerProps) {
   const t = useText();
-  const formats = useFormats();
   return (
     <div class="pager">
       <button type="button" disabled={list.isFirstPage} onClick={list.openFirst}>
@@ -23,9 +21,7 @@ export function Pager({ list, next, count = null, isEstimated = false }: PagerPr
         {t('next-page')}
       </button>
       {count !== null && (
-        <span>
-          {t(isEstimated === true ? 'rows-estimated' : 'rows', { count: formats.count(count) })}
-        </span>
+        <span>{t(isEstimated === true ? 'rows-estimated' : 'rows', { count })}</span>
       )}
     </div>
   );

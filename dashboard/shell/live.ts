@@ -1,5 +1,6 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'preact/hooks';
+import { steadyMark } from '../api/client.ts';
 
 // Live updates by server-sent events.
 //
@@ -15,7 +16,7 @@ const topicsByPath: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^\/v1\/forecast/, []],
   [/^\/v1\/(runs|workers)/, ['runs']],
   [/^\/v1\/nodes/, ['nodes']],
-  [/^\/v1\/notices/, ['notices']],
+  [/^\/v1\/(notices|couriers)/, ['notices']],
   [/^\/v1\/quarantine/, ['quarantine']],
   [/^\/v1\/bulk-jobs/, ['bulk']],
   [/^\/v1\/clock/, ['clock']],
@@ -40,8 +41,9 @@ export function useLiveUpdates(): LiveState {
     let isFirst = true;
     const refresh = (topics?: readonly string[]) =>
       void queries.invalidateQueries({
-        predicate: ({ queryKey: [path] }) =>
-          topics === undefined || (typeof path === 'string' && isTouched(path, topics)),
+        predicate: ({ queryKey: [path, , mark] }) =>
+          topics === undefined ||
+          (typeof path === 'string' && mark !== steadyMark && isTouched(path, topics)),
       });
     const close = () => {
       source?.close();

@@ -47,8 +47,19 @@ any = any
 show-changes = Show changes
 first-page = First page
 next-page = Next page
-rows = { $count } rows
+rows = { $count ->
+    [one] { $count } row
+   *[other] { $count } rows
+  }
 rows-estimated = about { $count } rows
+searching = No match on this page. The search continues…
+csv = CSV, up to { $count } rows
+clear-filters = Clear filters
+more-filters = More filters
+days = { $count ->
+    [one] { $count } day
+   *[other] { $count } days
+  }
 
 error-offline = The service does not answer. Your data is safe; the page tries again.
 error-internal = The service failed. Its log has the cause.

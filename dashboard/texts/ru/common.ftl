@@ -47,8 +47,21 @@ any = любой
 show-changes = Показать изменения
 first-page = Первая страница
 next-page = Следующая страница
-rows = Строк: { $count }
-rows-estimated = Строк: около { $count }
+rows = { $count ->
+    [one] { $count } строка
+    [few] { $count } строки
+   *[many] { $count } строк
+  }
+rows-estimated = около { $count } строк
+searching = На этой странице совпадений нет. Поиск продолжается…
+csv = CSV, до { $count } строк
+clear-filters = Сбросить фильтры
+more-filters = Ещё фильтры
+days = { $count ->
+    [one] { $count } день
+    [few] { $count } дня
+   *[many] { $count } дней
+  }
 
 error-offline = Сервис не отвечает. Данные не пострадали; страница пробует снова.
 error-internal = В сервисе произошла ошибка. Причина — в его журнале.
