@@ -74,7 +74,7 @@ class AlarmQueries {
   }
 }
 
-type Query = ReturnType<typeof sql>;
+type Query = RawBuilder<unknown>;
 
 /**
  * Runs a part of a transaction. @returns undefined: another session has locked a row or a table of
@@ -173,8 +173,6 @@ export async function readLockedTables(
     params: { subject: table, cause: formatLockHolder(holder) },
   }));
 }
-
-type Query = RawBuilder<unknown>;
 
 async function readNames(tx: Tx, query: Query): Promise<ReadonlySet<string>> {
   const { rows } = await (query as RawBuilder<{ name: string }>).execute(tx);
