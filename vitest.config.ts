@@ -18,7 +18,7 @@ export default defineConfig({
         test: {
           name: 'database',
           include: ['test/{integration,e2e,proofs}/**/*.test.ts'],
-          globalSetup: ['test/support/postgres-server.ts'],
+          globalSetup: ['test/support/postgres-server.ts', 'test/support/dashboard-build.ts'],
         },
       },
     ],
