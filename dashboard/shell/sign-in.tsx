@@ -2,6 +2,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useRef } from 'preact/hooks';
 import { useLocation } from 'wouter';
 import type { ApiProblem } from '../api/problem.ts';
+import { useProblemText } from '../parts/states.tsx';
 import { useText } from './language.tsx';
 import { type Session, signIn } from './session.tsx';
 
@@ -17,6 +18,7 @@ function takeLink(): string {
 
 export function SignIn() {
   const t = useText();
+  const describe = useProblemText();
   const queries = useQueryClient();
   const [, navigate] = useLocation();
   const isStarted = useRef(false);
@@ -39,7 +41,7 @@ export function SignIn() {
       {attempt.isPending && <p role="status">{t('sign-in-pending')}</p>}
       {attempt.error !== null && (
         <p role="alert" class="alert">
-          {attempt.error.code === 'offline' ? t('error-offline') : t('sign-in-refused')}
+          {describe(attempt.error)}
         </p>
       )}
       <p>{t('sign-in-help')}</p>

@@ -32,7 +32,6 @@ live-connecting = Connecting…
 live-paused = Paused
 
 sign-in-pending = Signing in…
-sign-in-refused = This link is not valid. A link works once, for 10 minutes.
 sign-in-help = Create a new link on the server, and open it in this browser:
 
 loading = Loading…
@@ -69,3 +68,6 @@ error-too_many_requests = Too many requests. Try again in a minute.
 error-forbidden = Your role does not allow this.
 error-unauthorized = Your session has ended. Create a new link.
 error-clock_suspect = The clock is suspect, so changes wait. Confirm the time on the overview.
+error-bad_link = This link is not valid. Create a new one.
+error-link_used = This link was used before. If you did not use it, run "perennial ui sessions" and sign that session out.
+error-link_expired = This link has expired. A link works for 10 minutes.
