@@ -7,6 +7,10 @@ import {
   resendNotification,
 } from '../../notifications/operator-actions.ts';
 import { type NoticeKind, noticeSpecs } from '../../outbox/kinds.ts';
+import {
+  readCouriers,
+  toCourierJson,
+} from '../../workers/deliver-notifications/courier-registry.ts';
 import { defineRoute } from '../route.ts';
 import {
   createPageSchema,
@@ -114,4 +118,27 @@ const cancelRoute = defineRoute({
     toActionAnswer(await cancelNotification(db, BigInt(params.id), caller.actor)),
 });
 
-export const noticeRoutes = [listRoute, resendRoute, cancelRoute];
+const couriersRoute = defineRoute({
+  method: 'GET',
+  path: '/v1/couriers',
+  id: 'listCouriers',
+  tag,
+  summary: 'List bots, mailboxes and logs that delivered, with their states',
+  scope: 'read',
+  answer: z.object({
+    items: z.array(
+      z
+        .object({
+          id: z.string(),
+          delivers: z.boolean().describe('a replica delivers for it now'),
+          rests_until: timeSchema.nullable().describe('null: it does not pause'),
+          failures: z.number().int().describe('failed sends in a row'),
+          last_error: z.string().nullable(),
+        })
+        .meta({ title: 'Courier' }),
+    ),
+  }),
+  handle: async ({ db }) => ({ items: (await readCouriers(db)).map(toCourierJson) }),
+});
+
+export const noticeRoutes = [listRoute, resendRoute, cancelRoute, couriersRoute];

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { type Db, inTransaction, type Tx } from '../../db/connect.ts';
 import { readWriteTime } from '../../db/trusted-time.ts';
 import { refused } from '../../kernel/faults.ts';
-import type { Instant } from '../../kernel/instant.ts';
+import { type Instant, isoTime } from '../../kernel/instant.ts';
 import { isLeaseLock, toLeaseKey } from '../../leases/lock.ts';
 import { type Actor, recordEvents } from '../../subscription/store/events.ts';
 
@@ -30,6 +30,21 @@ export async function readCouriers(db: Db | Tx): Promise<CourierStatus[]> {
     FROM perennial.courier c ORDER BY c.id`.execute(db);
   return rows;
 }
+
+/** As the command line and the API show it. */
+export const toCourierJson = ({
+  id,
+  isRunning: delivers,
+  pausedUntil,
+  failures,
+  lastError,
+}: CourierStatus) => ({
+  id,
+  delivers,
+  rests_until: pausedUntil === null ? null : isoTime(pausedUntil),
+  failures,
+  last_error: lastError,
+});
 
 /**
  * Deletes a courier, so that its fallback may take its notifications. A courier whose process runs

@@ -176,6 +176,22 @@ test('a notice is cancelled, and sent again', async () => {
   expect((await send('POST', `${path}/resend`)).json).toMatchObject({ state: 'pending' });
 });
 
+test('couriers are listed with their pauses and errors', async () => {
+  const { send, database } = await startApi();
+  await database.pool.query(`
+    INSERT INTO perennial.courier (id, failures, rests_until, last_error) VALUES
+      ('email:shop', 0, perennial.clock() - interval '1 hour', NULL),
+      ('telegram:1', 4, '2100-01-01T00:00:00Z', 'the token is wrong')`);
+  const { json } = await send('GET', '/v1/couriers');
+  expect(json.items).toEqual([
+    { id: 'email:shop', delivers: false, rests_until: null, failures: 0, last_error: null },
+    {
+      ...{ id: 'telegram:1', delivers: false, rests_until: '2100-01-01T00:00:00.000Z' },
+      ...{ failures: 4, last_error: 'the token is wrong' },
+    },
+  ]);
+});
+
 test('workers and nodes are listed with their latest state', async () => {
   const { send } = await startApi();
   const workers = await send('GET', '/v1/workers');

@@ -4,6 +4,7 @@ import {
   type CourierStatus,
   forgetCourier,
   readCouriers,
+  toCourierJson,
 } from '../../../workers/deliver-notifications/courier-registry.ts';
 import {
   buildCommand,
@@ -35,14 +36,6 @@ export function buildNoticeCouriersCommand(open: DatabaseOpener): Command {
       }),
     );
 }
-
-const toCourierJson = ({ id, isRunning, pausedUntil, failures, lastError }: CourierStatus) => ({
-  id,
-  delivers: isRunning,
-  rests_until: pausedUntil === null ? null : isoTime(pausedUntil),
-  failures,
-  last_error: lastError,
-});
 
 function formatCouriers(couriers: readonly CourierStatus[]): string {
   if (couriers.length === 0) return 'no couriers; nothing was delivered so far';
