@@ -45,6 +45,12 @@ export const pages: readonly Page[] = [
     isInMenu: true,
   },
   {
+    id: 'bulk-jobs',
+    path: '/subscriptions/jobs',
+    component: lazy(() => import('../pages/bulk-jobs/page.tsx')),
+    isInMenu: false,
+  },
+  {
     id: 'nodes',
     path: '/nodes',
     component: lazy(() => import('../pages/nodes/page.tsx')),

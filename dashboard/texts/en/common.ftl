@@ -4,6 +4,7 @@ page-forecast = Forecast
 page-customers = Customers
 page-customer = Customer
 page-subscriptions = Subscriptions
+page-bulk-jobs = Bulk jobs
 page-nodes = Nodes
 page-messages = Messages
 page-runs = Runs

@@ -4,6 +4,7 @@ page-forecast = Прогноз
 page-customers = Клиенты
 page-customer = Клиент
 page-subscriptions = Подписки
+page-bulk-jobs = Массовые операции
 page-nodes = Узлы
 page-messages = Сообщения
 page-runs = Запуски

@@ -1,0 +1,22 @@
+# The list of customers, and the result of a lookup.
+customers-customer = Customer
+customers-balance = Balance
+customers-claim = owes
+customers-active = Active subscriptions
+customers-end = Latest end
+customers-marks = Marks
+customers-language = Language
+customers-created = Added
+customers-blocked = blocked
+customers-unreachable = unreachable
+customers-empty = No customer matches these filters.
+customers-lookup = Customers found by “{ $value }”.
+customers-all = All customers
+customers-found = Found customers
+customers-not-found = No customer has this Telegram id, customer id, UUID, token or payment.
+customers-matched = Found by
+customers-by-telegram_id = Telegram id
+customers-by-customer_id = customer id
+customers-by-credential = UUID
+customers-by-sub_token = subscription token
+customers-by-payment = payment

@@ -1,0 +1,22 @@
+# Список клиентов и результат поиска.
+customers-customer = Клиент
+customers-balance = Баланс
+customers-claim = долг
+customers-active = Активных подписок
+customers-end = Последний срок
+customers-marks = Отметки
+customers-language = Язык
+customers-created = Добавлен
+customers-blocked = заблокирован
+customers-unreachable = недоступен
+customers-empty = Под эти фильтры не подходит ни один клиент.
+customers-lookup = Клиенты по запросу «{ $value }».
+customers-all = Все клиенты
+customers-found = Найденные клиенты
+customers-not-found = Нет клиента с таким Telegram ID, номером, UUID, токеном или платежом.
+customers-matched = Найден по
+customers-by-telegram_id = Telegram ID
+customers-by-customer_id = номеру клиента
+customers-by-credential = UUID
+customers-by-sub_token = токену подписки
+customers-by-payment = платежу
