@@ -45,7 +45,10 @@ export interface NotificationPage {
 }
 
 /** One page, the newest first. @throws Fault `no_customer` */
-export async function listNotices(db: Db, filter: NotificationFilter): Promise<NotificationPage> {
+export async function listNotices(
+  db: Db | Tx,
+  filter: NotificationFilter,
+): Promise<NotificationPage> {
   const { telegramId, state, kind, before, max } = filter;
   const customer = telegramId === undefined ? undefined : await readCustomerId(db, telegramId);
   const older = before === undefined ? sql`true` : sql`n.id < ${before}`;
@@ -107,7 +110,7 @@ function selectIdsByKindAndState(
       ORDER BY n.kind DESC, n.state DESC, n.id DESC LIMIT ${max + 1}) newest`;
 }
 
-async function readCustomerId(db: Db, telegramId: bigint): Promise<CustomerId> {
+async function readCustomerId(db: Db | Tx, telegramId: bigint): Promise<CustomerId> {
   const row = await db
     .selectFrom('perennial.customer')
     .select('id')

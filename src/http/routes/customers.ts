@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { toNodeLinks } from '../../catalog/links.ts';
-import { ledgerKinds } from '../../db/schema-ledger.ts';
 import { createCustomer, setCustomer } from '../../subscription/commands/customer.ts';
 import {
   type CustomerKey,
@@ -27,6 +26,7 @@ import {
   timeSchema,
   toPage,
 } from '../schemas.ts';
+import { ledgerEntryShape, timelineEventShape } from './history-shapes.ts';
 import { linkAnswerShape, nextChargeShape, subscriptionShape } from './shapes.ts';
 
 const tag = 'Customers';
@@ -218,21 +218,7 @@ const ledger = defineRoute({
   scope: 'read',
   params: byTelegramId,
   query: pageQuery,
-  answer: createPageSchema(
-    z
-      .object({
-        id: rowIdSchema,
-        kind: z.enum(ledgerKinds),
-        amount: moneySchema,
-        balance_after: moneySchema,
-        provider: z.string().nullable(),
-        provider_ref: z.string().nullable(),
-        dispute: z.string().nullable().describe('of a chargeback'),
-        claim: moneySchema.nullable().describe('the change of the claim with this entry'),
-        created_at: timeSchema,
-      })
-      .meta({ title: 'LedgerEntry' }),
-  ),
+  answer: createPageSchema(ledgerEntryShape),
   refusals: ['no_customer'],
   handle: (context, request) =>
     readHistoryPage(context, request, ({ id, currency: of }, page) =>
@@ -270,18 +256,7 @@ const timeline = defineRoute({
   scope: 'read',
   params: byTelegramId,
   query: pageQuery,
-  answer: createPageSchema(
-    z
-      .object({
-        id: rowIdSchema,
-        subject: z.string(),
-        action: z.string(),
-        actor: z.string(),
-        at: timeSchema,
-        detail: z.record(z.string(), z.unknown()),
-      })
-      .meta({ title: 'TimelineEvent' }),
-  ),
+  answer: createPageSchema(timelineEventShape),
   refusals: ['no_customer'],
   handle: (context, request) =>
     readHistoryPage(context, request, ({ id }, page) => readEvents(context.db, id, page)),

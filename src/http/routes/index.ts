@@ -7,20 +7,22 @@ import { customerRoutes } from './customers.ts';
 
 import { explanationRoutes } from './explanation.ts';
 import { forecastRoutes } from './forecast.ts';
+import { historyRoutes } from './history.ts';
 import { listRoutes } from './lists.ts';
 import { moneyRoutes } from './money.ts';
 import { noticeRoutes } from './notices.ts';
 import { operationRoutes } from './operations.ts';
+import { createPreviewRoutes } from './previews.ts';
 import { quarantineRoutes } from './quarantine.ts';
 import { reportRoutes } from './report.ts';
 import { reversalRoutes } from './reversals.ts';
 import { runRoutes } from './runs.ts';
 import { subscriptionRoutes } from './subscriptions.ts';
 
-/** Every route of the API that needs a token. */
-export const routes: readonly Route[] = [
+const baseRoutes: readonly Route[] = [
   ...customerRoutes,
   ...explanationRoutes,
+  ...historyRoutes,
   ...blockRoutes,
   ...listRoutes,
   ...moneyRoutes,
@@ -36,3 +38,6 @@ export const routes: readonly Route[] = [
   ...bulkJobRoutes,
   ...forecastRoutes,
 ];
+
+/** Every route of the API that needs a token. */
+export const routes: readonly Route[] = [...baseRoutes, ...createPreviewRoutes(baseRoutes)];

@@ -21,10 +21,11 @@ import {
   telegramIdTextSchema,
   timeSchema,
 } from '../schemas.ts';
+import { noticeStateShape } from './history-shapes.ts';
 
 const tag = 'Notices';
 
-const state = z.enum(['pending', 'sending', 'sent', 'uncertain', 'suppressed', 'failed']);
+const state = noticeStateShape;
 const kind = z.enum(Object.keys(noticeSpecs) as [NoticeKind, ...NoticeKind[]]);
 
 const listRoute = defineRoute({

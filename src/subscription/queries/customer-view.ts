@@ -65,8 +65,11 @@ export function readCustomerView(
 }
 
 /** The view without ledger, notifications and events, as a part of a snapshot. */
-export const readCurrentView = (tx: Tx, telegramId: bigint): Promise<CustomerView> =>
-  readView(tx, telegramId, 0, undefined);
+export const readCurrentView = (
+  tx: Tx,
+  telegramId: bigint,
+  onlyId?: SubscriptionId,
+): Promise<CustomerView> => readView(tx, telegramId, 0, onlyId);
 
 async function readView(
   db: Db | Tx,

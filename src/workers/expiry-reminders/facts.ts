@@ -20,8 +20,8 @@ const endedForecast: Forecast = { kind: 'ends' };
 
 export async function readReminderFacts(
   tx: Tx,
-  items: readonly DueItem[],
-  { now, settings }: BatchContext,
+  items: readonly Pick<DueItem, 'customerId' | 'subscriptionId'>[],
+  { now, settings }: Pick<BatchContext, 'now' | 'settings'>,
 ): Promise<ReminderFacts[]> {
   const rows = await readPaidRows(tx, items);
   const customers = [...new Set(items.map((item) => item.customerId))];

@@ -11,10 +11,21 @@ const order = { plan: 'basic', period_days: 30 };
 const next = { plan: 'plus', period_days: 30 };
 const bulk = { action: 'grant', days: 1, where: { state: 'active' } };
 
+type WriteRequests = Readonly<Record<string, readonly [path: string, body?: object]>>;
+
+/** The previews have the body of their change. */
+const createPreviewRequests = (changes: WriteRequests): WriteRequests =>
+  Object.fromEntries(
+    routes
+      .filter(({ id }) => id.endsWith('Preview'))
+      .map(({ id }) => {
+        const [path, body = {}] = changes[id.slice(0, -'Preview'.length)] ?? [''];
+        return [id, [`${path}/preview`, body] as const];
+      }),
+  );
+
 /** A valid request for each route that writes, by the id of the route. */
-const createRequests = (
-  id: number,
-): Readonly<Record<string, readonly [path: string, body?: object]>> => {
+const createRequests = (id: number): WriteRequests => {
   const customer = '/v1/customers/7';
   const ofSubscription = (place: string, suffix: string) => ({
     [`changeSubscription${suffix}`]: [place, { next }] as const,
@@ -24,7 +35,7 @@ const createRequests = (
     [`reissue${suffix}`]: [`${place}/reissue`] as const,
   });
   const payment = { provider: 'stars', provider_ref: 'r1' };
-  return {
+  const changes: WriteRequests = {
     createCustomer: ['/v1/customers', { telegram_id: 9 }],
     changeCustomer: [customer, { locale: 'ru' }],
     changeDiscount: [`${customer}/discount`, { vip: true }],
@@ -51,6 +62,7 @@ const createRequests = (
     ...ofSubscription(`/v1/subscriptions/${id}`, ''),
     ...ofSubscription(`${customer}/subscriptions/${id}`, 'OfCustomer'),
   };
+  return { ...changes, ...createPreviewRequests(changes) };
 };
 
 const readCode = ({ json }: ApiResponse): string =>
