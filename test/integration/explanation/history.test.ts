@@ -113,7 +113,7 @@ test('a charge ahead has its reason, and the end follows', async () => {
   const { items, currency } = await readAhead(database.db, 1n);
   expect(currency).toBe('RUB');
   expect(items).toMatchObject([
-    { kind: 'charge', at: '2026-11-30T12:00:00.000Z', amount: '149.00', missing: '0.00' },
+    { kind: 'charge', at: '2026-12-01T06:00:00.000Z', amount: '149.00', missing: '0.00' },
     { kind: 'end', at: '2026-12-01T12:00:00.000Z', reason: { code: 'covered' } },
   ]);
 });
