@@ -40,28 +40,36 @@ export interface HistoryPage {
   readonly next: HistoryCursor | undefined;
 }
 
+export interface HistoryRequest {
+  readonly max: number;
+  readonly after: HistoryCursor;
+  /** Only this part. */
+  readonly kind?: HistoryItem['kind'] | undefined;
+}
+
 /** One page, the latest item first, from one snapshot. @throws Fault `no_customer` */
 export function readHistory(
   db: Db,
   telegramId: bigint,
-  { max, after }: { readonly max: number; readonly after: HistoryCursor },
+  { max, after, kind: only }: HistoryRequest,
 ): Promise<HistoryPage> {
   const snapshot = db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only');
   return snapshot.execute(async (tx) => {
     const { id, currency } = await readCustomerKey(tx, telegramId);
-    const before = (kind: HistoryItem['kind']): PageRequest => ({
-      max: max + 1,
-      before: after[kind],
-    });
-    return mergeHistory(
-      [
-        (await readEvents(tx, id, before('event'))).map(toEventItem),
-        (await readLedger(tx, id, currency, before('ledger'))).map(toLedgerItem),
-        (await readNotices(tx, telegramId, before('notice'))).map(toNoticeItem),
-      ],
-      max,
-      after,
-    );
+    const readPart = async <Line>(
+      kind: HistoryItem['kind'],
+      read: (request: PageRequest) => Promise<Line[]>,
+      toItem: (line: Line) => HistoryItem,
+    ): Promise<HistoryItem[]> =>
+      only === undefined || only === kind
+        ? (await read({ max: max + 1, before: after[kind] })).map(toItem)
+        : [];
+    const parts = [
+      await readPart('event', (page) => readEvents(tx, id, page), toEventItem),
+      await readPart('ledger', (page) => readLedger(tx, id, currency, page), toLedgerItem),
+      await readPart('notice', (page) => readNotices(tx, telegramId, page), toNoticeItem),
+    ];
+    return mergeHistory(parts, max, after);
   });
 }
 

@@ -47,7 +47,10 @@ const history = defineRoute({
   summary: 'List ledger, notifications and events as one line of time, the latest first',
   scope: 'read',
   params: byTelegramId,
-  query: pageQuery.extend({ cursor: cursorSchema }),
+  query: pageQuery.extend({
+    cursor: cursorSchema,
+    kind: z.enum(['event', 'ledger', 'notice']).optional().describe('only this kind'),
+  }),
   answer: createPageSchema(
     z
       .discriminatedUnion('kind', [
@@ -61,7 +64,12 @@ const history = defineRoute({
   async handle({ db }, { params, query }) {
     const { max } = parsePageQuery({ limit: query.limit });
     const telegramId = parseTelegramIdParam(params);
-    const page = await readHistory(db, telegramId, { max, after: parseCursor(query.cursor) });
+    const { kind } = query;
+    const page = await readHistory(db, telegramId, {
+      max,
+      kind,
+      after: parseCursor(query.cursor),
+    });
     return {
       items: [...page.items],
       next_cursor: page.next === undefined ? null : formatCursor(page.next),

@@ -15,6 +15,11 @@ import {
   setPrice,
 } from '../../support/shop.ts';
 
+interface Item {
+  readonly at: string;
+  readonly kind: string;
+}
+
 const start = '2026-11-01T12:00:00Z';
 
 const readPlanned = async ({ db }: TestDatabase) =>
@@ -60,9 +65,13 @@ test('history has every row once over its pages, and the rows of a commit are ne
       + (SELECT count(*) FROM perennial.ledger_entry)
       + (SELECT count(*) FROM perennial.notification WHERE customer_id IS NOT NULL) AS count`);
   expect(pages).toHaveLength(Number(rows[0]?.count));
-  const times = (pages as { at: string }[]).map(({ at }) => at);
+  const times = (pages as Item[]).map(({ at }) => at);
   expect(times).toEqual(times.toSorted().reverse());
   expect(whole.json.items[0]).toMatchObject({ kind: 'event', event: { action: 'topped_up' } });
+  for (const kind of ['event', 'ledger', 'notice']) {
+    const { json } = await send('GET', `${path}?limit=500&kind=${kind}`);
+    expect(json.items).toEqual(whole.json.items.filter((item: Item) => item.kind === kind));
+  }
   expect((await send('GET', `${path}?cursor=1-2`)).json.type).toBe(
     'urn:perennial:problem:bad_input',
   );
