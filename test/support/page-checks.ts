@@ -43,3 +43,11 @@ const overflowScript = `(() => {
 
 /** Elements that are wider than the page, if the page scrolls sideways. */
 export const findOverflow = (page: Page): Promise<string[]> => page.evaluate(overflowScript);
+
+/** Waits until nothing loads: no spinner, no placeholder, and a heading. */
+export async function untilLoaded(page: Page): Promise<void> {
+  await page.locator('h1').first().waitFor();
+  await page.waitForFunction(loadedScript);
+}
+
+const loadedScript = `!document.querySelector('.spinner, [aria-busy="true"]')`;
