@@ -37,8 +37,11 @@ export async function readClockSkewMs(db: Db): Promise<number> {
   return middle - (rows[0] as { server: Instant }).server;
 }
 
+/** SQL of the server's own time. */
+export const serverClock = sql`clock_timestamp()`;
+
 /** The server's own time, without the stored clock of a test. Schedules use it. */
-export async function readServerTime(db: Db): Promise<Instant> {
+export async function readServerTime(db: Db | Tx): Promise<Instant> {
   const { rows } = await sql<{ server: Instant }>`SELECT clock_timestamp() AS server`.execute(db);
   return (rows[0] as { server: Instant }).server;
 }

@@ -11,6 +11,7 @@ import type { ClockStateTable, ClockWitnessTable } from './clock-schema.ts';
 import type { Json, MaybeTime, Time } from './columns.ts';
 import type { BulkItemTable, BulkJobTable } from './schema-bulk.ts';
 import type { ledgerKinds, PaymentLinks } from './schema-ledger.ts';
+import type { OperatorLinkTable, OperatorSessionTable } from './schema-operators.ts';
 import type { PeriodTerms } from './schema-period.ts';
 import type {
   ChargeForecastTable,
@@ -291,4 +292,6 @@ export interface Database {
   'perennial.migration': MigrationTable;
   'perennial.bulk_job': BulkJobTable;
   'perennial.bulk_item': BulkItemTable;
+  'perennial.operator_link': OperatorLinkTable;
+  'perennial.operator_session': OperatorSessionTable;
 }

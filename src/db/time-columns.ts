@@ -146,6 +146,8 @@ export const waitingColumns = repairedColumns.filter(
     `${table}.${column}` !== 'node.reconciled_at',
 );
 
+const serverTime = 'time of the server; links and sessions count only within their lifetime';
+
 /** Times that stay as they are. */
 export const keptColumns: Readonly<Record<string, string>> = {
   'audit_baseline.at': 'an audit at an earlier time checks everything',
@@ -165,6 +167,13 @@ export const keptColumns: Readonly<Record<string, string>> = {
   'node.boot_at': 'names a boot; the keeper compares it with the uptime and counts users',
   'node.seeded_boot_at': 'names a boot',
   'stray.boot_at': 'names a boot',
+  'operator_link.created_at': serverTime,
+  'operator_link.expires_at': serverTime,
+  'operator_link.revoked_at': serverTime,
+  'operator_session.created_at': serverTime,
+  'operator_session.ended_at': serverTime,
+  'operator_session.expires_at': serverTime,
+  'operator_session.last_used_at': serverTime,
   'period.ends_at': 'what was sold; "clock undo" refunds it',
   'period.refunded_at': 'compared with nothing but null',
   'price_review.after_at': 'the cursor of a walk by end',

@@ -23,8 +23,8 @@ const inSentence = spaced('');
 const inJson = spaced(String.raw`|(?<!\\)"[,}\]\s:]`);
 
 const secrets: readonly (readonly [RegExp, string])[] = [
-  // Tokens of the API: the first 8 characters name the token and are no secret.
-  [/\bprn_([0-9A-Za-z]{8})[0-9A-Za-z]{16,}/g, 'prn_$1***'],
+  // Tokens of the API, sign-in links, sessions: the first 8 characters are the id and no secret.
+  [/\b(pr[nls])_([0-9A-Za-z]{8})[0-9A-Za-z]{16,}/g, '$1_$2***'],
   // Tokens of Telegram's bots.
   [/\b(bot)?\d{5,20}:[\w-]{20,}/g, '$1***'],
   // A value that is named as a secret: `?password=…`, `PGPASSWORD=…`, `"password":"…"`.

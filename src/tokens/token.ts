@@ -1,14 +1,16 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 
-// The text of a token of the HTTP API: `prn_`, 8 characters of its id, 32 secret ones (190 bits),
-// and 6 of a checksum. The prefix lets scanners find a leaked token. The checksum rejects a
-// mistyped token without a query.
+// The text of a secret: a prefix, 8 characters of its id, 32 secret ones (190 bits), and 6 of a
+// checksum. The prefix lets scanners find a leaked secret. The checksum rejects a mistyped one
+// without a query. `prn_` is a token of the HTTP API, `prl_` a sign-in link, `prs_` a session.
 
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 const idLength = 8;
 const secretLength = 32;
-const tokenPattern = /^prn_([0-9A-Za-z]{8})[0-9A-Za-z]{32}[0-9A-Za-z]{6}$/;
+const tokenPattern = /^(prn|prl|prs)_([0-9A-Za-z]{8})[0-9A-Za-z]{32}[0-9A-Za-z]{6}$/;
+
+export type TokenPrefix = 'prn' | 'prl' | 'prs';
 
 /**
  * The rights of a token. Each of `read`, `sell` and `admin` includes those before it, and the
@@ -47,17 +49,18 @@ function computeChecksum(text: string): string {
   return digits;
 }
 
-export function generateToken(): NewToken {
+export function generateToken(prefix: TokenPrefix = 'prn'): NewToken {
   const id = generateText(idLength);
-  const body = `prn_${id}${generateText(secretLength)}`;
+  const body = `${prefix}_${id}${generateText(secretLength)}`;
   const text = `${body}${computeChecksum(body)}`;
   return { text, id, hash: hashToken(text) };
 }
 
-/** The id in a token; undefined if the text is not a token. */
-export function parseTokenId(text: string): string | undefined {
-  const id = tokenPattern.exec(text)?.[1];
-  return id !== undefined && computeChecksum(text.slice(0, -6)) === text.slice(-6) ? id : undefined;
+/** The id in a token; undefined if the text is not a token with this prefix. */
+export function parseTokenId(text: string, prefix: TokenPrefix = 'prn'): string | undefined {
+  const [, kind, id] = tokenPattern.exec(text) ?? [];
+  if (kind !== prefix || id === undefined) return undefined;
+  return computeChecksum(text.slice(0, -6)) === text.slice(-6) ? id : undefined;
 }
 
 /** A random secret needs no slow hash, because it cannot be guessed. */

@@ -1,0 +1,52 @@
+import type { OperatorRole } from '../../src/db/schema-operators.ts';
+import { createSignInLink, linkLifetimeMs } from '../../src/operators/sign-in-link.ts';
+import type { ApiRequest, ApiResponse, TestApi } from './api.ts';
+
+// A client of the dashboard that sends the headers of a browser.
+
+export const sameOrigin = { 'sec-fetch-site': 'same-origin' };
+
+export interface DashboardClient {
+  /** The text of the cookie. */
+  readonly cookie: string;
+  readonly id: string;
+  send(method: string, path: string, ask?: ApiRequest): Promise<ApiResponse>;
+}
+
+export async function createLink(
+  { database }: Pick<TestApi, 'database'>,
+  scope: OperatorRole = 'read',
+  name = 'Anna',
+): Promise<string> {
+  const request = { name, scope, lastsMs: linkLifetimeMs };
+  return (await createSignInLink(database.db, request, 'test')).secret;
+}
+
+/** A browser without a cookie. */
+export const sendSignIn = (
+  api: TestApi,
+  link: string,
+  headers: Readonly<Record<string, string>> = sameOrigin,
+): Promise<ApiResponse> => api.send('POST', '/ui/session', { token: '', body: { link }, headers });
+
+export const readCookie = ({ headers }: ApiResponse): string =>
+  /^__Host-perennial=([^;]*)/.exec(headers.get('set-cookie') ?? '')?.[1] ?? '';
+
+/** Signs in by a new link. */
+export async function signInAs(
+  api: TestApi,
+  scope: OperatorRole,
+  name = 'Anna',
+): Promise<DashboardClient> {
+  const cookie = readCookie(await sendSignIn(api, await createLink(api, scope, name)));
+  return {
+    cookie,
+    id: cookie.slice(4, 12),
+    send: (method, path, ask = {}) =>
+      api.send(method, path, {
+        token: '',
+        ...ask,
+        headers: { ...sameOrigin, cookie: `__Host-perennial=${cookie}`, ...ask.headers },
+      }),
+  };
+}
