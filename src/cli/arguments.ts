@@ -7,6 +7,7 @@ import { isCurrency, tryParseMinor } from '../kernel/money.ts';
 import { isTimeZone } from '../kernel/time-zone.ts';
 import { isNoticeKind, type NoticeKind, noticeKinds } from '../outbox/kinds.ts';
 import { isMonthLabel } from '../reports/month.ts';
+import { isTokenName } from '../tokens/token.ts';
 
 // Parsers of values on the command line. They refuse every unclear value and guess nothing.
 
@@ -41,6 +42,14 @@ export function parseRowId(text: string): bigint {
 
 export const parseSubscriptionId = (text: string): SubscriptionId =>
   parseRowId(text) as SubscriptionId;
+
+/** The name of a token or of an operator. */
+export function parseTokenName(text: string): string {
+  if (isTokenName(text)) return text;
+  throw new InvalidArgumentError(
+    `"${text}" is not a name; expected 1 to 64 printable characters with single spaces between them`,
+  );
+}
 
 /** The kind of a notification. */
 export function parseNoticeKind(text: string): NoticeKind {

@@ -180,6 +180,11 @@ const entries: readonly CommandEntry[] = [
     load: async () =>
       (await import('./commands/token/token.ts')).buildTokenCommand(await loadOpener()),
   },
+  {
+    usage: 'ui',
+    description: 'create links to the dashboard, list and end sessions',
+    load: async () => (await import('./commands/ui/ui.ts')).buildUiCommand(await loadOpener()),
+  },
 ];
 
 const toName = ({ usage }: CommandEntry): string => usage.split(' ')[0] as string;

@@ -107,6 +107,19 @@ const webUrl = z
   .transform((text) => new URL(text).href)
   .refine((text) => text.length <= urlMax, `is too long; expected at most ${urlMax} characters`);
 
+const originText = 'is not an origin; expected one like https://panel.example.com';
+
+/** Scheme, host and port: the dashboard is always at `/ui`. */
+const originUrl = z
+  .string({ error: originText })
+  .refine(
+    (text) => /^https?:\/\//.test(text) && URL.canParse(text) && isOrigin(new URL(text)),
+    originText,
+  )
+  .transform((text) => new URL(text).origin);
+
+const isOrigin = ({ href, origin }: URL): boolean => href === `${origin}/`;
+
 /** Clients fetch the feed again after whole hours. */
 const updateHours = duration
   .refine((ms) => ms % hourMs === 0, 'is not a whole number of hours; expected one like 12h')
@@ -210,6 +223,10 @@ export const fileSchema = toMappingSchema({
     trusted_proxies: z.array(z.string().refine(isNetwork, notANetworkText)).optional(),
     tls: toMappingSchema({ cert: z.string().min(1), key: z.string().min(1) }).optional(),
   }).optional(),
+  // `ui:` without a value serves the dashboard with the defaults.
+  ui: z
+    .preprocess((value) => value ?? {}, toMappingSchema({ url: originUrl.optional() }))
+    .optional(),
   notices: toMappingSchema({
     renewal_ahead: renewalAhead.optional(),
     folder: z.string().min(1).optional(),

@@ -4,7 +4,7 @@ import { isNetwork } from '../kernel/network.ts';
 import { computeAllowedMethods } from './allowed-methods.ts';
 import { toClientNetwork } from './client-network.ts';
 import { RateLimiter } from './rate-limiter.ts';
-import { RefusedTokens } from './refused-tokens.ts';
+import { RefusalLog } from './refusal-log.ts';
 
 test.for<[string, string | undefined]>([
   ['10.0.0.1', '10.0.0.1'],
@@ -57,16 +57,14 @@ test('refused tokens are logged once a minute for each address and token, and 20
   let now = 0;
   const lines: object[] = [];
   const log = { warn: (fields: object) => void lines.push(fields) } as never;
-  const refused = new RefusedTokens(log, () => now);
+  const refused = new RefusalLog(log, 'token refused', () => now);
   for (let n = 0; n < 3; n += 1) refused.add('10.0.0.1', 'AbCd1234', '/v1/plans');
-  expect(lines).toEqual([
-    { address: '10.0.0.1', tokenId: 'AbCd1234', route: '/v1/plans', leftOut: 0 },
-  ]);
+  expect(lines).toEqual([{ address: '10.0.0.1', id: 'AbCd1234', route: '/v1/plans', leftOut: 0 }]);
   for (let n = 0; n < 100; n += 1) refused.add(`10.0.1.${n}`, undefined, '/v1/plans');
   expect(lines).toHaveLength(20);
   now = minuteMs;
   refused.add('10.0.0.1', undefined, '(none)');
-  expect(lines.at(-1)).toMatchObject({ tokenId: null, leftOut: 81 });
+  expect(lines.at(-1)).toMatchObject({ id: null, leftOut: 81 });
 });
 
 test.for<[string, string[]]>([

@@ -3,14 +3,18 @@ import { outageMessages } from '../db/outage.ts';
 import type { Fault } from '../kernel/faults.ts';
 import { secondMs } from '../kernel/instant.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
-import { findTokenHolder, type TokenHolder } from '../tokens/store.ts';
+import { findSession } from '../operators/session.ts';
+import { findTokenHolder } from '../tokens/store.ts';
 import { parseTokenId } from '../tokens/token.ts';
+import { type RequestHolder, toSessionRights, toTokenRights } from './holder.ts';
 import { isProbe, type RequestLimits, toClientAddress } from './limits.ts';
 import type { Metrics } from './metrics.ts';
 import { createProblem, type Problem, ProblemError, toThrownProblem } from './problem.ts';
-import { RefusedTokens } from './refused-tokens.ts';
+import { RefusalLog } from './refusal-log.ts';
 import { parseBearerToken } from './request.ts';
 import type { RouteContext } from './route.ts';
+import { createBrowserProblem, findBrowserRefusal } from './ui/browser-request.ts';
+import { parseSessionCookie, sessionPaths } from './ui/cookie.ts';
 
 // The edge of the API: token, limit, metrics and log of every request, before its route. Every
 // refusal is a problem.
@@ -29,20 +33,38 @@ export function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply
 const computeRetryAfterS = ({ type }: Problem): string =>
   /:(clock_suspect|commits_lost)$/.test(type) ? '60' : '1';
 
+/** The dashboard; undefined: cookies have no effect. */
+export interface UiEdge {
+  /** The host name of `ui.url`; undefined: names of loopback only. */
+  readonly host: string | undefined;
+}
+
+/** A sign-in replaces a cookie, so an old one does not refuse it. */
+const acceptsCookie = ({ method, routeOptions: { url = '' } }: FastifyRequest): boolean =>
+  url.startsWith('/v1/') || (sessionPaths.includes(url) && method !== 'POST');
+
 /** The state of the edge: holders of requests, limits and figures. */
 export class RequestEdge {
-  readonly holders = new WeakMap<FastifyRequest, TokenHolder>();
+  readonly holders = new WeakMap<FastifyRequest, RequestHolder>();
   readonly #context: RouteContext;
   readonly #limits: RequestLimits;
   readonly #metrics: Metrics;
-  readonly #refusedTokens: RefusedTokens;
+  readonly #ui: UiEdge | undefined;
+  readonly #refused: Readonly<Record<'tokens' | 'sessions' | 'origins', RefusalLog>>;
+  /** Requests with a refused token or cookie, which have a limit of their own. */
+  readonly #refusedRequests = new WeakSet<FastifyRequest>();
   readonly #stopwatches = new WeakMap<FastifyRequest, () => number>();
 
-  constructor(kit: RouteContext, limits: RequestLimits, metrics: Metrics) {
+  constructor(kit: RouteContext, limits: RequestLimits, metrics: Metrics, ui?: UiEdge) {
     this.#context = kit;
     this.#limits = limits;
     this.#metrics = metrics;
-    this.#refusedTokens = new RefusedTokens(kit.log);
+    this.#ui = ui;
+    this.#refused = {
+      tokens: new RefusalLog(kit.log, 'token refused'),
+      sessions: new RefusalLog(kit.log, 'session refused'),
+      origins: new RefusalLog(kit.log, 'cross-site request refused'),
+    };
   }
 
   /** Hooks of every request, also of an unknown path. */
@@ -56,8 +78,9 @@ export class RequestEdge {
       if (request.url.length > urlMax) {
         throw new ProblemError(createProblem('uri_too_long', 414, 'the address is over 8 kB'));
       }
-      await this.#identify(request);
+      const refusal = await this.#identify(request);
       this.#applyLimit(request, reply);
+      if (refusal !== undefined) throw refusal;
     });
     server.addHook('onResponse', async (request, reply) => {
       const tookMs = this.#stopwatches.get(request)?.() ?? 0;
@@ -68,24 +91,40 @@ export class RequestEdge {
     });
   }
 
-  async #identify(request: FastifyRequest): Promise<void> {
-    const token = parseBearerToken(request);
+  /** @returns the refusal of a request that is not of the dashboard, but has its cookie */
+  async #identify(request: FastifyRequest): Promise<ProblemError | undefined> {
     // A probe is answered without the database, with any headers.
-    if (token === undefined || isProbe(request)) return;
-    const holder = await findTokenHolder(this.#context.db, token);
-    if (holder !== undefined) this.holders.set(request, holder);
-    else
-      this.#refusedTokens.add(
-        toClientAddress(request),
-        parseTokenId(token),
-        toLogFields(request).route,
-      );
+    if (isProbe(request)) return undefined;
+    const token = parseBearerToken(request);
+    if (token !== undefined) {
+      const holder = await findTokenHolder(this.#context.db, token);
+      if (holder !== undefined) this.holders.set(request, toTokenRights(holder));
+      else this.#refuse(request, 'tokens', parseTokenId(token));
+      return undefined;
+    }
+    const cookie = parseSessionCookie(request.headers.cookie);
+    if (this.#ui === undefined || cookie === undefined || !acceptsCookie(request)) return undefined;
+    const id = parseTokenId(cookie, 'prs');
+    const refusal = findBrowserRefusal(request.headers, this.#ui.host);
+    if (refusal !== undefined) {
+      this.#refuse(request, 'origins', id);
+      return createBrowserProblem(refusal);
+    }
+    const session = await findSession(this.#context.db, cookie);
+    if (session !== undefined) this.holders.set(request, toSessionRights(session));
+    else this.#refuse(request, 'sessions', id);
+    return undefined;
+  }
+
+  #refuse(request: FastifyRequest, what: 'tokens' | 'sessions' | 'origins', id?: string): void {
+    this.#refusedRequests.add(request);
+    this.#refused[what].add(toClientAddress(request), id, toLogFields(request).route);
   }
 
   /** @throws ProblemError `too_many_requests` */
   #applyLimit(request: FastifyRequest, reply: FastifyReply): void {
-    const hasToken = parseBearerToken(request) !== undefined;
-    const counted = this.#limits.count(request, this.holders.get(request), hasToken);
+    const isRefused = this.#refusedRequests.has(request);
+    const counted = this.#limits.count(request, this.holders.get(request), isRefused);
     if (counted === undefined) return;
     const { max, remaining, resetS, isExceeded } = counted;
     void reply.headers({

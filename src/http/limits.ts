@@ -1,31 +1,37 @@
 import type { FastifyRequest } from 'fastify';
-import type { TokenHolder } from '../tokens/store.ts';
 import { toClientNetwork } from './client-network.ts';
+import type { RequestHolder } from './holder.ts';
 import { RateLimiter, type RateLimitResult } from './rate-limiter.ts';
 
 // The limits of requests per minute on one replica. Each kind of request has a separate bucket, so
 // that no kind uses up the requests of another one.
 //
-// 1. A valid token has its own bucket, from every address.
+// 1. A valid token or session has its own bucket, from every address.
 // 2. A subscription link counts for its address, in the bucket of links.
-// 3. A refused token counts for its address, in the bucket of refused tokens. The lookup precedes
-//    the limit, because refused tokens must not lock out a valid token of the same address.
-// 4. Every other request counts for its address: without a token, or of an unknown path.
-// 5. Probes (`/healthz`, `/readyz`) are not counted.
+// 3. A refused token or cookie counts for its address, in the bucket of refused tokens. The lookup
+//    precedes the limit, because refused tokens must not lock out a valid one of the same address.
+// 4. A sign-in counts for its address. Refused cookies must not prevent a sign-in.
+// 5. Every other request counts for its address: without a token, or of an unknown path.
+// 6. Probes (`/healthz`, `/readyz`) are not counted.
 
 export interface RequestLimitSettings {
   readonly perTokenMax: number;
+  readonly perSessionMax: number;
   readonly perAddressMax: number;
   readonly linksMax: number;
   readonly refusedTokensMax: number;
+  readonly signInsMax: number;
 }
 
 export const defaultLimits: RequestLimitSettings = {
   perTokenMax: 60_000,
+  // A page makes about 10 requests, and a person opens no page in 100 ms.
+  perSessionMax: 6_000,
   perAddressMax: 600,
   // A proxy that is not trusted forwards the clients of all customers.
   linksMax: 6_000,
   refusedTokensMax: 60,
+  signInsMax: 60,
 };
 
 export interface CountedRequest extends RateLimitResult {
@@ -34,6 +40,9 @@ export interface CountedRequest extends RateLimitResult {
 
 const probePaths = ['/healthz', '/readyz'];
 const linkPath = /^\/sub\//;
+
+const isSignIn = ({ method, routeOptions: { url } }: FastifyRequest): boolean =>
+  method === 'POST' && url === '/ui/session';
 
 export const isProbe = ({ routeOptions: { url } }: FastifyRequest): boolean =>
   url !== undefined && probePaths.includes(url);
@@ -50,14 +59,16 @@ export class RequestLimits {
   /** Counts a request; undefined for a probe. */
   count(
     request: FastifyRequest,
-    holder: TokenHolder | undefined,
-    hasToken: boolean,
+    holder: RequestHolder | undefined,
+    isRefused: boolean,
   ): CountedRequest | undefined {
     if (isProbe(request)) return undefined;
     if (linkPath.test(request.url))
       return this.#countFor('link', toClientAddress(request), 'linksMax');
+    if (isSignIn(request)) return this.#countFor('sign-in', toClientAddress(request), 'signInsMax');
+    if (holder?.kind === 'session') return this.#countFor('session', holder.id, 'perSessionMax');
     if (holder !== undefined) return this.#countFor('token', holder.id, 'perTokenMax');
-    if (hasToken) return this.#countFor('refused', toClientAddress(request), 'refusedTokensMax');
+    if (isRefused) return this.#countFor('refused', toClientAddress(request), 'refusedTokensMax');
     return this.#countFor('address', toClientAddress(request), 'perAddressMax');
   }
 

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { isIP } from 'node:net';
 import { dirname, resolve } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { toNoticeSettings } from '../config/settings.ts';
@@ -11,9 +10,12 @@ import type { Log } from '../logging/log.ts';
 import { throttledLogger } from '../logging/throttled-log.ts';
 import { openTexts } from '../notifications/texts.ts';
 import type { RequestLimitSettings } from './limits.ts';
+import { isLoopbackHost } from './loopback.ts';
 import type { ReadinessCheck } from './readiness.ts';
 import type { RouteContext } from './route.ts';
 import { openServer } from './server.ts';
+import { computeUiOrigin, findCookieObstacle } from './ui/origin.ts';
+import type { UiOptions } from './ui/routes.ts';
 
 // Starts and stops the API of the service.
 
@@ -73,6 +75,7 @@ export async function startApi(database: ApiDatabase, log: Log): Promise<Running
     limits: toLimitSettings(config),
     texts: openTexts({ folder: toNoticeSettings(config).folder }),
     ...(database.readiness && { readiness: database.readiness }),
+    ...(config.file.ui && { ui: toUiOptions(config) }),
     ...(http.trusted_proxies && { trustedProxies: http.trusted_proxies }),
     ...(tls && { tls }),
   });
@@ -90,6 +93,8 @@ export async function startApi(database: ApiDatabase, log: Log): Promise<Running
         'http: tokens travel in plain text here; set http.tls, or put a proxy with TLS before it',
       );
     }
+    const obstacle = config.file.ui && findCookieObstacle(config.file);
+    if (obstacle !== undefined) log.warn({ address }, obstacle);
     return { address, stop };
   } catch (error) {
     await stop();
@@ -100,6 +105,11 @@ export async function startApi(database: ApiDatabase, log: Log): Promise<Running
       error,
     );
   }
+}
+
+function toUiOptions({ file }: Config): UiOptions {
+  const origin = computeUiOrigin(file);
+  return { host: origin === undefined ? undefined : new URL(origin).hostname };
 }
 
 function toLimitSettings({ file: { http } }: Config): Partial<RequestLimitSettings> {
@@ -125,10 +135,6 @@ function describeListenError(code: string | undefined, message: string): string 
       return message;
   }
 }
-
-/** True if traffic to this address stays on this machine. */
-export const isLoopbackHost = (host: string): boolean =>
-  host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 
 function readTls(config: Config, files: { readonly cert: string; readonly key: string }) {
   const from = config.path === undefined ? '.' : dirname(config.path);

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { TokenHolder } from '../tokens/store.ts';
 import { hasScope } from '../tokens/token.ts';
+import { type RequestHolder, toActor, toKeyOwner } from './holder.ts';
 import { createInputProblem, createProblem, type Problem } from './problem.ts';
 import { describeIssue } from './problem-text.ts';
 import type { Route, RouteContext } from './route.ts';
@@ -30,7 +30,7 @@ export async function readRequest(
   db: RouteContext['db'],
   route: Route,
   request: FastifyRequest,
-  holder: TokenHolder | undefined,
+  holder: RequestHolder | undefined,
 ): Promise<RequestResult> {
   if (holder === undefined) {
     const detail = 'needs a valid token, as "Authorization: Bearer prn_…"';
@@ -38,7 +38,7 @@ export async function readRequest(
   }
   if (!hasScope(holder.scopes, route.scope)) {
     const scopes = holder.scopes.join(', ');
-    const detail = `needs the scope ${route.scope}; the token "${holder.name}" has ${scopes}`;
+    const detail = `needs the scope ${route.scope}; the ${holder.kind} "${holder.name}" has ${scopes}`;
     return { problem: createProblem('forbidden', 403, detail) };
   }
   const key = parseIdempotencyKey(route, getHeader(request, 'idempotency-key'));
@@ -46,17 +46,16 @@ export async function readRequest(
   const unknown = checkParameters(toParameterNames(route), request.query as object);
   if (unknown !== undefined) return { problem: unknown };
   const parts = { params: request.params, query: request.query, body: request.body ?? {} };
-  const parsed: Record<string, unknown> = {};
+  const parsed = {} as Record<keyof typeof parts, object>;
   for (const [part, value] of Object.entries(parts)) {
     const schema = route[part as keyof typeof parts] ?? (part === 'body' ? noFields : undefined);
     if (schema === undefined) continue;
     const result = await schema.safeParseAsync(value, { error: describeIssue });
     if (!result.success) return { problem: createInputProblem(part, result.error.issues) };
-    parsed[part] = result.data;
+    parsed[part as keyof typeof parts] = result.data;
   }
-  // The id distinguishes two tokens that had the same name one after the other.
-  const actor = `api:${holder.name}/${holder.id}`;
-  const caller = { db, actor, keyOwner: holder.id, inFlight: 'refuse' as const };
+  const [actor, keyOwner] = [toActor(holder), toKeyOwner(holder)];
+  const caller = { db, actor, keyOwner, inFlight: 'refuse' as const };
   return {
     routeRequest: {
       ...parsed,

@@ -2,8 +2,8 @@ import type { z } from 'zod';
 import type { Db } from '../db/connect.ts';
 import type { Log } from '../logging/log.ts';
 import type { Caller } from '../subscription/store/command-context.ts';
-import type { TokenHolder } from '../tokens/store.ts';
 import type { TokenScope } from '../tokens/token.ts';
+import type { RequestHolder } from './holder.ts';
 
 // A route is a value: path, scope, input and answer as schemas, and its function. The server checks
 // requests by these schemas (`server.ts`). The OpenAPI document is generated from them
@@ -27,7 +27,7 @@ export interface RouteRequest<Params, Query, Body> {
   readonly params: Params;
   readonly query: Query;
   readonly body: Body;
-  readonly holder: TokenHolder;
+  readonly holder: RequestHolder;
   /** The caller of a command: actor and idempotency key. */
   readonly caller: Caller;
   /** Aborts if the client disconnects or the service ends. */

@@ -5,7 +5,7 @@ import { minuteMs, secondMs } from '../kernel/instant.ts';
 import { throttledLogger } from '../logging/throttled-log.ts';
 import { openTexts, type Texts } from '../notifications/texts.ts';
 import { createHighMarkUpdater } from '../runs/clock/repair.ts';
-import { computeAllowedMethods } from './allowed-methods.ts';
+import { computeAllowedMethods, type RoutePath } from './allowed-methods.ts';
 import { type CsvPage, formatCsvPage, isCsvRequest } from './csv-page.ts';
 import { RequestEdge, sendProblem } from './edge.ts';
 import { closeConnections } from './graceful-close.ts';
@@ -20,6 +20,7 @@ import { redactFor } from './redact.ts';
 import { readRequest } from './request.ts';
 import type { Route, RouteContext } from './route.ts';
 import { routes } from './routes/index.ts';
+import { addUiRoutes, type UiOptions, uiPaths } from './ui/routes.ts';
 import { addUnversionedRoutes, unversionedPaths } from './unversioned-routes.ts';
 
 // The HTTP server: the schemas of a route check the request, the route calls the function of the
@@ -40,6 +41,8 @@ export interface ServerOptions extends Omit<RouteContext, 'reads' | 'lists'> {
   readonly requestMs?: number;
   /** PEM. */
   readonly tls?: { readonly cert: Buffer; readonly key: Buffer };
+  /** The dashboard; undefined: it is not served. */
+  readonly ui?: UiOptions;
 }
 
 /** A command with every field is below 1 kB. */
@@ -60,6 +63,7 @@ export async function openServer(options: ServerOptions): Promise<FastifyInstanc
     context,
     new RequestLimits({ ...defaultLimits, ...options.limits }),
     metrics,
+    options.ui,
   );
   const server = createFastify(options, edge);
   // Node swaps the two limits if this one is larger. Then a body would have 60 s.
@@ -67,7 +71,8 @@ export async function openServer(options: ServerOptions): Promise<FastifyInstanc
   server.removeContentTypeParser('text/plain');
   server.addContentTypeParser('application/json', { parseAs: 'buffer' }, parseJsonBody);
   server.setErrorHandler((error, request, reply) => edge.answerError(error, request, reply));
-  server.setNotFoundHandler((request, reply) => sendUnknownPath(request, reply));
+  const paths = options.ui === undefined ? knownPaths : [...knownPaths, ...uiPaths];
+  server.setNotFoundHandler((request, reply) => sendUnknownPath(request, reply, paths));
   closeConnections(server);
   answerUnsupportedRequests(server.server, (status) => edge.countRawResponse(status));
   const readiness = openReadiness(options.url, options.readiness);
@@ -80,7 +85,7 @@ export async function openServer(options: ServerOptions): Promise<FastifyInstanc
   edge.registerHooks(server);
   // Before the body is read, because an unknown path needs no body.
   server.addHook('onRequest', async (request, reply) =>
-    request.is404 ? sendUnknownPath(request, reply) : undefined,
+    request.is404 ? sendUnknownPath(request, reply, paths) : undefined,
   );
   const noteTime = createHighMarkUpdater(context.db);
   for (const route of routes) addRoute(server, context, route, edge, noteTime);
@@ -95,6 +100,7 @@ export async function openServer(options: ServerOptions): Promise<FastifyInstanc
     getHolder,
     sendProblem,
   });
+  if (options.ui !== undefined) addUiRoutes(server, { context, getHolder, ...options.ui });
   return server;
 }
 
@@ -125,9 +131,13 @@ function createFastify(options: ServerOptions, edge: RequestEdge): FastifyInstan
 
 const knownPaths = [...routes, ...unversionedPaths];
 
-function sendUnknownPath(request: FastifyRequest, reply: FastifyReply): FastifyReply {
+function sendUnknownPath(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  paths: readonly RoutePath[],
+): FastifyReply {
   const [path = ''] = request.url.split('?');
-  const allow = computeAllowedMethods(knownPaths, path);
+  const allow = computeAllowedMethods(paths, path);
   // A link to a subscription is a secret: the answer does not repeat it.
   const shown = path.startsWith('/sub/') ? '/sub/…' : path.slice(0, 200);
   if (allow.length === 0) {

@@ -1,8 +1,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { readFeed, type SubscriptionFeed } from '../catalog/subscription-feed.ts';
 import type { Texts } from '../notifications/texts.ts';
-import type { TokenHolder } from '../tokens/store.ts';
 import { hasScope } from '../tokens/token.ts';
+import type { RequestHolder } from './holder.ts';
 import type { Metrics } from './metrics.ts';
 import { createProblem, type Problem } from './problem.ts';
 import type { Readiness } from './readiness.ts';
@@ -23,7 +23,7 @@ export interface UnversionedRouteOptions {
   readonly document: string;
   /** Of entries in subscription URLs. */
   readonly texts: Texts;
-  getHolder(request: FastifyRequest): TokenHolder | undefined;
+  getHolder(request: FastifyRequest): RequestHolder | undefined;
   sendProblem(reply: FastifyReply, problem: Problem): FastifyReply;
 }
 

@@ -43,13 +43,13 @@ export const createKey = (): string => {
 
 export async function startApi(
   options: DatabaseOptions &
-    Pick<ServerOptions, 'trustedProxies' | 'requestMs' | 'readiness' | 'reads' | 'lists'> & {
+    Pick<ServerOptions, 'trustedProxies' | 'requestMs' | 'readiness' | 'reads' | 'lists' | 'ui'> & {
       readonly requests?: ServerOptions['limits'];
     } = {},
 ): Promise<TestApi> {
-  const { requests, trustedProxies, requestMs, readiness, reads, lists, ...databaseOptions } =
+  const { requests, trustedProxies, requestMs, readiness, reads, lists, ui, ...databaseOptions } =
     options;
-  const serverOptions = { trustedProxies, requestMs, readiness, reads, lists };
+  const serverOptions = { trustedProxies, requestMs, readiness, reads, lists, ui };
   const database = await createShopDatabase({
     now: '2026-11-24T09:00:00Z',
     prepared: true,
@@ -119,7 +119,7 @@ async function sendRequest(
     ...(requestBody === undefined ? {} : { body: requestBody }),
   });
   const text = await response.text();
-  const isJson = /json/.test(response.headers.get('content-type') ?? '');
+  const isJson = text !== '' && /json/.test(response.headers.get('content-type') ?? '');
   return {
     status: response.status,
     headers: response.headers,

@@ -94,6 +94,9 @@ const rightLines: Readonly<Record<string, Line>> = {
   'token create': line(['bot'], { '--scope': 'read' }),
   'token list': line([]),
   'token revoke': line(['abcdefgh']),
+  'ui link': line(['Anna'], { '--role': 'read' }),
+  'ui sessions': line([]),
+  'ui sign-out': line(['abcdefgh']),
 };
 
 /** A wrong value, the exit code (2) and the answer, if it differs from the answer of its kind. */
@@ -273,6 +276,13 @@ const kinds: Readonly<Record<string, Kind>> = {
     wrong: [['gone', 1, /with the reason "gone"; available: 1 \(auto-renewal\)/]],
   },
   'token revoke ID': { right: 'x', wrong: [], allowed: /./ },
+  'ui link --role': choice(
+    'read',
+    /Allowed choices are read, sell, admin|available: read, sell, admin/,
+  ),
+  'ui link --expires': { ...duration, wrong: ['0s', '-1m', 'x', '25h'] },
+  'ui sign-out ID': { right: 'abcdefgh', wrong: [], allowed: /./ },
+  'ui sign-out --name': { right: 'x', wrong: [], allowed: /./ },
   'bulk show ID': job,
   'bulk resume ID': job,
   'bulk cancel ID': job,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isLoopbackHost } from '../../../src/http/listen.ts';
+import { isLoopbackHost } from '../../../src/http/loopback.ts';
 import { createToken, listTokens, revokeToken } from '../../../src/tokens/store.ts';
 import { createKey, startApi } from '../../support/api.ts';
 import { createSubscriber } from '../../support/shop.ts';

@@ -39,7 +39,7 @@ export function buildStartCommand(open: DatabaseOpener): Command {
   return buildCommand('start', 'run the service: workers and API, until SIGTERM or SIGINT')
     .option(
       '--role <LIST>',
-      'run these tasks: worker, api, or all (the API only if "http" is set)',
+      'run these tasks: worker, api, or all (the API only if "http" or "ui" is set)',
       'all',
     )
     .addOption(
@@ -134,12 +134,16 @@ interface ServiceRoles {
   readonly api: boolean;
 }
 
-/** `all` includes the API only if `http` is set, because two services cannot share one port. */
+/**
+ * `all` includes the API only if `http` or `ui` is set, because two services cannot share one port.
+ */
 function chooseRoles(roleNames: readonly string[], { config }: CommandDatabase): ServiceRoles {
   const all = roleNames.includes('all');
   return {
     worker: all || roleNames.includes('worker'),
-    api: roleNames.includes('api') || (all && config.file.http !== undefined),
+    api:
+      roleNames.includes('api') ||
+      (all && (config.file.http !== undefined || config.file.ui !== undefined)),
   };
 }
 

@@ -1,7 +1,8 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { dayMs, type Instant, isoTime, tryParseDurationMs } from '../../../kernel/instant.ts';
 import { createToken, listTokens, revokeToken, type TokenStatus } from '../../../tokens/store.ts';
-import { isTokenName, type TokenScope, tokenScopes } from '../../../tokens/token.ts';
+import { type TokenScope, tokenScopes } from '../../../tokens/token.ts';
+import { parseTokenName } from '../../arguments.ts';
 import {
   buildCommand,
   type CommonOptions,
@@ -37,13 +38,6 @@ function parseDuration(text: string): number {
   if (ms !== undefined && ms > 0 && ms <= longestMs) return ms;
   throw new InvalidArgumentError(
     `"${text}" is not a duration of at most 36500d; expected one like 90d or 12h`,
-  );
-}
-
-function parseTokenName(text: string): string {
-  if (isTokenName(text)) return text;
-  throw new InvalidArgumentError(
-    `"${text}" is not a name; expected 1 to 64 printable characters with single spaces between them`,
   );
 }
 
