@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
+import { until } from '../../testbed/until.ts';
 import { root } from './repository.ts';
 
 // Checks of a page: accessibility and width.
@@ -47,7 +48,7 @@ export const findOverflow = (page: Page): Promise<string[]> => page.evaluate(ove
 /** Waits until nothing loads: no spinner, no placeholder, and a heading. */
 export async function untilLoaded(page: Page): Promise<void> {
   await page.locator('h1').first().waitFor();
-  await page.waitForFunction(loadedScript);
+  // `waitForFunction` evaluates a text in the page, which Trusted Types forbid.
+  const pending = page.locator('.spinner, [aria-busy="true"]');
+  await until('the page has loaded', async () => (await pending.count()) === 0);
 }
-
-const loadedScript = `!document.querySelector('.spinner, [aria-busy="true"]')`;
