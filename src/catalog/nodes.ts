@@ -36,6 +36,10 @@ export interface NodeStatus {
   readonly removals: bigint;
   /** The start of the outage; null if the node is reachable. */
   readonly downSince: Instant | null;
+  /** The keeper marks all entitled credentials of a new boot. */
+  readonly seeding: boolean;
+  /** Credentials that the last seed has marked. */
+  readonly seedMarked: bigint;
 }
 
 /** A group that no plan opens. A node with only this group has no entitled user. */
@@ -49,7 +53,8 @@ export async function listNodes(db: Db | Tx): Promise<NodeStatus[]> {
       n.reconcile_error AS "reconcileError", m.waiting,
       EXISTS (SELECT FROM perennial.marking o WHERE o.node_id = n.id) AS marking,
       (SELECT count(*) FROM perennial.stray x WHERE x.node_id = n.id) AS confirmed,
-      m.oldest AS "oldestRemoval", m.removals, n.down_since AS "downSince"
+      m.oldest AS "oldestRemoval", m.removals, n.down_since AS "downSince",
+      n.boot_at IS NOT NULL AND n.seeded_boot_at IS NULL AS seeding, n.seed_marked AS "seedMarked"
     FROM perennial.node n CROSS JOIN LATERAL (
       SELECT count(*) AS waiting, count(*) FILTER (WHERE ${removesAccess}) AS removals,
         min(${removalSince}) FILTER (WHERE ${removesAccess}) AS oldest
@@ -75,6 +80,8 @@ export function toNodeJson(node: NodeStatus) {
     additions_waiting: Number(node.waiting - node.removals),
     removals_waiting: Number(node.removals),
     confirmed_waiting: Number(node.confirmed),
+    seeding: node.seeding,
+    seed_marked: Number(node.seedMarked),
     oldest_unconfirmed_removal: toTimeOrNull(node.oldestRemoval),
     last_error: node.lastError,
     link_error: node.linkError,

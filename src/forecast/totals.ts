@@ -27,7 +27,8 @@ interface Sum {
   ending: number;
 }
 
-const toDay = (at: Instant): string => isoTime(at).slice(0, 10);
+/** The day of an outcome, in UTC. */
+export const toForecastDay = (at: Instant): string => isoTime(at).slice(0, 10);
 
 /** Adds up outcomes. Memory grows with the number of groups only. */
 export class ForecastTotals {
@@ -42,7 +43,7 @@ export class ForecastTotals {
   add(outcome: PlannedOutcome): void {
     addTo(this.#totals, outcome);
     if (this.#grouping === undefined) return;
-    const key = this.#grouping === 'day' ? toDay(outcome.at) : outcome.plan;
+    const key = this.#grouping === 'day' ? toForecastDay(outcome.at) : outcome.plan;
     let group = this.#groups.get(key);
     if (group === undefined) {
       group = new Map();

@@ -119,6 +119,8 @@ function toProblemResponses(
   );
 }
 
+const csvContent: Json = { 'text/csv': { schema: { type: 'string' } } };
+
 function toOperation(route: Route, components: SchemaComponents): Json {
   const refusals = route.refusals ?? [];
   const problemsText = refusals.length === 0 ? '' : `\n\nProblems: ${refusals.join(', ')}.`;
@@ -145,8 +147,8 @@ function toOperation(route: Route, components: SchemaComponents): Json {
       [String(route.status ?? 200)]: {
         description: 'Done',
         content: {
-          ...toContent(route.answer, 'output', 'answer'),
-          ...(route.csvColumns && { 'text/csv': { schema: { type: 'string' } } }),
+          ...(route.isCsvFile !== true && toContent(route.answer, 'output', 'answer')),
+          ...((route.isCsvFile ?? route.csvColumns) && csvContent),
         },
       },
       ...toProblemResponses(toProblemCodes(route), components),

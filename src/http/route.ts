@@ -34,6 +34,12 @@ export interface RouteRequest<Params, Query, Body> {
   readonly signal: AbortSignal;
 }
 
+/** A download, read while it is sent. */
+export interface CsvFile {
+  readonly name: string;
+  readonly chunks: AsyncGenerator<string>;
+}
+
 type Shape = z.ZodType<object>;
 type OutputOf<S> = S extends z.ZodType ? z.output<S> : undefined;
 
@@ -59,6 +65,11 @@ export interface TypedRoute<
   readonly isList?: boolean;
   /** The columns of the items as CSV, with `format=csv` or `Accept: text/csv`. */
   readonly csvColumns?: readonly string[];
+  /**
+   * The answer is a `CsvFile`. Its text is not searched for secrets, so the route needs a scope
+   * that may see them.
+   */
+  readonly isCsvFile?: boolean;
   readonly status?: 200 | 201 | 202;
   readonly params?: P;
   readonly query?: Q;

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import helmet from '@fastify/helmet';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { readWriteTime } from '../db/trusted-time.ts';
@@ -18,7 +19,7 @@ import { answerUnsupportedRequests, createClientErrorHandler } from './raw-respo
 import { openReadiness, type ReadinessCheck } from './readiness.ts';
 import { redactFor } from './redact.ts';
 import { readRequest } from './request.ts';
-import type { Route, RouteContext } from './route.ts';
+import type { CsvFile, Route, RouteContext } from './route.ts';
 import { routes } from './routes/index.ts';
 import { addUiRoutes, type UiOptions, uiPaths } from './ui/routes.ts';
 import { addUnversionedRoutes, unversionedPaths } from './unversioned-routes.ts';
@@ -149,6 +150,12 @@ function sendUnknownPath(
   return sendProblem(reply, createProblem('bad_method', 405, detail));
 }
 
+const sendCsvFile = (reply: FastifyReply, { name, chunks }: CsvFile): FastifyReply =>
+  reply
+    .header('content-disposition', `attachment; filename="${name}"`)
+    .type('text/csv; charset=utf-8')
+    .send(Readable.from(chunks));
+
 /**
  * While commits may be lost, each request that changes something waits for the confirmation.
  * @param noteTime raises the high-water mark of the time before a command
@@ -173,6 +180,7 @@ function addRoute(
         await noteTime();
       }
       const answer = await route.handle(routeContext, result.routeRequest);
+      if (route.isCsvFile === true) return sendCsvFile(reply, answer as CsvFile);
       const { holder } = result.routeRequest;
       if (route.csvColumns !== undefined && isCsvRequest(request)) {
         const { text, headers } = formatCsvPage(route.csvColumns, answer as CsvPage);

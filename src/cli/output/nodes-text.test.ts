@@ -26,6 +26,8 @@ const createNode = (id: string, more: Partial<NodeStatus> = {}): NodeStatus => (
   oldestRemoval: null,
   removals: 0n,
   downSince: null,
+  seeding: false,
+  seedMarked: 0n,
   ...more,
 });
 

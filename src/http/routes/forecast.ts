@@ -1,12 +1,18 @@
 import { z } from 'zod';
 import { openSingleConnection } from '../../db/single-connection.ts';
-import { forecastDaysMax, forecastOutcomes } from '../../forecast/forecast.ts';
+import {
+  type ForecastRequest,
+  forecastDaysMax,
+  forecastOutcomes,
+} from '../../forecast/forecast.ts';
 import type { PlannedOutcome } from '../../forecast/outcomes.ts';
-import { ForecastTotals, toOutcomeJson } from '../../forecast/totals.ts';
+import { ForecastTotals, toForecastDay, toOutcomeJson } from '../../forecast/totals.ts';
+import { requirePlans, tryParsePrices } from '../../forecast/what-if.ts';
 import { refused } from '../../kernel/faults.ts';
 import { isoTime } from '../../kernel/instant.ts';
 import { defineRoute } from '../route.ts';
 import {
+  createTextSchema,
   currencySchema,
   moneySchema,
   planKeySchema,
@@ -31,6 +37,31 @@ let isForecasting = false;
 const rowsMax = 10_000;
 const defaultDays = 30;
 
+const outcomeSchema = z.enum(['renewed', 'short', 'ends']);
+
+const querySchema = z.object({
+  days: z
+    .string()
+    .regex(/^([1-9]\d?|[12]\d\d|3[0-5]\d|36[0-6])$/, `is not a number from 1 to ${forecastDaysMax}`)
+    .optional()
+    .describe(`1 to ${forecastDaysMax}; ${defaultDays} by default`),
+  by: z.enum(['day', 'plan', 'customer']).optional().describe('list also these parts'),
+  prices: createTextSchema(2_000)
+    .refine(
+      (text) => tryParsePrices(text) !== undefined,
+      'is not a list of prices; expected one like "basic/30/RUB=199.00,plus/30/RUB=299.00"',
+    )
+    .optional()
+    .describe('these prices apply from now on: plan/days/currency=amount, separated by commas'),
+  day: z.iso.date().optional().describe('with by=customer: only the rows of this day, in UTC'),
+  outcome: outcomeSchema.optional().describe('with by=customer: only the rows of this outcome'),
+  limit: z
+    .string()
+    .regex(/^([1-9]\d{0,2}|1000)$/, 'is not a number from 1 to 1000')
+    .optional()
+    .describe('with by=customer: the first rows; `rows_total` counts all of them'),
+});
+
 const readForecast = defineRoute({
   method: 'GET',
   path: '/v1/forecast',
@@ -38,17 +69,7 @@ const readForecast = defineRoute({
   tag,
   summary: 'List what the workers will charge and end in the next days, if no command follows',
   scope: 'read',
-  query: z.object({
-    days: z
-      .string()
-      .regex(
-        /^([1-9]\d?|[12]\d\d|3[0-5]\d|36[0-6])$/,
-        `is not a number from 1 to ${forecastDaysMax}`,
-      )
-      .optional()
-      .describe(`1 to ${forecastDaysMax}; ${defaultDays} by default`),
-    by: z.enum(['day', 'plan', 'customer']).optional().describe('list also these parts'),
-  }),
+  query: querySchema,
   answer: z.object({
     from: timeSchema,
     days: z.number().int(),
@@ -71,7 +92,7 @@ const readForecast = defineRoute({
           .object({
             telegram_id: telegramIdSchema,
             subscription_id: rowIdSchema,
-            outcome: z.enum(['renewed', 'short', 'ends']),
+            outcome: outcomeSchema,
             starts_at: timeSchema.describe('start of the next period'),
             amount: moneySchema.nullable().describe('charge, also a short one; null: it ends'),
             currency: currencySchema,
@@ -80,14 +101,18 @@ const readForecast = defineRoute({
       )
       .optional()
       .describe('present with by=customer; a subscription has a row for each end'),
+    rows_total: z.number().int().optional().describe('present with by=customer'),
   }),
-  refusals: ['forecast_running', 'too_many_rows'],
-  async handle({ url }, { query, signal }) {
+  refusals: ['forecast_running', 'too_many_rows', 'no_plan'],
+  async handle({ db, url }, { query, signal }) {
+    const prices = tryParsePrices(query.prices ?? '') ?? [];
+    const plans = prices.map(({ plan }) => plan);
+    await requirePlans(db, plans, () => 'prices');
     if (isForecasting)
       throw refused('forecast_running', 'a forecast is running; retry when it ends');
     isForecasting = true;
     try {
-      return await answerForecast(url, Number(query.days ?? defaultDays), query.by, signal);
+      return await answerForecast(url, query, { prices, signal });
     } finally {
       isForecasting = false;
     }
@@ -96,27 +121,36 @@ const readForecast = defineRoute({
 
 async function answerForecast(
   url: string,
-  days: number,
-  by: 'day' | 'plan' | 'customer' | undefined,
-  signal: AbortSignal,
+  { days: daysText, by, day, outcome, limit }: z.output<typeof querySchema>,
+  request: Pick<ForecastRequest, 'prices' | 'signal'>,
 ) {
+  const days = Number(daysText ?? defaultDays);
+  const isListed = (one: PlannedOutcome): boolean =>
+    by === 'customer' &&
+    (day === undefined || toForecastDay(one.at) === day) &&
+    (outcome === undefined || one.outcome === outcome);
   const totals = new ForecastTotals(by === 'customer' ? undefined : by);
   const rows: PlannedOutcome[] = [];
-  const report = (outcome: PlannedOutcome) => {
-    totals.add(outcome);
-    if (by !== 'customer') return;
-    if (rows.length === rowsMax) throw createTooManyRowsFault();
-    rows.push(outcome);
+  let rowsTotal = 0;
+  const report = (one: PlannedOutcome) => {
+    totals.add(one);
+    if (!isListed(one)) return;
+    rowsTotal += 1;
+    if (rowsTotal <= Number(limit ?? rowsMax)) rows.push(one);
+    else if (limit === undefined) throw createTooManyRowsFault();
   };
   await using connection = await openSingleConnection(url);
-  const range = await forecastOutcomes(connection.db, { days, signal }, report);
+  const range = await forecastOutcomes(connection.db, { ...request, days }, report);
   const { groups } = totals;
   return {
     from: isoTime(range.from),
     days,
     totals: totals.totals,
     ...(groups === undefined ? {} : { groups }),
-    ...(by === 'customer' && { rows: rows.map(toOutcomeJson).map(withPlainIds) }),
+    ...(by === 'customer' && {
+      rows: rows.map(toOutcomeJson).map(withPlainIds),
+      rows_total: rowsTotal,
+    }),
   };
 }
 
@@ -133,7 +167,7 @@ const withPlainIds = ({
 const createTooManyRowsFault = () =>
   refused(
     'too_many_rows',
-    `the forecast has more than ${rowsMax.toLocaleString('en')} rows; use fewer days, by=day or by=plan`,
+    `the forecast has more than ${rowsMax.toLocaleString('en')} rows; use limit, fewer days, by=day or by=plan`,
     'perennial forecast --by customer prints any number',
   );
 

@@ -1,9 +1,12 @@
 import { z } from 'zod';
 import { runAudit, toAuditJson } from '../../audit/audit.ts';
+import type { AuditCheck } from '../../audit/check.ts';
+import { readNodeUsers } from '../../catalog/node-users.ts';
 import { listNodes, toNodeJson } from '../../catalog/nodes.ts';
 import { inTransaction, longLimits, openDatabase, openPool } from '../../db/connect.ts';
 import { wakeWorker } from '../../db/notify.ts';
 import { refused } from '../../kernel/faults.ts';
+import { stopwatch } from '../../kernel/stopwatch.ts';
 import { readLastRuns } from '../../runs/run-record.ts';
 import { workers } from '../../workers/index.ts';
 import { defineRoute } from '../route.ts';
@@ -92,6 +95,12 @@ const nodes = defineRoute({
           additions_waiting: z.number().int(),
           removals_waiting: z.number().int(),
           confirmed_waiting: z.number().int(),
+          users: z
+            .number()
+            .int()
+            .describe('active subscriptions that may connect; at most a minute old'),
+          seeding: z.boolean().describe('the keeper marks all users of a new boot'),
+          seed_marked: z.number().int().describe('users that the last seed has marked'),
           oldest_unconfirmed_removal: timeSchema.nullable(),
           last_error: z.string().nullable(),
           link_error: z
@@ -106,15 +115,51 @@ const nodes = defineRoute({
   }),
   async handle({ db }) {
     // The address of its API is hidden: a holder of `read` does not need it.
-    return { items: (await listNodes(db)).map(toNodeJson).map(({ api: _, ...node }) => node) };
+    const users = await readNodeUsers(db);
+    const items = (await listNodes(db)).map(toNodeJson).map(({ api: _, ...node }) => node);
+    return { items: items.map((node) => ({ ...node, users: users.get(node.id) ?? 0 })) };
   },
 });
 
 const toPlainId = (id: string | bigint): string | number =>
   typeof id === 'bigint' ? Number(id) : id;
 
+interface AuditProgress {
+  readonly elapsedMs: () => number;
+  /** The check that is running, counted from 1. */
+  readonly at: number;
+  readonly of: number;
+  readonly title: string;
+}
+
 /** One audit at a time in this process, because each reads the whole database. */
-let isAuditing = false;
+let auditProgress: AuditProgress | undefined;
+
+const showAudit = defineRoute({
+  method: 'GET',
+  path: '/v1/audit/progress',
+  id: 'auditProgress',
+  tag,
+  summary: 'Read the progress of the audit that runs in this process',
+  scope: 'read',
+  answer: z.object({
+    running: z
+      .object({
+        elapsed_ms: z.number().int(),
+        at: z.number().int().describe('the present check, from 1; 0 before the first one'),
+        of: z.number().int().describe('number of checks; 0 before the first one'),
+        title: z.string().describe('the present check'),
+      })
+      .meta({ title: 'AuditProgress' })
+      .nullable()
+      .describe('null: none runs here'),
+  }),
+  async handle() {
+    if (auditProgress === undefined) return { running: null };
+    const { elapsedMs, ...progress } = auditProgress;
+    return { running: { ...progress, elapsed_ms: Math.round(elapsedMs()) } };
+  },
+});
 
 const auditNow = defineRoute({
   method: 'GET',
@@ -160,13 +205,18 @@ const auditNow = defineRoute({
   }),
   refusals: ['audit_running'],
   async handle({ url }, { query, signal }) {
-    if (isAuditing) throw refused('audit_running', 'an audit is running; retry when it ends');
-    isAuditing = true;
+    if (auditProgress !== undefined)
+      throw refused('audit_running', 'an audit is running; retry when it ends');
+    const elapsedMs = stopwatch();
+    auditProgress = { elapsedMs, at: 0, of: 0, title: '' };
     // Two separate connections: one runs the audit, the other one cancels it.
     const db = openDatabase(openPool(url, { limits: longLimits, connectionsMax: 2 }));
     try {
       const checksChanges = query.since_last === 'true';
-      const options = { signal, checksChanges, keepsBaseline: true };
+      const onCheck = ({ title }: AuditCheck, at: number, of: number) => {
+        auditProgress = { elapsedMs, at: at + 1, of, title };
+      };
+      const options = { signal, checksChanges, keepsBaseline: true, onCheck };
       const { ok, now, since, checks, took_ms } = toAuditJson(await runAudit(db, options));
       return {
         ok,
@@ -189,10 +239,10 @@ const auditNow = defineRoute({
         })),
       };
     } finally {
-      isAuditing = false;
+      auditProgress = undefined;
       await db.destroy();
     }
   },
 });
 
-export const operationRoutes = [listWorkers, startRun, nodes, auditNow];
+export const operationRoutes = [listWorkers, startRun, nodes, auditNow, showAudit];

@@ -2,9 +2,10 @@ import { z } from 'zod';
 import { longLimits, openDatabase, openPool } from '../../db/connect.ts';
 import { refused } from '../../kernel/faults.ts';
 import { isMonthLabel } from '../../reports/month.ts';
+import { exportMonth, monthFileNames } from '../../reports/month-file.ts';
 import { readReport } from '../../reports/report.ts';
 import { toReportJson } from '../../reports/report-json.ts';
-import { defineRoute } from '../route.ts';
+import { type CsvFile, defineRoute } from '../route.ts';
 import { currencySchema, moneySchema, timeSchema } from '../schemas.ts';
 
 const monthSchema = z.string().refine(isMonthLabel, 'is not a month; expected one like 2026-11');
@@ -121,4 +122,37 @@ const report = defineRoute({
   },
 });
 
-export const reportRoutes = [report];
+/** The text in pieces. The first one is read here, so a refusal becomes a problem. */
+async function startFile(chunks: AsyncGenerator<string>): Promise<AsyncGenerator<string>> {
+  const first = await chunks.next();
+  return (async function* () {
+    try {
+      if (first.done !== true) yield first.value;
+      yield* chunks;
+    } finally {
+      await chunks.return(undefined);
+    }
+  })();
+}
+
+const monthFile = defineRoute({
+  method: 'GET',
+  path: '/v1/report/{file}',
+  id: 'reportFile',
+  tag: 'Operations',
+  summary: 'Download the ledger or the charged periods of a month as CSV',
+  scope: 'admin',
+  params: z.object({ file: z.enum(monthFileNames) }),
+  query: z.object({ month: monthSchema.describe('in UTC') }),
+  isCsvFile: true,
+  answer: z.custom<CsvFile>(),
+  refusals: ['future_month'],
+  async handle({ url }, { params: { file }, query: { month } }) {
+    return {
+      name: `${file}-${month}.csv`,
+      chunks: await startFile(exportMonth({ url, file, month })),
+    };
+  },
+});
+
+export const reportRoutes = [report, monthFile];

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { readClock } from '../../../src/db/clock.ts';
 import { dayMs, isoTime, later } from '../../../src/kernel/instant.ts';
 import { startApi } from '../../support/api.ts';
@@ -198,4 +198,37 @@ test('workers and nodes are listed with their latest state', async () => {
   expect(workers.json.items.map(({ name }: { name: string }) => name)).toContain('auto-renewal');
   const nodes = await send('GET', '/v1/nodes');
   expect(nodes.json.items).toMatchObject([{ id: 'nl-1', marks_waiting: 0, last_seen_at: null }]);
+});
+
+test('a node is listed with its users and the progress of its seed', async () => {
+  const { send, database } = await startApi();
+  await createSubscriber(database, 7n, 10_00n);
+  await createSubscriber(database, 8n, 10_00n);
+  await database.query`UPDATE perennial.node
+    SET boot_at = perennial.clock(), seeded_boot_at = NULL, seed_marked = 1`;
+  const { json } = await send('GET', '/v1/nodes');
+  expect(json.items).toMatchObject([{ users: 2, seeding: true, seed_marked: 1 }]);
+});
+
+test('the progress of an audit names its present check, and a client that leaves ends it', async () => {
+  const { send, database, address, tokens } = await startApi();
+  const readProgress = async () => (await send('GET', '/v1/audit/progress')).json.running;
+  expect(await readProgress()).toBeNull();
+  const blocker = await database.pool.connect();
+  await blocker.query('BEGIN');
+  await blocker.query('LOCK TABLE perennial.customer IN ACCESS EXCLUSIVE MODE');
+  const client = new AbortController();
+  const audit = fetch(`${address}/v1/audit`, {
+    headers: { authorization: `Bearer ${tokens.admin}` },
+    signal: client.signal,
+  });
+  await vi.waitFor(async () => expect(await readProgress()).toMatchObject({ at: 1 }), 20_000);
+  const { of, title, elapsed_ms } = await readProgress();
+  expect(of).toBeGreaterThan(50);
+  expect([typeof title, elapsed_ms >= 0]).toEqual(['string', true]);
+  client.abort();
+  await expect(audit).rejects.toThrow();
+  await vi.waitFor(async () => expect(await readProgress()).toBeNull(), 20_000);
+  await blocker.query('ROLLBACK');
+  blocker.release();
 });

@@ -20,6 +20,27 @@ test('the report needs the scope admin, and has the figures of the month', async
   expect(last.json).toMatchObject({ month: '2026-10', complete: true });
 });
 
+test('the ledger of a month is a CSV file, and needs the scope admin', async () => {
+  const { send, database, tokens } = await startApi();
+  await createSubscriber(database, 7n, 10_00n);
+  const path = '/v1/report/ledger?month=2026-11';
+  expect((await send('GET', path, { token: tokens.sell })).status).toBe(403);
+  const { status, headers, text } = await send('GET', path);
+  expect([status, headers.get('content-type'), headers.get('content-disposition')]).toEqual([
+    200,
+    'text/csv; charset=utf-8',
+    'attachment; filename="ledger-2026-11.csv"',
+  ]);
+  expect(text.split('\n').map((line) => line.split(',').slice(2, 6).join())).toEqual([
+    'telegram_id,kind,currency,amount',
+    '7,top_up,RUB,159.00',
+    '7,purchase,RUB,-149.00',
+    '',
+  ]);
+  const future = await send('GET', '/v1/report/periods?month=2027-01');
+  expect([future.status, future.json.type]).toEqual([422, 'urn:perennial:problem:future_month']);
+});
+
 test.each([
   ['2026-13', 400, 'bad_input'],
   ['2026-12', 422, 'future_month'],
