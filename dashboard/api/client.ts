@@ -78,10 +78,16 @@ export interface ReadOptions {
   readonly keepsPrevious?: boolean;
   /** Repeated every 30 s, and not by live changes: it costs more than a page of rows. */
   readonly isSteady?: boolean;
+  /** Read when the page asks, and not again by itself: the read takes seconds. */
+  readonly isOnce?: boolean;
+  /** Repeated also without a live change. */
+  readonly everyMs?: number;
 }
 
 /** The third part of the key of a read that live changes do not repeat. */
 export const steadyMark = 'steady';
+/** The third part of the key of a read that only a person repeats. */
+export const onceMark = 'once';
 const steadyEveryMs = 30_000;
 
 /**
@@ -91,17 +97,27 @@ const steadyEveryMs = 30_000;
 export function useRead<Path extends ReadPath>(
   path: Path,
   params: RequestParams = {},
-  { enabled = true, keepsPrevious = false, isSteady = false }: ReadOptions = {},
+  options: ReadOptions = {},
 ) {
+  const { enabled = true, keepsPrevious = false, isSteady = false, isOnce = false } = options;
+  const { everyMs = isSteady ? steadyEveryMs : undefined } = options;
+  const mark = isOnce ? onceMark : isSteady ? steadyMark : undefined;
   return useQuery<Answer<Path>, ApiProblem>({
-    queryKey: isSteady ? [path, params, steadyMark] : [path, params],
-    queryFn: async ({ signal }) =>
-      (await request('GET', path, { ...params, signal })) as Answer<Path>,
+    queryKey: mark === undefined ? [path, params] : [path, params, mark],
+    queryFn: ({ signal }) => readNow(path, params, signal),
     enabled,
-    ...(isSteady && { refetchInterval: steadyEveryMs }),
+    ...(everyMs !== undefined && { refetchInterval: everyMs }),
+    ...(isOnce && { staleTime: Number.POSITIVE_INFINITY }),
     ...(keepsPrevious && { placeholderData: (previous: Answer<Path> | undefined) => previous }),
   });
 }
+
+/** Reads a route outside of a component. @throws ApiProblem */
+export const readNow = async <Path extends ReadPath>(
+  path: Path,
+  params: RequestParams,
+  signal: AbortSignal,
+): Promise<Answer<Path>> => (await request('GET', path, { ...params, signal })) as Answer<Path>;
 
 /** Reads by POST what a change would do. It is read once for each opening of its dialog. */
 export function usePreview<Path extends ChangePath>(

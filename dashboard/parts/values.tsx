@@ -27,6 +27,11 @@ export function useFormats() {
     time: (iso: string) =>
       new Date(iso).toLocaleString(language, { dateStyle: 'medium', timeStyle: 'short' }),
     day: (iso: string) => new Date(iso).toLocaleDateString(language, { dateStyle: 'medium' }),
+    /** Milliseconds as seconds or minutes: "2.4 sec". */
+    duration: (ms: number) => formatDuration(language, ms),
+    /** @param share of 1 */
+    percent: (share: number) =>
+      share.toLocaleString(language, { style: 'percent', maximumFractionDigits: 1 }),
     /** "in 3 hours", "2 days ago". */
     relative: (iso: string, now = Date.now()) => formatRelative(language, Date.parse(iso) - now),
   };
@@ -45,6 +50,15 @@ function formatRelative(language: string, deltaMs: number): string {
   const format = new Intl.RelativeTimeFormat(language, { numeric: 'auto' });
   const [unit, unitMs] = units.find(([, ms]) => Math.abs(deltaMs) >= ms) ?? ['second', 1_000];
   return format.format(Math.round(deltaMs / unitMs), unit);
+}
+
+function formatDuration(language: string, ms: number): string {
+  const isLong = ms >= 120_000;
+  const [unit, value] = isLong
+    ? (['minute', ms / 60_000] as const)
+    : (['second', ms / 1_000] as const);
+  const maximumFractionDigits = ms >= 10_000 ? 0 : 1;
+  return value.toLocaleString(language, { style: 'unit', unit, maximumFractionDigits });
 }
 
 /** An amount; negative amounts have a class. */

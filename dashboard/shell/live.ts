@@ -1,11 +1,12 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'preact/hooks';
-import { steadyMark } from '../api/client.ts';
+import { onceMark, steadyMark } from '../api/client.ts';
 
 // Live updates by server-sent events.
 //
 // 1. The server sends the topics that changed. Reads of these topics are repeated.
-// 2. A hidden tab closes its stream. A tab that is shown again repeats all of its reads.
+// 2. A hidden tab closes its stream. A tab that is shown again repeats its reads, except those
+//    that take seconds: a person repeats them.
 // 3. A lost connection is opened again after 1, 2, 4 … 15 s, and then all reads are repeated.
 
 export type LiveState = 'live' | 'connecting' | 'paused';
@@ -42,8 +43,9 @@ export function useLiveUpdates(): LiveState {
     const refresh = (topics?: readonly string[]) =>
       void queries.invalidateQueries({
         predicate: ({ queryKey: [path, , mark] }) =>
-          topics === undefined ||
-          (typeof path === 'string' && mark !== steadyMark && isTouched(path, topics)),
+          mark !== onceMark &&
+          (topics === undefined ||
+            (typeof path === 'string' && mark !== steadyMark && isTouched(path, topics))),
       });
     const close = () => {
       source?.close();
