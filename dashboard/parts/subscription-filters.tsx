@@ -50,6 +50,13 @@ export function SubscriptionFilters({ list }: { readonly list: ListState }) {
       {choose('plan', plans.options)}
       <EndsWithinFilter list={list} />
       {choose('short', yesOrNo)}
+      <button
+        type="button"
+        disabled={!hasFilter}
+        onClick={() => list.set(Object.fromEntries(filterNames.map((name) => [name, ''])))}
+      >
+        {t('clear-filters')}
+      </button>
       <details class="more" open={rareNames.some((name) => list.get(name) !== '')}>
         <summary>{t('more-filters')}</summary>
         <div class="filters">
@@ -68,13 +75,6 @@ export function SubscriptionFilters({ list }: { readonly list: ListState }) {
           {choose('blocked', yesOrNo)}
         </div>
       </details>
-      <button
-        type="button"
-        disabled={!hasFilter}
-        onClick={() => list.set(Object.fromEntries(filterNames.map((name) => [name, ''])))}
-      >
-        {t('clear-filters')}
-      </button>
     </form>
   );
 }

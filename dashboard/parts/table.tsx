@@ -93,7 +93,7 @@ function Header<Row>(props: {
     <th scope="col" class={className} aria-sort={order}>
       <button type="button" class="sort" onClick={() => onSort(next)}>
         {column.title}
-        <span aria-hidden="true">{isAscending ? ' ↑' : isDescending ? ' ↓' : ''}</span>
+        <span aria-hidden="true">{isAscending ? ' ↑' : isDescending ? ' ↓' : ' ↕'}</span>
       </button>
     </th>
   );

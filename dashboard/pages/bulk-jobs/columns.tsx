@@ -42,7 +42,7 @@ export function Progress({ job }: { readonly job: JobRow }) {
       <progress
         value={processed}
         max={Math.max(1, total)}
-        aria-label={t('bulk-jobs-progress-of', { id })}
+        aria-label={t('bulk-jobs-progress-of', { id: String(id) })}
       />
       <small>{t('bulk-jobs-progress', { processed, total })}</small>
     </span>

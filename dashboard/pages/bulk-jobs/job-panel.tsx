@@ -19,7 +19,7 @@ export function JobPanel({ id }: { readonly id: number }) {
   const read = useRead('/v1/bulk-jobs/{id}', { path: { id } });
   return (
     <section class="panel" aria-labelledby="job-title">
-      <h2 id="job-title">{t('bulk-jobs-title', { id })}</h2>
+      <h2 id="job-title">{t('bulk-jobs-title', { id: String(id) })}</h2>
       <Loaded read={read}>
         {(job) => (
           <>
@@ -90,7 +90,7 @@ function CancelDialog({ job, onClose }: { readonly job: Job; onClose(): void }) 
   const left = job.total - countProcessed(job);
   return (
     <ActionDialog
-      title={t('bulk-jobs-cancel-title', { id: job.id })}
+      title={t('bulk-jobs-cancel-title', { id: String(job.id) })}
       confirm={t('bulk-jobs-cancel')}
       isDangerous
       done={t('bulk-jobs-cancelled')}

@@ -31,8 +31,8 @@ export function Channels() {
     },
   ];
   return (
-    <section aria-labelledby="channels">
-      <h2 id="channels">{t('messages-channels')}</h2>
+    <div>
+      <h2>{t('messages-channels')}</h2>
       <Loaded read={read}>
         {({ items }) => (
           <Table
@@ -44,7 +44,7 @@ export function Channels() {
           />
         )}
       </Loaded>
-    </section>
+    </div>
   );
 }
 

@@ -51,7 +51,7 @@ export function useNoticeColumns(
         <button
           type="button"
           disabled={notice.state === 'sending'}
-          aria-label={t('messages-resend-one', { id: notice.id })}
+          aria-label={t('messages-resend-one', { id: String(notice.id) })}
           onClick={() => onAction('resend', notice)}
         >
           {t('messages-resend')}
@@ -59,7 +59,7 @@ export function useNoticeColumns(
         <button
           type="button"
           disabled={!isCancellable(notice)}
-          aria-label={t('messages-cancel-one', { id: notice.id })}
+          aria-label={t('messages-cancel-one', { id: String(notice.id) })}
           onClick={() => onAction('cancel', notice)}
         >
           {t('messages-cancel')}

@@ -15,7 +15,7 @@ export function ResendDialog({ notice, onClose }: NoticeDialogProps) {
   const mayRepeat = notice.state === 'sent' || notice.state === 'uncertain';
   return (
     <ActionDialog
-      title={t('messages-resend-one', { id: notice.id })}
+      title={t('messages-resend-one', { id: String(notice.id) })}
       confirm={t('messages-resend')}
       done={t('messages-resent')}
       act={() => resend.mutateAsync({ path: { id: notice.id } })}
@@ -34,7 +34,7 @@ export function CancelDialog({ notice, onClose }: NoticeDialogProps) {
   const cancel = useChange('/v1/notices/{id}/cancel');
   return (
     <ActionDialog
-      title={t('messages-cancel-one', { id: notice.id })}
+      title={t('messages-cancel-one', { id: String(notice.id) })}
       confirm={t('messages-cancel-confirm')}
       isDangerous
       done={t('messages-cancelled')}
