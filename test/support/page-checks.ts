@@ -48,7 +48,7 @@ export const findOverflow = (page: Page): Promise<string[]> => page.evaluate(ove
 /** Waits until nothing loads: no spinner, no placeholder, and a heading. */
 export async function untilLoaded(page: Page): Promise<void> {
   await page.locator('h1').first().waitFor();
-  // `waitForFunction` evaluates a text in the page, which Trusted Types forbid.
+  // A wait by a function of Playwright evaluates a text in the page. Trusted Types forbid that.
   const pending = page.locator('.spinner, [aria-busy="true"]');
   await until('the page has loaded', async () => (await pending.count()) === 0);
 }
