@@ -63,6 +63,32 @@ export async function listNodes(db: Db | Tx): Promise<NodeStatus[]> {
   return rows;
 }
 
+/** The number of nodes in each state. A node that was never reached is down. */
+export async function countNodeStates(
+  db: Db | Tx,
+): Promise<{ readonly up: number; readonly down: number; readonly draining: number }> {
+  const { rows } = await sql<Record<'up' | 'down' | 'draining', bigint>>`
+    SELECT count(*) FILTER (WHERE is_draining) AS draining,
+      count(*) FILTER (WHERE NOT is_draining AND is_up) AS up,
+      count(*) FILTER (WHERE NOT is_draining AND NOT is_up) AS down
+    FROM (SELECT ${drainingGroup} = ANY (groups) AS is_draining,
+      down_since IS NULL AND last_seen_at IS NOT NULL AS is_up FROM perennial.node) node`.execute(
+    db,
+  );
+  const { up = 0n, down = 0n, draining = 0n } = rows[0] ?? {};
+  return { up: Number(up), down: Number(down), draining: Number(draining) };
+}
+
+/** Nodes whose links do not fit an inbound, except draining ones. */
+export async function readLinkErrors(
+  db: Db | Tx,
+): Promise<{ readonly node: string; readonly error: string }[]> {
+  const { rows } = await sql<{ node: string; error: string }>`
+    SELECT id AS node, link_error AS error FROM perennial.node
+    WHERE link_error IS NOT NULL AND NOT ${drainingGroup} = ANY (groups) ORDER BY id`.execute(db);
+  return rows;
+}
+
 /** The JSON of a node, with the column names of the database. */
 export function toNodeJson(node: NodeStatus) {
   const toTimeOrNull = (at: Instant | null): string | null => (at === null ? null : isoTime(at));

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { readClock } from '../db/clock.ts';
 import type { Db, Tx } from '../db/connect.ts';
 import { dayMs, hourMs, type Instant, isoTime, later } from '../kernel/instant.ts';
-import type { AdminKind, ParamsOf } from './kinds.ts';
+import type { AdminKind, NoticeParams, ParamsOf } from './kinds.ts';
 import { enqueueNotifications, type NewNotice } from './outbox.ts';
 
 // Alarms: notifications to the admins about a problem.
@@ -27,6 +27,7 @@ interface LastRaised {
   /** The number of affected items, if it may grow. */
   readonly size: number | null;
   readonly at: Instant;
+  readonly params: NoticeParams;
 }
 
 export interface OpenAlarm {
@@ -76,11 +77,13 @@ export async function lockAlarms(tx: Tx): Promise<void> {
 /** The open alarms, one for each kind and subject. */
 export async function readOpenAlarms(tx: Tx, now: Instant): Promise<OpenAlarm[]> {
   const { rows } = await sql<Omit<OpenAlarm, 'lastRaised'> & LastRaised>`
-    SELECT DISTINCT ON (kind, subject, reason) kind, subject, reason, worker, since, size, at
+    SELECT DISTINCT ON (kind, subject, reason) kind, subject, reason, worker, since, size, at,
+      params
     FROM (
       SELECT n.id, n.kind, ${sql.raw(toAlarmSubjectSql('n'))} AS subject, n.params->>'reason' AS reason,
         n.params->>'worker' AS worker, (n.params->>'since')::timestamptz AS since,
-        coalesce(n.params->>'held', n.params->>'items')::float8 AS size, n.created_at AS at
+        coalesce(n.params->>'held', n.params->>'items')::float8 AS size, n.created_at AS at,
+        n.params
       FROM perennial.notification n
       WHERE n.customer_id IS NULL AND n.kind <> 'alarm_over' AND n.params ? 'since'
         AND n.created_at > ${isoTime(later(now, -openMaxMs))} AND NOT ${isAlarmCleared('n')}) raised

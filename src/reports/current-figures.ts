@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { readClock } from '../db/clock.ts';
-import type { Db } from '../db/connect.ts';
-import { dayMs, later } from '../kernel/instant.ts';
+import type { Db, Tx } from '../db/connect.ts';
+import { dayMs, type Instant, later } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
 import type { Metric } from '../runs/metrics.ts';
 import { isRunningAt, mrrWhileRunning, selectCharges, toTimeSql } from './charged-time.ts';
@@ -68,14 +68,36 @@ export async function readRecentMetrics(db: Db): Promise<Metric[]> {
       FROM perennial.worker_run
       WHERE detail ? 'held' AND started_at > ${dayAgo}
       ORDER BY worker, id DESC) last`.execute(db);
-  const { rows: amounts } = await sql<AmountRow>`
-    SELECT CASE e.kind WHEN 'top_up' THEN 'perennial_collected_amount'
-        ELSE 'perennial_charged_amount' END AS figure, c.currency, sum(abs(e.amount_minor)) AS amount
-    FROM perennial.ledger_entry e JOIN perennial.customer c ON c.id = e.customer_id
-    WHERE e.created_at > ${dayAgo}
-      AND (e.kind IN ('purchase', 'renewal') OR e.kind = 'top_up' AND e.payment_entry_id IS NULL)
-    GROUP BY 1, 2`.execute(db);
+  const recent = await readAmountsSince(db, later(now, 1 - dayMs));
+  const amounts = recent.map(({ kind, currency, minor }) => ({
+    figure: `perennial_${kind}_amount`,
+    currency,
+    amount: minor.toString(),
+  }));
   return [...toCountMetrics(counts), ...toAmountMetrics(recentAmounts, amounts)];
+}
+
+/** Entries of one kind and currency. */
+export interface RecentAmount {
+  readonly kind: 'collected' | 'charged';
+  readonly currency: string;
+  readonly count: number;
+  readonly minor: bigint;
+}
+
+/**
+ * Top-ups, and purchases and renewals, from this time on. A payment that was moved from another
+ * customer is no further top-up.
+ */
+export async function readAmountsSince(db: Db | Tx, since: Instant): Promise<RecentAmount[]> {
+  const { rows } = await sql<RecentAmount & { count: bigint; minor: string }>`
+    SELECT CASE e.kind WHEN 'top_up' THEN 'collected' ELSE 'charged' END AS kind, c.currency,
+      count(*) AS count, sum(abs(e.amount_minor))::text AS minor
+    FROM perennial.ledger_entry e JOIN perennial.customer c ON c.id = e.customer_id
+    WHERE e.created_at >= ${toTimeSql(since)}
+      AND (e.kind IN ('purchase', 'renewal') OR e.kind = 'top_up' AND e.payment_entry_id IS NULL)
+    GROUP BY 1, 2 ORDER BY 1, 2`.execute(db);
+  return rows.map((row) => ({ ...row, count: Number(row.count), minor: BigInt(row.minor) }));
 }
 
 function toCountMetrics(rows: readonly FigureRow[]): Metric[] {

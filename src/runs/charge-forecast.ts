@@ -28,6 +28,9 @@ export interface ForecastStep extends ChargeSum {
 /** Older steps are deleted. */
 const keptMs = 7 * dayMs;
 
+/** A forecast of this age contains the next day. */
+const freshMs = 2 * dayMs;
+
 /** Whether a forecast was ever stored. */
 export async function hasChargeForecast(tx: Tx): Promise<boolean> {
   const { rows } = await sql<{ has: boolean }>`
@@ -77,6 +80,39 @@ export async function readChargeForecast(
   return new Map(
     rows.map(({ currency, count, minor }) => [currency, { count: Number(count), minor }]),
   );
+}
+
+/** The charges that become due within a time. */
+export interface DueForecast {
+  readonly charges: readonly (ChargeSum & { readonly currency: string })[];
+  /** `forecast`: stored at `asOf`. `prices`: the present subscriptions at their present prices. */
+  readonly source: 'forecast' | 'prices';
+  readonly asOf: Instant | null;
+}
+
+/**
+ * The charges that become due within `ms` from now, by currency. Without a recent forecast all due
+ * subscriptions are read, also those that are due already.
+ */
+export async function readDueForecast(
+  tx: Tx,
+  context: Pick<BatchContext, 'now' | 'settings' | 'prices'>,
+  ms: number,
+): Promise<DueForecast> {
+  const { now } = context;
+  const until = later(now, ms);
+  const { rows } = await sql<{ passedAt: Instant | null }>`
+    SELECT max(passed_at) AS "passedAt" FROM perennial.worker_state
+    WHERE worker = ${forecastWorkerName}`.execute(tx);
+  const passedAt = rows[0]?.passedAt ?? null;
+  const asOf = passedAt !== null && passedAt > later(now, -freshMs) ? passedAt : null;
+  const sums =
+    asOf === null
+      ? await readDueCharges(tx, { ...context, now: until })
+      : await readChargeForecast(tx, now, until);
+  const charges = [...sums].map(([currency, sum]) => ({ currency, ...sum }));
+  charges.sort((one, other) => (one.currency < other.currency ? -1 : 1));
+  return { charges, source: asOf === null ? 'prices' : 'forecast', asOf };
 }
 
 /** The facts of a run before its first charge, from a few rows. */

@@ -12,6 +12,7 @@ import { listRoutes } from './lists.ts';
 import { moneyRoutes } from './money.ts';
 import { noticeRoutes } from './notices.ts';
 import { operationRoutes } from './operations.ts';
+import { overviewRoutes } from './overview.ts';
 import { createPreviewRoutes } from './previews.ts';
 import { quarantineRoutes } from './quarantine.ts';
 import { reportRoutes } from './report.ts';
@@ -30,6 +31,7 @@ const baseRoutes: readonly Route[] = [
   ...subscriptionRoutes,
   ...catalogRoutes,
   ...noticeRoutes,
+  ...overviewRoutes,
   ...operationRoutes,
   ...runRoutes,
   ...quarantineRoutes,

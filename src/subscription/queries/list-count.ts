@@ -45,9 +45,14 @@ export function countList(
 ): Promise<ListCount> {
   return inTransaction(db, async (tx) => {
     if (filter.values.short !== undefined) return countForecasts(tx, list, filter);
-    const { count, isExact } = await countRows(tx, selectRows(list, filter));
-    return { count, count_is_estimated: !isExact };
+    return countSelected(tx, selectRows(list, filter));
   });
+}
+
+/** The number of rows of a SELECT, by rule 1. */
+export async function countSelected(tx: Tx, select: RawBuilder<unknown>): Promise<ListCount> {
+  const { count, isExact } = await countRows(tx, select);
+  return { count, count_is_estimated: !isExact };
 }
 
 async function countRows(

@@ -102,6 +102,14 @@ const fields = {
     toCondition: (isShort) =>
       isShort ? sql`s.state = 'active' AND s.kind = 'paid' AND s.auto_renew` : sql`true`,
   }),
+  tried: defineField<boolean>({
+    meaning: 'auto-renewal has tried the next renewal, which waits, mostly for money',
+    expects: yesOrNo,
+    of: 'subscription',
+    read: readFlag,
+    toCondition: (isTried) =>
+      isTried ? sql`s.next_try_at IS NOT NULL` : sql`s.next_try_at IS NULL`,
+  }),
   unreachable: defineField<boolean>({
     meaning: 'notifications do not reach the customer',
     expects: yesOrNo,

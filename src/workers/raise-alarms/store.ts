@@ -11,6 +11,7 @@ import { toFault } from '../../db/faults.ts';
 import { formatLockHolder, type LockHolder, transactionAgeSql } from '../../db/lock-holders.ts';
 import { dayMs, type Instant, isoTime, later, minuteMs, secondMs } from '../../kernel/instant.ts';
 import type { Alarm, AlarmKind, OpenAlarm } from '../../outbox/alarms.ts';
+import { selectGuardReports } from '../../runs/held.ts';
 import { readOverdueAlarms } from './overdue.ts';
 import type { AlarmFacts } from './rule.ts';
 
@@ -192,19 +193,8 @@ const selectSuccessfulRuns = (now: Instant) => sql`
     ORDER BY worker, id DESC) last
   WHERE outcome NOT IN ('failed', 'lost')`;
 
-/**
- * Held items are reported by a run that held some, or by a complete run. A run that failed before,
- * found the guard locked or had no time left does not count.
- */
 const selectUnheldRuns = (now: Instant) => sql`
-  SELECT worker, finished_at AS at FROM (
-    SELECT DISTINCT ON (worker) worker, detail, finished_at FROM perennial.worker_run
-    WHERE finished_at IS NOT NULL AND started_at > ${isoTime(later(now, -dayMs))}
-      AND ((detail->>'held')::bigint > 0 OR outcome IN ('success', 'degraded')
-        AND detail->'work_left' IS NULL
-        AND coalesce((detail->>'left_to_another')::bigint, 0) = 0)
-    ORDER BY worker, id DESC) last
-  WHERE coalesce((detail->>'held')::bigint, 0) = 0`;
+  SELECT worker, finished_at AS at FROM (${selectGuardReports(now)}) report WHERE held = 0`;
 
 /**
  * A run of a dead process counts as failed. A run that was skipped because of a clock does not

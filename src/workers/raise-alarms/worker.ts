@@ -32,6 +32,16 @@ interface AlarmState {
   readonly resolved: readonly OpenAlarm[];
 }
 
+export type CurrentAlarms = Pick<AlarmState, 'problems' | 'open'>;
+
+/** The alarms that a check would find and keep now. It writes nothing, and waits for no lock. */
+export async function readCurrentAlarms(tx: Tx, now: Instant): Promise<CurrentAlarms> {
+  const open = (await runUnlessLocked(tx, (part) => readOpenAlarms(part, now))) ?? [];
+  const facts = await readAlarmFacts(tx, now, open, true);
+  const resolved = new Set(filterResolved(open, facts, toAlarmSubject));
+  return { problems: facts.problems, open: open.filter((alarm) => !resolved.has(alarm)) };
+}
+
 async function readAlarmState(tx: Tx, now: Instant, isPreview = false): Promise<AlarmState> {
   const open = await readOpenAlarms(tx, now);
   const facts = await readAlarmFacts(tx, now, open, isPreview);

@@ -89,6 +89,8 @@ const rightLines: Readonly<Record<string, Line>> = {
   'clock report': line([]),
   'clock undo': line([]),
   forecast: line([]),
+  overview: line([]),
+  problems: line([]),
   report: line([], { '--csv': 'ledger' }),
   audit: line([]),
   'token create': line(['bot'], { '--scope': 'read' }),
