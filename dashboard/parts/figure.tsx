@@ -7,7 +7,7 @@ interface FigureProps {
   readonly value: ComponentChildren;
   readonly note?: ComponentChildren;
   /** The list behind the figure. */
-  readonly href?: string;
+  readonly href?: string | undefined;
   readonly tone?: Tone;
 }
 

@@ -27,6 +27,16 @@ export function useFormats() {
     time: (iso: string) =>
       new Date(iso).toLocaleString(language, { dateStyle: 'medium', timeStyle: 'short' }),
     day: (iso: string) => new Date(iso).toLocaleDateString(language, { dateStyle: 'medium' }),
+    /** A calendar day in UTC, like "2026-12-05", in any zone of the browser. */
+    dayOf: (day: string) =>
+      new Date(day).toLocaleDateString(language, { dateStyle: 'full', timeZone: 'UTC' }),
+    /** "5 Dec". */
+    shortDay: (day: string) =>
+      new Date(day).toLocaleDateString(language, {
+        day: 'numeric',
+        month: 'short',
+        timeZone: 'UTC',
+      }),
     /** Milliseconds as seconds or minutes: "2.4 sec". */
     duration: (ms: number) => formatDuration(language, ms),
     /** @param share of 1 */

@@ -17,10 +17,13 @@ function createQueries(): QueryClient {
     defaultOptions: {
       queries: {
         staleTime: 5_000,
-        // A refusal stays a refusal. A lost connection and a busy database are tried again.
+        // A refusal stays a refusal. A lost connection and a busy database are tried again. So is
+        // a read that waits for another one: the previous read of this page ends within seconds.
         retry: (count, error) =>
-          count < 2 &&
-          (!(error instanceof ApiProblem) || error.status === 0 || error.status >= 500),
+          error instanceof ApiProblem && error.code.endsWith('_running')
+            ? count < 4
+            : count < 2 &&
+              (!(error instanceof ApiProblem) || error.status === 0 || error.status >= 500),
         refetchOnWindowFocus: false,
       },
       mutations: { retry: false },
