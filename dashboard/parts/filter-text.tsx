@@ -1,5 +1,6 @@
 import { useText } from '../shell/language.tsx';
 import { usePlans } from './plans.ts';
+import { filterNames } from './subscription-filters.tsx';
 import { Time } from './values.tsx';
 
 /** The conditions of a filter as words: "State: active, Plan: Basic". */
@@ -14,11 +15,15 @@ export function Filter({ filter }: { readonly filter: Readonly<Record<string, st
   };
   return (
     <span class="filter-text">
-      {Object.entries(filter).map(([name, value]) => (
-        <span key={name} class="badge">
-          {t(`filter-${name}`)}: {describe(name, value)}
-        </span>
-      ))}
+      {Object.entries(filter)
+        .toSorted(([one], [other]) => orderOf(one) - orderOf(other))
+        .map(([name, value]) => (
+          <span key={name} class="badge">
+            {t(`filter-${name}`)}: {describe(name, value)}
+          </span>
+        ))}
     </span>
   );
 }
+
+const orderOf = (name: string): number => (filterNames as readonly string[]).indexOf(name);

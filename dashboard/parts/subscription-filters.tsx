@@ -17,12 +17,13 @@ export const filterNames = [
   'ends_before',
   'auto_renew',
   'short',
+  'tried',
   'unreachable',
   'blocked',
 ] as const;
 
 /** Filters that most lists do without. */
-const rareNames = ['kind', 'node_group', 'auto_renew', 'unreachable', 'blocked'] as const;
+const rareNames = ['kind', 'node_group', 'auto_renew', 'tried', 'unreachable', 'blocked'] as const;
 
 /** The conditions in the address. */
 export const readFilter = (list: ListState): Readonly<Record<string, string>> =>
@@ -71,6 +72,7 @@ export function SubscriptionFilters({ list }: { readonly list: ListState }) {
             'node_group',
             plans.groups.map((group) => [group, group]),
           )}
+          {choose('tried', yesOrNo)}
           {choose('unreachable', yesOrNo)}
           {choose('blocked', yesOrNo)}
         </div>

@@ -56,7 +56,7 @@ export function useJobColumns(): readonly Column<JobRow>[] {
       id: 'id',
       title: t('bulk-jobs-job'),
       cell: (job) => (
-        <Link href={`/subscriptions/jobs?job=${job.id}`}>
+        <Link class="job" href={`/subscriptions/jobs?job=${job.id}`}>
           {job.id}: {describeJob(t, job)}
         </Link>
       ),

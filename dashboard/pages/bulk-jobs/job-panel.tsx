@@ -42,6 +42,9 @@ export function JobPanel({ id }: { readonly id: number }) {
                   {t('bulk-jobs-cancel')}
                 </button>
               )}
+              {job.action === 'announcement' && (
+                <Link href="/messages?kind=announcement">{t('bulk-jobs-messages')}</Link>
+              )}
               <Link href="/subscriptions/jobs">{t('bulk-jobs-close')}</Link>
             </div>
             {isCancelling && <CancelDialog job={job} onClose={() => setCancelling(false)} />}

@@ -28,7 +28,10 @@ export function NoticeDialog(props: BulkDialogProps) {
       body={isValid ? { action: 'announcement', texts: written } : undefined}
       detail={{
         title: t('subscriptions-notice-language'),
-        cell: ({ locale }) => `${locale}: ${chooseLocale(written, locale)}`,
+        cell: ({ locale }) => {
+          const chosen = chooseLocale(written, locale);
+          return chosen === locale ? locale : `${locale} → ${chosen}`;
+        },
       }}
     >
       {texts.map(({ locale, text }, index) => (

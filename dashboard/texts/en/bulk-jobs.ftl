@@ -32,6 +32,7 @@ bulk-jobs-reason-revoked = revoked
 bulk-jobs-reason-is_trial = only a trial
 bulk-jobs-reason-unchanged = already as wanted
 bulk-jobs-reason-end_too_late = the end would be too late
+bulk-jobs-messages = Messages with your own text
 bulk-jobs-close = Close
 bulk-jobs-cancel = Stop this job
 bulk-jobs-cancel-title = Stop job { $id }

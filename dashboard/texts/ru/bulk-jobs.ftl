@@ -33,6 +33,7 @@ bulk-jobs-reason-revoked = подписка отозвана
 bulk-jobs-reason-is_trial = только пробная подписка
 bulk-jobs-reason-unchanged = уже так, как нужно
 bulk-jobs-reason-end_too_late = срок вышел бы слишком поздним
+bulk-jobs-messages = Сообщения с вашим текстом
 bulk-jobs-close = Закрыть
 bulk-jobs-cancel = Остановить операцию
 bulk-jobs-cancel-title = Остановить операцию { $id }
