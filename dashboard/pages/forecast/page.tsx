@@ -16,7 +16,7 @@ import { Effect, WhatIf } from './what-if.tsx';
 const dayChoices = ['7', '14', '30', '60', '90'];
 const defaultDays = '30';
 
-/** What the workers will charge and end, by day, also with other prices. */
+/** The renewals, short balances and ends of the next days, also with other prices. */
 export default function Page() {
   const t = useText();
   const list = useListState(['days', 'day', 'outcome', 'prices']);

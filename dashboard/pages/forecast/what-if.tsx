@@ -7,7 +7,7 @@ import { Money, useFormats } from '../../parts/values.tsx';
 import { useText } from '../../shell/language.tsx';
 import type { Forecast } from './days.ts';
 
-// What if: other prices from now on. The address has them as the API reads them, like
+// Other prices from now on. The address has them as the API reads them, like
 // `basic/30/RUB=199.00`, separated by commas.
 
 interface WhatIfProps {
