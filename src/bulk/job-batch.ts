@@ -30,6 +30,8 @@ export interface BatchRequest {
   readonly jobId: bigint;
   readonly after: CustomerId | undefined;
   readonly max: number;
+  /** Called with the customers of the batch, before they are locked. */
+  readonly onRead?: (customers: readonly CustomerId[]) => void;
   /** Counts the batch in a run record, as the last statement. */
   readonly count?: ((tx: Tx, result: BatchCounts) => Promise<void>) | undefined;
 }
@@ -51,12 +53,13 @@ async function lockJob(tx: Tx, id: bigint): Promise<BulkJob | undefined> {
 
 export async function runJobBatch(
   tx: Tx,
-  { jobId, after, max, count }: BatchRequest,
+  { jobId, after, max, onRead, count }: BatchRequest,
 ): Promise<BatchStep> {
   const job = await lockJob(tx, jobId);
   if (job === undefined) return { kind: 'over' };
   const now = await readTrustedTime(tx);
   const waiting = await readWaiting(tx, job.id, after, max);
+  onRead?.(waiting);
   const locked = await lockFreeCustomers(tx, waiting);
   const context = { tx, now, settings: await readSettings(tx), actor: job.actor };
   const outcomes = await applyToCustomers(context, job, locked);
@@ -110,17 +113,15 @@ async function writeOutcomes(tx: Tx, job: bigint, outcomes: readonly ItemOutcome
     WHERE id = ${job}`.execute(tx);
 }
 
-/** Stores that the change of the first waiting customer after `after` failed by itself. */
-export async function failItem(
-  tx: Tx,
-  jobId: bigint,
-  after: CustomerId | undefined,
-  { outcome, reason }: Pick<ItemOutcome, 'outcome' | 'reason'>,
-): Promise<CustomerId | undefined> {
+/**
+ * Stores that the change of a customer failed by itself. A customer that another process has
+ * processed meanwhile keeps that outcome.
+ */
+export async function failItem(tx: Tx, jobId: bigint, item: ItemOutcome): Promise<void> {
   const job = await lockJob(tx, jobId);
-  if (job === undefined) return undefined;
-  const [customerId] = await readWaiting(tx, jobId, after, 1);
-  if (customerId === undefined) return undefined;
-  await writeOutcomes(tx, jobId, [{ customerId, outcome, reason }]);
-  return customerId;
+  if (job === undefined) return;
+  const { rows } = await sql`
+    SELECT FROM perennial.bulk_item
+    WHERE job_id = ${jobId} AND customer_id = ${item.customerId} AND outcome IS NULL`.execute(tx);
+  if (rows.length > 0) await writeOutcomes(tx, jobId, [item]);
 }

@@ -1,5 +1,5 @@
 import { type Db, inTransaction } from '../db/connect.ts';
-import { toFault } from '../db/faults.ts';
+import { isSchemaFault, toFault } from '../db/faults.ts';
 import { isClockFault } from '../db/trusted-time.ts';
 import type { CustomerId } from '../kernel/ids.ts';
 import { type BatchRequest, type BatchStep, failItem, runJobBatch } from './job-batch.ts';
@@ -7,7 +7,8 @@ import { type BatchRequest, type BatchStep, failItem, runJobBatch } from './job-
 // Runs a bulk job, batch by batch. It continues where an earlier run ended.
 //
 // 1. A batch is one transaction. A batch whose transaction fails changes nothing.
-// 2. A transient fault ends the run. The next run continues the job.
+// 2. A transient fault, or one that affects all customers, ends the run. The next run continues the
+//    job.
 // 3. A batch that fails by another fault is repeated, one customer at a time. A customer whose own
 //    transaction fails is `failed`, or `skipped` if a rule refused the change.
 // 4. Customers that other transactions hold follow at the end of the walk. If all that are left are
@@ -64,18 +65,24 @@ async function tryBatch(
   db: Db,
   request: BatchRequest,
 ): Promise<BatchStep | { readonly kind: 'failed' }> {
+  let customerId: CustomerId | undefined;
+  const onRead = ([first]: readonly CustomerId[]) => {
+    customerId = first;
+  };
   try {
-    return await inTransaction(db, (tx) => runJobBatch(tx, request));
+    return await inTransaction(db, (tx) => runJobBatch(tx, { ...request, onRead }));
   } catch (error) {
     const fault = toFault(error);
     if (fault.kind === 'transient' || isClockFault(fault)) throw error;
+    if (customerId === undefined || isSchemaFault(fault)) throw error;
     if (request.max > 1) return { kind: 'failed' };
     const isRefusal = fault.kind === 'permanent' && !fault.code.startsWith('pg_');
-    const outcome = isRefusal ? 'skipped' : 'failed';
-    const { jobId, after } = request;
-    const last = await inTransaction(db, (tx) =>
-      failItem(tx, jobId, after, { outcome, reason: fault.code }),
-    );
-    return { kind: 'processed', count: last === undefined ? 0 : 1, last, isFinished: false };
+    const item = {
+      customerId,
+      outcome: isRefusal ? 'skipped' : 'failed',
+      reason: fault.code,
+    } as const;
+    await inTransaction(db, (tx) => failItem(tx, request.jobId, item));
+    return { kind: 'processed', count: 1, last: customerId, isFinished: false };
   }
 }

@@ -35,6 +35,10 @@ export interface BulkJob {
 /** A text of Telegram has 4,096 characters, and an escaped text is longer. */
 export const announcementMax = 3_000;
 
+/** Lines and tabs are text. PostgreSQL stores no NUL and no half of a surrogate pair. */
+const isStorable = (text: string): boolean =>
+  text.isWellFormed() && /^[\P{Cc}\t\r\n]*$/u.test(text);
+
 /** @throws UsageFault `bad_texts` */
 export function requireValidTexts(texts: Readonly<Record<string, string>>): void {
   const createFault = (sentence: string) => new UsageFault('bad_texts', `texts: ${sentence}`);
@@ -45,6 +49,9 @@ export function requireValidTexts(texts: Readonly<Record<string, string>>): void
     if (!isLocale(locale))
       throw createFault(`"${locale}" is not a language; expected a code like ru`);
     if (text.trim() === '') throw createFault(`the text "${locale}" is empty`);
+    if (!isStorable(text)) {
+      throw createFault(`the text "${locale}" has a control character or half of a character`);
+    }
     if (text.length > announcementMax) {
       throw createFault(
         `the text "${locale}" has ${text.length} characters; at most ${announcementMax} are allowed`,

@@ -77,6 +77,9 @@ export function toFault(error: unknown): Fault {
   return new Fault('bug', 'unexpected', error.message, error);
 }
 
+/** A table, a column or a right is wrong, or the server has a bug. It affects all items. */
+export const isSchemaFault = ({ code }: Fault): boolean => /^pg_(42|3F|0A|XX)/.test(code);
+
 /**
  * A wait for a row that another session has locked was too long. A wait for a table is none: its
  * error has no position of a row. The text around the position depends on the language.

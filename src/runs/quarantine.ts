@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { Db, Tx } from '../db/connect.ts';
+import { isSchemaFault } from '../db/faults.ts';
 import { anyOf, unnest } from '../db/unnest.ts';
 import type { Fault } from '../kernel/faults.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
@@ -26,10 +27,8 @@ const endingWorkers = ['auto-renewal', 'fast-expiry-cleanup'];
 export const quarantinedMax = 50;
 
 /** True if the fault belongs to this item. A schema error affects all items. */
-export function isItemFault(fault: Fault): boolean {
-  if (fault.kind === 'transient') return false;
-  return !/^pg_(42|3F|0A|XX)/.test(fault.code);
-}
+export const isItemFault = (fault: Fault): boolean =>
+  fault.kind !== 'transient' && !isSchemaFault(fault);
 
 /** The items of a worker in quarantine. Limit: of more than 10,000 some are also in the pages. */
 export async function readQuarantinedItems(

@@ -14,6 +14,7 @@ import { blockCustomer } from '../../../src/subscription/commands/block.ts';
 import { grant } from '../../../src/subscription/commands/grant.ts';
 import type { TestDatabase } from '../../support/database.ts';
 import { expectFault } from '../../support/faults.ts';
+import { hookDatabase } from '../../support/hooked-pool.ts';
 import {
   addCustomer,
   buyPlan,
@@ -128,21 +129,62 @@ test('G3: one key creates one job, and a different request with it is refused', 
   await expectFault(other, 'key_reused');
 });
 
-test('a customer whose change fails by itself does not stop the others', async () => {
+/** Four subscribers. The end of the given ones is too late for two further days. */
+async function createWithLateEnds(...late: readonly number[]): Promise<void> {
   await createSubscribers(database, { count: 4, endsAt: '2026-12-01T09:00:00Z', balanceMinor: 0n });
-  await database.query`
-    UPDATE perennial.period SET refunded_at = '2026-11-24T09:00:00Z' WHERE id = 2`;
-  await database.query`
-    INSERT INTO perennial.period (subscription_id, customer_id, source, plan, starts_at, ends_at,
-      currency) SELECT id, customer_id, 'import', plan, '2026-11-01Z', '9999-12-30Z', 'RUB'
-    FROM perennial.subscription WHERE id = 2`;
-  await database.query`UPDATE perennial.subscription SET expires_at = '9999-12-30Z' WHERE id = 2`;
+  for (const id of late) {
+    await database.query`
+      UPDATE perennial.period SET refunded_at = '2026-11-24T09:00:00Z' WHERE id = ${id}`;
+    await database.query`
+      INSERT INTO perennial.period (subscription_id, customer_id, source, plan, starts_at, ends_at,
+        currency) SELECT id, customer_id, 'import', plan, '2026-11-01Z', '9999-12-30Z', 'RUB'
+      FROM perennial.subscription WHERE id = ${id}`;
+    await database.query`
+      UPDATE perennial.subscription SET expires_at = '9999-12-30Z' WHERE id = ${id}`;
+  }
+}
+
+test('a customer whose change fails by itself does not stop the others', async () => {
+  await createWithLateEnds(2);
   const id = await create(twoDays, { state: 'active' });
   expect(await run(id)).toBe('over');
   expect(await readBulkJob(database.db, id)).toMatchObject({
     ...{ state: 'done', done: 3, skipped: 1 },
     reasons: { end_too_late: 1 },
   });
+});
+
+test('G3: a customer whom another process skips meanwhile does not cost the next one the change', async () => {
+  await createWithLateEnds(1);
+  const id = await create(twoDays, { state: 'active' });
+  let rollbacks = 0;
+  // The first rollback is that of the whole batch, the second one that of the first customer.
+  await using here = hookDatabase(database, async ({ sql: statement, when }) => {
+    if (when !== 'after' || !/^rollback/i.test(statement)) return;
+    rollbacks += 1;
+    if (rollbacks !== 2) return;
+    await database.query`
+      UPDATE perennial.bulk_item SET outcome = 'skipped', reason = 'end_too_late'
+      WHERE job_id = ${id} AND customer_id = (SELECT min(customer_id) FROM perennial.bulk_item)`;
+    await database.query`UPDATE perennial.bulk_job SET skipped = skipped + 1 WHERE id = ${id}`;
+  });
+  expect(await runBulkJob(here.db, id, { mustStop: () => false })).toBe('over');
+  expect(rollbacks).toBe(2);
+  expect(await readBulkJob(database.db, id)).toMatchObject({
+    ...{ state: 'done', done: 3, skipped: 1, failed: 0 },
+    reasons: { end_too_late: 1 },
+  });
+});
+
+test('G3: a fault that affects all customers ends the run, and no customer has an outcome', async () => {
+  await createSubscriber(database, 1n, 0n);
+  const id = await create(twoDays, { state: 'active' });
+  await database.query`ALTER TABLE perennial.period RENAME COLUMN list_minor TO listed`;
+  await expect(run(id)).rejects.toThrow(/column/);
+  expect(await readBulkJob(database.db, id)).toMatchObject({ state: 'running', failed: 0 });
+  await database.query`ALTER TABLE perennial.period RENAME COLUMN listed TO list_minor`;
+  expect(await run(id)).toBe('over');
+  expect(await readBulkJob(database.db, id)).toMatchObject({ state: 'done', done: 1 });
 });
 
 test('auto-renewal is switched for all customers who match, and an equal value stays', async () => {
@@ -255,6 +297,18 @@ test.each([
   [
     'a language that is none',
     { action: 'announcement', texts: { en: 'x', '1': 'y' } },
+    { plan: 'basic' },
+    'bad_texts',
+  ],
+  [
+    'a text with NUL',
+    { action: 'announcement', texts: { en: 'a\u0000b' } },
+    { plan: 'basic' },
+    'bad_texts',
+  ],
+  [
+    'a text with half of a character',
+    { action: 'announcement', texts: { en: 'a\ud800b' } },
     { plan: 'basic' },
     'bad_texts',
   ],

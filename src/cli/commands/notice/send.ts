@@ -27,7 +27,8 @@ export function buildNoticeSendCommand(open: DatabaseOpener): Command {
         return [language, (await readText(path)).trim()] as const;
       }),
     );
-    const texts: Record<string, string> = {};
+    // Without a prototype, so that `__proto__` is refused like any other unknown language.
+    const texts: Record<string, string> = Object.create(null);
     for (const [language, content] of [...given, ...read]) {
       if (Object.hasOwn(texts, language))
         throw new UsageFault('bad_texts', `"${language}" has two texts; expected one`);
