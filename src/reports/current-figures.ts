@@ -66,7 +66,10 @@ export async function readRecentMetrics(db: Db): Promise<Metric[]> {
       SELECT DISTINCT ON (worker) worker, coalesce((detail->>'held')::float8, 0)
         + coalesce((detail->>'held_charges')::float8, 0) AS held
       FROM perennial.worker_run
-      WHERE detail ? 'held' AND started_at > ${dayAgo}
+      WHERE worker IN (
+          SELECT holder.worker FROM perennial.worker_run holder
+          WHERE holder.detail ?| '{held,held_charges}' AND holder.started_at > ${dayAgo})
+        AND started_at > ${dayAgo} AND outcome IN ('success', 'partial', 'degraded')
       ORDER BY worker, id DESC) last`.execute(db);
   const recent = await readAmountsSince(db, later(now, 1 - dayMs));
   const amounts = recent.map(({ kind, currency, minor }) => ({

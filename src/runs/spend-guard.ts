@@ -9,8 +9,10 @@ import {
 } from '../subscription/rules/hourly-limit.ts';
 import {
   computeComparedFrom,
+  type HoldReason,
   isChargeAboveLimit,
   isRunAboveLimit,
+  toHeldKey,
 } from '../subscription/rules/spend-limit.ts';
 import type { SubscriptionRenewalFacts } from '../subscription/store/renewal-facts.ts';
 import {
@@ -27,12 +29,6 @@ import type { BatchContext } from './worker.ts';
 // (`subscription/rules/hourly-limit.ts`, rules 1, 3 and 4). Both workers that renew use it, and
 // both count against the same limits.
 
-/**
- * Why a charge is held. `run`: the whole run is larger than the forecast permits; `price`: the
- * charge is too high for its plan; `late`: too many late charges within an hour.
- */
-export type HoldReason = 'run' | 'price' | 'late';
-
 /** A charge that waits for confirmation. The subscription stays active. */
 export interface HeldCharge {
   readonly do: 'hold-charge';
@@ -45,13 +41,6 @@ type Guarded<F extends SubscriptionRenewalFacts, D> = DecidedItem<
   F,
   D | HeldCharge | { readonly do: 'nothing' }
 >;
-
-/** The reason as a part of a sentence. */
-export const holdReasonTexts: Readonly<Record<HoldReason, string>> = {
-  run: 'the run has more charges than the forecast permits',
-  price: 'the charge is much higher than the earlier prices of the plan',
-  late: 'too many charges are late',
-};
 
 /** The count of late charges in the run record. A confirmed run omits it. */
 export const lateChargesKey = 'late_charges' as const;
@@ -110,6 +99,19 @@ function holdCharges<F extends SubscriptionRenewalFacts, D extends { readonly do
     const waits = facts.autoRenew && customers.has(facts.customerId);
     return waits ? { ...one, decision: { do: 'nothing' } } : one;
   });
+}
+
+/** The held charges of a batch by reason, for its run record. */
+export function countHeldCharges(
+  outcomes: readonly { readonly decision: { readonly do: string } }[],
+): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { decision } of outcomes) {
+    if (decision.do !== 'hold-charge') continue;
+    const key = toHeldKey((decision as HeldCharge).reason);
+    counts[key] = (counts[key] ?? 0) + 1;
+  }
+  return counts;
 }
 
 const toHeldCharge = (decision: { readonly do: string }, reason: HoldReason): HeldCharge => ({

@@ -3,19 +3,21 @@ import type { PeriodSource, SubscriptionKind, SubscriptionState } from '../../db
 import { type Instant, isoTime, later } from '../../kernel/instant.ts';
 import { majorUnits } from '../../kernel/money.ts';
 import type { Reason } from '../../kernel/reason.ts';
-import { isAlarmOpen } from '../../outbox/alarms.ts';
 import { describeChargeCause } from '../rules/charge-cause-text.ts';
-import { isLateCharge } from '../rules/hourly-limit.ts';
 import {
   type ChargeContext,
   type ChargeFacts,
   chooseNextCharge,
+  type GuardState,
   type PredictedCharge,
   predictCharges,
 } from '../rules/next-charge.ts';
+import { computeDueAt } from '../rules/renewal.ts';
 import { forecastWithPauses } from '../store/forecast-facts.ts';
+import { readGuardState } from '../store/guard-state.ts';
 import { toKnownPrices } from '../store/known-prices.ts';
 import { computeNextRenewal, type NextCharge } from '../store/next-charge.ts';
+import { type PriceList, readPriceList } from '../store/prices.ts';
 import {
   type CustomerRow,
   hasSubscription,
@@ -80,11 +82,12 @@ export async function toCustomerCharges(
   const [first] = rows as readonly [CustomerRow];
   const { currency } = first;
   const own = rows.filter(hasSubscription);
-  // The guard holds only late charges, so only a late one needs the search for its alarm.
-  const isLate = own.some((row) => isLateCharge(row, first.now));
-  const isGuardHolding = isLate && (await isAlarmOpen(db, 'alarm_money_guard', first.now));
-  const context = toChargeContext(first, isGuardHolding);
-  const facts = own.map(toChargeFacts);
+  // The guard holds only charges that are due, so the others need no further statement.
+  const isAnyDue = own.some((row) => isDueActive(row, Number(first.windowMs)));
+  const guard = isAnyDue ? await readGuardState(db, first.now) : null;
+  const prices = isAnyDue ? await readPriceList(db, first.now) : null;
+  const context = toChargeContext(first, guard);
+  const facts = own.map((row) => toChargeFacts(row, prices));
   const { now, rules } = context;
   const forecasts = await forecastWithPauses(facts.filter(isForecastOf(context)), now, rules);
   const charges = predictCharges(facts, forecasts, context);
@@ -109,7 +112,10 @@ const isForecastOf =
       reviveMs > 0 &&
       expiresAt >= later(now, -reviveMs));
 
-function toChargeContext(row: CustomerRow, isGuardHolding: boolean): ChargeContext {
+const isDueActive = (row: SubscriptionRow, windowMs: number): boolean =>
+  row.state === 'active' && row.autoRenew && computeDueAt(row, { windowMs }) <= row.now;
+
+function toChargeContext(row: CustomerRow, guard: GuardState | null): ChargeContext {
   return {
     now: row.now,
     rules: {
@@ -119,12 +125,13 @@ function toChargeContext(row: CustomerRow, isGuardHolding: boolean): ChargeConte
       reviveMs: Number(row.reviveMs),
     },
     suspectReason: row.suspectReason,
-    isGuardHolding,
+    guard,
   };
 }
 
-const toChargeFacts = (row: SubscriptionRow): ChargeFacts => ({
+const toChargeFacts = (row: SubscriptionRow, prices: PriceList | null): ChargeFacts => ({
   ...row,
+  earlierMinor: prices?.getEarlierMinor(row.plan, row.periodDays, row.currency) ?? null,
   prices: toKnownPrices(row),
   quarantine:
     row.quarantineReason === null || row.quarantineRetryAt === null

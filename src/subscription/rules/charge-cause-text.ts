@@ -3,6 +3,7 @@ import { type Instant, isoTime } from '../../kernel/instant.ts';
 import { majorUnits } from '../../kernel/money.ts';
 import { type Reason, createReason as state } from '../../kernel/reason.ts';
 import type { ChargeCause } from './next-charge.ts';
+import { holdReasonTexts } from './spend-limit.ts';
 
 // The cause of a charge as a code, its parameters and one sentence.
 
@@ -61,8 +62,11 @@ export function describeChargeCause(cause: ChargeCause, currency: string): Reaso
         `the renewal is in quarantine (${cause.reason}); the next attempt is at ${retryAt}`,
       );
     }
-    case 'held_by_guard':
-      return state(kind, {}, 'the spend guard holds late charges until a person confirms them');
+    case 'held_by_guard': {
+      const text = holdReasonTexts[cause.reason];
+      const sentence = `the spend guard holds the charge until a person confirms it, because ${text}`;
+      return state(kind, { reason: cause.reason }, sentence);
+    }
     case 'short': {
       const endsAt = isoTime(cause.endsAt);
       const missing = majorUnits(cause.missingMinor, currency);

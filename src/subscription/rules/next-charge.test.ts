@@ -13,7 +13,8 @@ import {
 } from './next-charge.ts';
 import { noKnownPrices } from './price-cap.ts';
 import { decideRenewal } from './renewal.ts';
-import { defaultSettings } from './settings.ts';
+import { defaultSettings, defaultSpendLimits } from './settings.ts';
+import { type HoldReason, holdReasonTexts } from './spend-limit.ts';
 
 const now = instant(Date.parse('2026-11-24T09:00:00Z'));
 const at = (ms: number): Instant => later(now, ms);
@@ -33,6 +34,7 @@ const covered: ChargeFacts = {
   wokenAt: null,
   lastStartsAt: at(-20 * dayMs),
   quarantine: null,
+  earlierMinor: 149_00n,
   periodDays: 30,
   balanceMinor: 149_00n,
   listMinor: 149_00n,
@@ -54,7 +56,7 @@ const trusted: ChargeContext = {
   now,
   rules: defaultSettings,
   suspectReason: null,
-  isGuardHolding: false,
+  guard: null,
 };
 
 function predict(
@@ -67,6 +69,10 @@ function predict(
 
 const predictOne = (facts: ChargeFacts, context: Partial<ChargeContext> = {}): PredictedCharge =>
   predict([facts], context)[0] as PredictedCharge;
+
+const holding = (...reasons: readonly HoldReason[]): Partial<ChargeContext> => ({
+  guard: { reasons: new Set(reasons), limits: defaultSpendLimits },
+});
 
 const quarantine = { reason: 'pg_23514: a check', retryAt: at(2 * hourMs) };
 
@@ -119,16 +125,38 @@ test.each<
   ['in quarantine', { ...dueNow, quarantine }, {}, 'quarantined', at(2 * hourMs)],
   ['a kopeck short', { ...dueNow, balanceMinor: 148_99n }, {}, 'short', now],
   [
-    'late, and the guard holds',
+    'late, and the guard holds late charges',
     { ...dueNow, expiresAt: at(-hourMs) },
-    { isGuardHolding: true },
+    holding('late'),
     'held_by_guard',
     now,
   ],
   [
-    'not late, and the guard holds',
+    'not late, and the guard holds late charges',
     { ...dueNow, expiresAt: at(1 - hourMs) },
-    { isGuardHolding: true },
+    holding('late'),
+    'due',
+    now,
+  ],
+  ['due, and the guard holds the run', dueNow, holding('run'), 'held_by_guard', now],
+  [
+    'not due, and the guard holds the run',
+    covered,
+    holding('run'),
+    'covered',
+    at(10 * dayMs - 6 * hourMs),
+  ],
+  [
+    'due at more than three times the earlier price',
+    { ...dueNow, earlierMinor: 49_66n },
+    holding(),
+    'held_by_guard',
+    now,
+  ],
+  [
+    'due at three times the earlier price',
+    { ...dueNow, earlierMinor: 49_67n },
+    holding('price'),
     'due',
     now,
   ],
@@ -160,9 +188,24 @@ test.each<
   expect([predicted.cause.kind, predicted.at]).toEqual([cause, chargeAt]);
   const reason = describeChargeCause(predicted.cause, 'RUB');
   expect(reason.code).toBe(cause);
+  if (predicted.cause.kind === 'held_by_guard')
+    return expect(reason.sentence).toContain(holdReasonTexts[predicted.cause.reason]);
   for (const value of Object.values(reason.params)) {
     if (value !== null && value !== '0.00') expect(reason.sentence).toContain(String(value));
   }
+});
+
+test('after a held charge the other due charges of the customer are held too', () => {
+  const rich = { ...dueNow, balanceMinor: 1_000_00n };
+  const first = { ...rich, subscriptionId: 2n as SubscriptionId, earlierMinor: 1_00n };
+  const causes = (all: readonly ChargeFacts[]) =>
+    predict(all, holding()).map(({ cause }) => cause.kind);
+  expect(causes([first, rich])).toEqual(['held_by_guard', 'held_by_guard']);
+  expect(causes([rich, first])).toEqual(['due', 'held_by_guard']);
+  expect(causes([first, { ...covered, balanceMinor: 1_000_00n }])).toEqual([
+    'held_by_guard',
+    'covered',
+  ]);
 });
 
 test('a short subscription states what is missing, and what others take first', () => {

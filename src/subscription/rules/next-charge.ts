@@ -5,7 +5,8 @@ import { isLateCharge } from './hourly-limit.ts';
 import { computePriceMinor } from './price.ts';
 import { computeCharge, computeChargeTime } from './price-cap.ts';
 import { computeDueAt, isTooLate } from './renewal.ts';
-import type { Settings } from './settings.ts';
+import type { Settings, SpendLimits } from './settings.ts';
+import { type HoldReason, isChargeAboveLimit } from './spend-limit.ts';
 
 // The next charge of a subscription: when it comes, how much, and its cause.
 //
@@ -16,8 +17,9 @@ import type { Settings } from './settings.ts';
 // 2. An ended subscription is charged only after a payment within the days of revival.
 // 3. A charge that is due does not take place while the time is suspect.
 // 4. Without a price, and in quarantine, the charge waits for the next attempt.
-// 5. The spend guard holds a late charge.
-// 6. A balance that is too low waits for the next attempt, at the latest at the end.
+// 5. A balance that is too low waits for the next attempt, at the latest at the end.
+// 6. The spend guard holds a charge that is due: of a run that is too large, with a price that is
+//    too high, or if too many are late. Then it holds the later charges of the customer too.
 // 7. A charge is not due before `renewal.window`, and not before the last period has begun.
 
 export interface ChargeFacts extends ForecastFacts {
@@ -27,6 +29,8 @@ export interface ChargeFacts extends ForecastFacts {
   readonly wokenAt: Instant | null;
   /** Start of the last period that is not refunded. */
   readonly lastStartsAt: Instant | null;
+  /** The highest earlier price of the next period (`spend-limit.ts`, rule 5). */
+  readonly earlierMinor: bigint | null;
   /** The renewal is in quarantine. */
   readonly quarantine: { readonly reason: string; readonly retryAt: Instant } | null;
 }
@@ -37,8 +41,15 @@ export interface ChargeContext {
   readonly rules: Pick<Settings, 'vipPercent' | 'windowMs' | 'noticeMs' | 'reviveMs'>;
   /** Why the time of the database is suspect; null: it is trusted. */
   readonly suspectReason: string | null;
-  /** The alarm of the spend guard is open. */
-  readonly isGuardHolding: boolean;
+  /** Null: no charge is due. */
+  readonly guard: GuardState | null;
+}
+
+/** The state of the spend guard. */
+export interface GuardState {
+  /** For these reasons the last complete run of auto-renewal held charges. */
+  readonly reasons: ReadonlySet<HoldReason>;
+  readonly limits: SpendLimits;
 }
 
 export type ChargeCause =
@@ -62,7 +73,7 @@ export type ChargeCause =
       readonly retryAt: Instant | null;
     }
   | { readonly kind: 'quarantined'; readonly reason: string; readonly retryAt: Instant }
-  | { readonly kind: 'held_by_guard' }
+  | { readonly kind: 'held_by_guard'; readonly reason: HoldReason }
   | {
       readonly kind: 'short';
       readonly endsAt: Instant;
@@ -107,6 +118,7 @@ export function predictCharges(
   context: ChargeContext,
 ): PredictedCharge[] {
   let revivalsMinor = 0n;
+  let held: Extract<ChargeCause, { kind: 'held_by_guard' }> | undefined;
   return all.map((facts) => {
     const { subscriptionId, kind, state, autoRenew, expiresAt: endsAt } = facts;
     if (state === 'revoked') return toNoCharge(facts, { kind: 'revoked' });
@@ -114,7 +126,13 @@ export function predictCharges(
     if (!autoRenew) return toNoCharge(facts, { kind: 'auto_renew_off', endsAt });
     if (facts.isBlocked) return toNoCharge(facts, { kind: 'blocked' });
     const forecast = forecasts.get(subscriptionId);
-    if (state === 'active') return predictRenewal(facts, forecast, context);
+    if (state === 'active') {
+      const renewal = predictRenewal(facts, forecast, context);
+      if (renewal.cause.kind === 'held_by_guard') held ??= renewal.cause;
+      return held !== undefined && renewal.cause.kind === 'due'
+        ? { ...renewal, cause: held }
+        : renewal;
+    }
     const predicted = predictRevival(facts, revivalsMinor, context);
     revivalsMinor += predicted.chargeMinor ?? 0n;
     return predicted;
@@ -161,21 +179,18 @@ function predictRenewal(
   const { now, rules } = context;
   const dueAt = computeDueAt(facts, rules);
   const missingMinor = forecast?.kind === 'short' ? forecast.missingMinor : 0n;
-  const predicted = {
-    subscriptionId: facts.subscriptionId,
-    chargeMinor: computeChargeMinor(facts, context),
-    missingMinor,
-  };
-  const cause = findCause(facts, forecast, dueAt, context);
+  const chargeMinor = computeChargeMinor(facts, context);
+  const predicted = { subscriptionId: facts.subscriptionId, chargeMinor, missingMinor };
+  const cause = findCause({ ...facts, chargeMinor }, forecast, dueAt, context);
   return { ...predicted, at: latest(now, latest(dueAt, findWaitEnd(cause) ?? dueAt)), cause };
 }
 
 /** Statements 3 to 7. */
 function findCause(
-  facts: ChargeFacts,
+  facts: ChargeFacts & Pick<PredictedCharge, 'chargeMinor'>,
   forecast: Forecast | undefined,
   dueAt: Instant,
-  { now, rules, suspectReason, isGuardHolding }: ChargeContext,
+  { now, rules, suspectReason, guard }: ChargeContext,
 ): ChargeCause {
   const { expiresAt: endsAt, nextTryAt, quarantine, plan, periodDays } = facts;
   const isDue = dueAt <= now;
@@ -187,12 +202,25 @@ function findCause(
     const { missingMinor, othersMinor } = forecast;
     return { kind: 'short', endsAt, missingMinor, othersMinor };
   }
-  if (isGuardHolding && isLateCharge(facts, now)) return { kind: 'held_by_guard' };
   if (nextTryAt !== null && nextTryAt > now && nextTryAt > dueAt)
     return { kind: 'waits_for_next_try', nextTryAt: limitToEnd(nextTryAt, endsAt, now) };
-  if (isDue) return { kind: 'due', endsAt };
+  if (isDue) {
+    const reason = guard === null ? undefined : findHoldReason(facts, guard, now);
+    return reason === undefined ? { kind: 'due', endsAt } : { kind: 'held_by_guard', reason };
+  }
   if (dueAt > later(endsAt, -rules.windowMs)) return { kind: 'too_early', dueAt };
   return { kind: 'covered', endsAt, dueAt };
+}
+
+/** Why the guard holds a charge that is due, in the order of the guard. */
+function findHoldReason(
+  facts: ChargeFacts & Pick<PredictedCharge, 'chargeMinor'>,
+  { reasons, limits }: GuardState,
+  now: Instant,
+): HoldReason | undefined {
+  if (reasons.has('run')) return 'run';
+  if (isChargeAboveLimit(facts.chargeMinor ?? 0n, facts.earlierMinor, limits)) return 'price';
+  return reasons.has('late') && isLateCharge(facts, now) ? 'late' : undefined;
 }
 
 /** The end decides also before the next attempt (`expiry.ts`, rule 1). */

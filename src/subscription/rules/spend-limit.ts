@@ -22,6 +22,23 @@ import type { SpendLimits } from './settings.ts';
 //
 // `hourly-limit.ts` has the limit of late charges.
 
+/**
+ * Why a charge is held. `run`: the whole run is larger than the forecast permits; `price`: the
+ * charge is too high for its plan; `late`: too many late charges within an hour.
+ */
+export type HoldReason = 'run' | 'price' | 'late';
+export const holdReasons: readonly HoldReason[] = ['run', 'price', 'late'];
+
+/** The reason as a part of a sentence. */
+export const holdReasonTexts: Readonly<Record<HoldReason, string>> = {
+  run: 'the run has more charges than the forecast permits',
+  price: 'the charge is much higher than the earlier prices of the plan',
+  late: 'too many charges are late',
+};
+
+/** The count of held charges in a run record, by reason. */
+export const toHeldKey = (reason: HoldReason) => `held_by_${reason}` as const;
+
 /** Rule 5. */
 export const priceHistoryMs = 30 * dayMs;
 

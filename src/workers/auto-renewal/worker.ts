@@ -6,9 +6,9 @@ import { enqueueNotifications } from '../../outbox/outbox.ts';
 import { releaseQuarantined } from '../../runs/quarantine.ts';
 import { type DecidedItem, decideInOrder } from '../../runs/shared-balance.ts';
 import {
+  countHeldCharges,
   guardCharges,
   type HeldCharge,
-  holdReasonTexts,
   isLateRenewal,
   lateChargesKey,
 } from '../../runs/spend-guard.ts';
@@ -19,6 +19,7 @@ import type {
 } from '../../runs/worker.ts';
 import { type Renewal, renewSubscriptions, toRenewal } from '../../subscription/batch/renew.ts';
 import { decideRenewal, type RenewalDecision } from '../../subscription/rules/renewal.ts';
+import { holdReasonTexts } from '../../subscription/rules/spend-limit.ts';
 import {
   postponeRenewals,
   readRenewalFacts,
@@ -121,6 +122,7 @@ export const autoRenewal: SubscriptionWorker<SubscriptionRenewalFacts, Outcome> 
         short: short.length,
         low_balance_notices: Number(noticeCount),
         ...(held > 0 ? { held } : {}),
+        ...countHeldCharges(outcomes),
         ...(blocked > 0 ? { blocked } : {}),
         ...(late > 0 ? { [batch.confirmed ? 'confirmed' : lateChargesKey]: late } : {}),
       },

@@ -4,9 +4,9 @@ import { moneyText } from '../../kernel/money.ts';
 import { releaseQuarantined } from '../../runs/quarantine.ts';
 import { type DecidedItem, decideInOrder } from '../../runs/shared-balance.ts';
 import {
+  countHeldCharges,
   guardCharges,
   type HeldCharge,
-  holdReasonTexts,
   isLateRenewal,
   lateChargesKey,
 } from '../../runs/spend-guard.ts';
@@ -18,6 +18,7 @@ import {
   type ExpiryDecision,
   isTermsChangeDue,
 } from '../../subscription/rules/expiry.ts';
+import { holdReasonTexts } from '../../subscription/rules/spend-limit.ts';
 import {
   readRenewalFacts,
   type SubscriptionRenewalFacts,
@@ -120,6 +121,7 @@ export const fastExpiryCleanup: SubscriptionWorker<EndedFacts, Outcome> = {
         ...(changing.length === 0 ? {} : { terms_changed: changing.length }),
         held: held.ends,
         ...(held.charges > 0 ? { held_charges: held.charges } : {}),
+        ...countHeldCharges(outcomes),
         ...(late > 0 ? { [lateChargesKey]: late } : {}),
         ...(held.leftToAnother > 0 ? { left_to_another: held.leftToAnother } : {}),
         in_quarantine: held.inQuarantine,
@@ -131,8 +133,8 @@ export const fastExpiryCleanup: SubscriptionWorker<EndedFacts, Outcome> = {
 };
 
 /** A renewal with a price that ends all the same lacked the balance (expiry, rule 1). */
-const isShortEnd = ({ kind, autoRenew, listMinor }: EndedFacts): boolean =>
-  kind === 'paid' && autoRenew && listMinor !== null;
+const isShortEnd = ({ kind, autoRenew, isBlocked, listMinor }: EndedFacts): boolean =>
+  kind === 'paid' && autoRenew && !isBlocked && listMinor !== null;
 
 function describe(
   facts: EndedFacts,

@@ -50,6 +50,23 @@ test('the items that a guard held in the last run are a gauge of its worker', as
   });
 });
 
+test('after a confirmed run nothing is held, also if its record does not count held items', async () => {
+  await using database = await createDatabase({ now: '2026-11-01T09:00:00Z' });
+  const addRun = (outcome: string, detail: string) =>
+    database.pool.query(
+      `INSERT INTO perennial.worker_run (worker, replica, replica_number, started_at, finished_at,
+        outcome, detail)
+      VALUES ('auto-renewal', 'r', 1, perennial.clock(), perennial.clock(), $1, $2)`,
+      [outcome, detail],
+    );
+  const readHeld = async () => (await readValues(database.db)).perennial_held;
+  await addRun('degraded', '{"held": 3}');
+  await addRun('skipped', '{"reason": "a jump"}');
+  expect(await readHeld()).toEqual([{ worker: 'auto-renewal', value: 3 }]);
+  await addRun('success', '{"renewed": 3, "confirmed": 3}');
+  expect(await readHeld()).toEqual([{ worker: 'auto-renewal', value: 0 }]);
+});
+
 test('money of the last day is read by the index over time, not from the whole ledger', async () => {
   await using database = await createShopDatabase({ now: '2026-11-01T09:00:00Z' });
   await addCustomer(database, 7n);

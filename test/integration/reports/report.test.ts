@@ -3,6 +3,7 @@ import type { PeriodId } from '../../../src/kernel/ids.ts';
 import { readReport } from '../../../src/reports/report.ts';
 import { type CurrencyReportJson, toReportJson } from '../../../src/reports/report-json.ts';
 import { adjustBalance } from '../../../src/subscription/commands/adjust.ts';
+import { blockCustomer } from '../../../src/subscription/commands/block.ts';
 import { changePlan } from '../../../src/subscription/commands/change-plan.ts';
 import { applyChargeback } from '../../../src/subscription/commands/chargeback.ts';
 import { grant } from '../../../src/subscription/commands/grant.ts';
@@ -192,6 +193,18 @@ test('trials, renewals and subscriptions that lacked money are counted in the mo
     renewals: { ended: 2, continued: 1, rate: 0.5 },
     lost_because_short: { subscriptions: 1, mrr: '149.00' },
     charged: { renewals: { count: 1, amount: '149.00' } },
+  });
+});
+
+test('the end of a blocked customer with money is not lost because of a short balance', async () => {
+  await using database = await createReportShop('2026-01-10T00:00:00Z');
+  await createSubscriber(database, 7n, 200_00n);
+  await blockCustomer(createCaller(database), { telegramId: 7n, reason: 'abuse' });
+  await runWorkerAt(database, '2026-02-10T00:00:00Z', 'fast-expiry-cleanup');
+  await database.setClock('2026-03-01T00:00:00Z');
+  expect(await readFigures(database, '2026-02')).toMatchObject({
+    renewals: { ended: 1, continued: 0 },
+    lost_because_short: { subscriptions: 0, mrr: '0.00' },
   });
 });
 

@@ -5,6 +5,7 @@ import { inTransaction, openDatabase } from '../../../src/db/connect.ts';
 import { dayMs, hourMs, type Instant, isoTime, later } from '../../../src/kernel/instant.ts';
 import { previewWorker } from '../../../src/runs/preview.ts';
 import type { Preview } from '../../../src/runs/worker.ts';
+import { readCustomerView } from '../../../src/subscription/queries/customer-view.ts';
 import { autoRenewal } from '../../../src/workers/auto-renewal/worker.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import {
@@ -57,6 +58,13 @@ async function readCounts({ db }: Pick<TestDatabase, 'db'>) {
   return rows[0];
 }
 
+/** The reason that the next charge of a customer states; undefined: the guard does not hold it. */
+async function readHoldReason({ db }: TestDatabase, telegramId: bigint) {
+  const { next_charge } = await readCustomerView(db, telegramId, 0);
+  const { code, params } = next_charge.reason;
+  return code === 'held_by_guard' ? params.reason : undefined;
+}
+
 test('G2: a clock that jumped ahead by a day charges no customer, by either worker', async () => {
   await using database = await createCustomersEnding(2_400, hourMs / 10);
   await runWorker(database, 'store-forecast');
@@ -75,6 +83,7 @@ test('G2: a clock that jumped ahead by a day charges no customer, by either work
   const expiry = await runWorker(database, 'fast-expiry-cleanup', { batchMax: 50 });
   expect(expiry).toMatchObject({ changed: 0n, detail: { ended: 0, held_charges: 180 } });
   expect(await readCounts(database)).toEqual({ ...before, alarms: ['alarm_money_guard 240'] });
+  expect(await readHoldReason(database, 1_000_100n)).toBe('run');
   // The next regular run holds them as well, until a person confirms.
   await database.setClock(later(jumped, hourMs / 6));
   expect(await runWorker(database, 'auto-renewal')).toMatchObject({ changed: 0n });
@@ -113,6 +122,7 @@ test('G2: a price ten times too high charges no customer, and the corrected pric
   await runWorker(database, 'store-forecast');
   const setBasic = createPriceSetter(database);
   await setBasic(10n * price, start);
+  expect(await readHoldReason(database, 1_000_001n)).toBe('price');
   await database.setClock(later(start, hourMs));
   expect(await runWorker(database, 'auto-renewal')).toMatchObject({
     changed: 0n,
@@ -125,6 +135,7 @@ test('G2: a price ten times too high charges no customer, and the corrected pric
   });
   expect(await readCounts(database)).toMatchObject({ active: 20, charges: 0 });
   await setBasic(3n * price, later(start, 7 * hourMs));
+  expect(await readHoldReason(database, 1_000_001n)).toBe(undefined);
   expect(await runWorker(database, 'auto-renewal')).toMatchObject({ changed: 20n });
 });
 
