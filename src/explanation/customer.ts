@@ -4,12 +4,13 @@ import { readClockReading } from '../db/trusted-time.ts';
 import type { CustomerId } from '../kernel/ids.ts';
 import { isoTime } from '../kernel/instant.ts';
 import { createReason, type Reason } from '../kernel/reason.ts';
-import { readCurrentView } from '../subscription/queries/customer-view.ts';
+import { type CustomerDetails, readCurrentView } from '../subscription/queries/customer-view.ts';
 import type {
   ChargeView,
   SubscriptionDetails,
 } from '../subscription/queries/subscription-details.ts';
 import { type NoticeOverview, readNoticeOverview } from './notices.ts';
+import { readOverdueEnds } from './overdue-end.ts';
 
 // Why a customer is charged, connected and notified, or not. Each part states what is true, and
 // what waits for what. The rules that decide give the reasons.
@@ -25,6 +26,8 @@ export interface SubscriptionExplanation
     readonly reason: Reason;
     readonly nodes: CredentialAccess[];
   };
+  /** Why it is still active after its end; null: it has not ended, or is not active. */
+  readonly overdue_end: Reason | null;
 }
 
 export interface CustomerExplanation {
@@ -34,6 +37,8 @@ export interface CustomerExplanation {
   readonly claim: string;
   readonly currency: string;
   readonly reachable: boolean;
+  readonly blocked_at: string | null;
+  readonly blocked_reason: string | null;
   readonly subscriptions: SubscriptionExplanation[];
   readonly subscriptions_total: number;
   readonly notices: NoticeOverview;
@@ -48,6 +53,7 @@ export function explainCustomer(db: Db, telegramId: bigint): Promise<CustomerExp
     const suspectReason = trust.kind === 'suspect' ? trust.reason : null;
     const nodes = await readCredentialAccess(tx, telegramId, now);
     const nodesBySubscription = Map.groupBy(nodes, ({ subscription_id }) => subscription_id);
+    const overdueEnds = await readOverdueEnds(tx, subscriptions, now);
     const id = BigInt(customer.id) as CustomerId;
     return {
       telegram_id: customer.telegram_id,
@@ -56,9 +62,16 @@ export function explainCustomer(db: Db, telegramId: bigint): Promise<CustomerExp
       claim: customer.claim,
       currency: customer.currency,
       reachable: customer.reachable,
-      subscriptions: subscriptions.map((subscription) =>
-        toSubscriptionExplanation(subscription, nodesBySubscription.get(subscription.id) ?? []),
-      ),
+      blocked_at: customer.blocked_at,
+      blocked_reason: customer.blocked_reason,
+      subscriptions: subscriptions.map((subscription) => ({
+        ...toSubscriptionExplanation(
+          subscription,
+          nodesBySubscription.get(subscription.id) ?? [],
+          customer,
+        ),
+        overdue_end: overdueEnds.get(subscription.id) ?? null,
+      })),
       subscriptions_total,
       notices: await readNoticeOverview(tx, id, now, suspectReason),
     };
@@ -68,9 +81,10 @@ export function explainCustomer(db: Db, telegramId: bigint): Promise<CustomerExp
 function toSubscriptionExplanation(
   subscription: SubscriptionDetails,
   nodes: CredentialAccess[],
-): SubscriptionExplanation {
+  customer: CustomerDetails,
+): Omit<SubscriptionExplanation, 'overdue_end'> {
   const { id, kind, plan, period_days, state, expires_at, auto_renew, next_charge } = subscription;
-  const reason = describeCredential(subscription, nodes);
+  const reason = describeCredential(subscription, nodes, customer);
   const shown = { id, kind, plan, period_days, state, expires_at, auto_renew, next_charge };
   return { ...shown, access: { reason, nodes } };
 }
@@ -79,11 +93,16 @@ function toSubscriptionExplanation(
 function describeCredential(
   { state, expires_at, credential }: SubscriptionDetails,
   nodes: CredentialAccess[],
+  { blocked_at: blockedAt, blocked_reason: why }: CustomerDetails,
 ): Reason {
   if (state === 'revoked') return createReason('revoked', {}, 'the subscription was revoked');
   if (state === 'expired') {
     const sentence = `the subscription ended at ${expires_at}`;
     return createReason('ended', { ended_at: expires_at }, sentence);
+  }
+  if (blockedAt !== null) {
+    const sentence = `the customer is blocked since ${blockedAt}: ${why}`;
+    return createReason('blocked', { blocked_at: blockedAt, reason: why }, sentence);
   }
   if (credential === null)
     return createReason('no_credential', {}, 'the subscription has no credential');

@@ -11,6 +11,7 @@ export function formatExplanation(explanation: CustomerExplanation): string {
     `balance ${balance} ${currency}`,
     ...(Number(claim) > 0 ? [`claim ${claim} ${currency}`] : []),
     reachable ? 'reachable' : 'unreachable',
+    ...(explanation.blocked_at === null ? [] : ['blocked']),
   ];
   return [
     `customer ${telegram_id}  ${facts.join(', ')}, at ${formatMinute(explanation.at)}`,
@@ -23,7 +24,8 @@ export function formatExplanation(explanation: CustomerExplanation): string {
 }
 
 function formatSubscription(subscription: SubscriptionExplanation): string {
-  const { id, kind, plan, period_days, state, expires_at, next_charge, access } = subscription;
+  const { id, kind, plan, period_days, state, expires_at } = subscription;
+  const { next_charge, access, overdue_end } = subscription;
   const { at, amount, currency, reason } = next_charge;
   const charge = amount === null ? '' : `${amount} ${currency}`;
   const from = at === null ? '' : `${charge === '' ? '' : ' '}from ${formatMinute(at)}`;
@@ -31,6 +33,7 @@ function formatSubscription(subscription: SubscriptionExplanation): string {
   return [
     `subscription ${id}  ${kind} ${plan} ${period_days} d, ${state}, until ${formatMinute(expires_at)}`,
     `  next charge: ${head === '' ? '' : `${head}; `}${reason.sentence}`,
+    ...(overdue_end === null ? [] : [`  end: ${overdue_end.sentence}`]),
     `  access: ${access.reason.sentence}`,
     ...access.nodes.map(({ node, reason: why }) => `    ${node}: ${why.sentence}`),
   ].join('\n');

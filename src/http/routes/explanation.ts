@@ -59,6 +59,8 @@ const why = defineRoute({
     claim: moneySchema,
     currency: currencySchema,
     reachable: z.boolean(),
+    blocked_at: timeSchema.nullable(),
+    blocked_reason: z.string().nullable(),
     subscriptions: z
       .array(
         z
@@ -75,6 +77,9 @@ const why = defineRoute({
               reason: reasonShape.describe('whether the subscription has access, and why not'),
               nodes: z.array(nodeAccessShape),
             }),
+            overdue_end: reasonShape
+              .nullable()
+              .describe('why it is still active after its end; null: it is not'),
           })
           .meta({ title: 'SubscriptionExplanation' }),
       )

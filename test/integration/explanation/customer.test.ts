@@ -1,5 +1,7 @@
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { explainCustomer } from '../../../src/explanation/customer.ts';
+import { setAutoRenew } from '../../../src/subscription/commands/auto-renew.ts';
+import { blockCustomer } from '../../../src/subscription/commands/block.ts';
 import { revoke } from '../../../src/subscription/commands/revoke.ts';
 import { until } from '../../../testbed/until.ts';
 import { readAllTables, runLine } from '../../support/command-line.ts';
@@ -73,6 +75,50 @@ test('a revocation that the node has not confirmed is pending', async () => {
       nodes: [{ entitled: false, marked: true, reason: { code: 'removal_pending' } }],
     },
   });
+});
+
+test('a block is the reason of the charge and of the access', async () => {
+  await using database = await createShopDatabase({ now: start });
+  await createSubscriber(database, 1n, 149_00n);
+  await blockCustomer(createCaller(database), { telegramId: 1n, reason: 'stolen card' });
+  const { blocked_reason, subscriptions } = await explain(database);
+  expect(blocked_reason).toBe('stolen card');
+  expect(subscriptions).toMatchObject([
+    {
+      next_charge: { at: null, reason: { code: 'blocked' } },
+      access: {
+        reason: { code: 'blocked', params: { reason: 'stolen card' } },
+        nodes: [{ entitled: false, reason: { code: 'removal_pending' } }],
+      },
+      overdue_end: null,
+    },
+  ]);
+});
+
+test('a subscription that is active after its end states what its end waits for', async () => {
+  await using database = await createShopDatabase({ now: start });
+  await createSubscriber(database, 1n, 0n);
+  const readCode = async () => (await explain(database)).subscriptions[0]?.overdue_end?.code;
+  await setAutoRenew(createCaller(database), { telegramId: 1n, on: false });
+  await database.setClock('2026-11-30T23:59:59.999Z');
+  expect(await readCode()).toBe(undefined);
+  await database.setClock('2026-12-01T00:00:00Z');
+  expect(await readCode()).toBe('end_due');
+  await database.query`
+    INSERT INTO perennial.worker_run (worker, replica, replica_number, started_at, finished_at,
+      outcome, detail)
+    VALUES ('fast-expiry-cleanup', 'test', 1, perennial.clock(), perennial.clock(), 'success',
+      '{"ended": 5}')`;
+  await database.setClock('2026-12-01T00:01:00Z');
+  expect((await runWorker(database, 'fast-expiry-cleanup')).detail).toMatchObject({ held: 1 });
+  expect(await readCode()).toBe('end_held');
+  await database.query`
+    INSERT INTO perennial.quarantine (worker, item, reason, retry_at, first_seen_at)
+    SELECT 'fast-expiry-cleanup', id::text, 'pg_23514: a check', perennial.clock(), perennial.clock()
+    FROM perennial.subscription`;
+  expect(await readCode()).toBe('end_quarantined');
+  await database.query`UPDATE perennial.quarantine SET worker = 'auto-renewal'`;
+  expect(await readCode()).toBe('renewal_quarantined');
 });
 
 test('a notification states what it waits for, and is then the last one that was sent', async () => {
