@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { UsageFault } from '../../kernel/faults.ts';
+import { tryParseInstant } from '../../kernel/instant.ts';
 import type { SubscriptionFilter } from './subscription-filter.ts';
 
 // Cursors of lists: the position after the last row of a page.
@@ -34,7 +35,9 @@ export function parseCursor(scope: CursorScope, text: string): ListPosition {
   const decoded = Buffer.from(text, 'base64url').toString();
   const [, key, , at, id] =
     /^\["([^"\\]*)",(null|"(\d{4}-[0-9T:.Z-]{1,24})"),"(\d{1,19})"\]$/.exec(decoded) ?? [];
-  if (key === undefined || id === undefined || BigInt(id) >= 2n ** 63n) {
+  const isPosition = id !== undefined && BigInt(id) < 2n ** 63n;
+  const isTime = at === undefined || tryParseInstant(at) !== undefined;
+  if (key === undefined || !isPosition || !isTime) {
     throw new UsageFault(
       'bad_cursor',
       `cursor: "${text.slice(0, 80)}" is not a cursor; expected next_cursor of the page before`,

@@ -58,6 +58,11 @@ test.each([
   );
 });
 
+test('a cursor with a time that does not exist is refused', () => {
+  const cursor = formatCursor(scope, { at: '2026-02-30T00:00:00.000Z', id: '17' });
+  expect(() => parseCursor(scope, cursor)).toThrow(expect.objectContaining({ code: 'bad_cursor' }));
+});
+
 test.each(['', 'x', Buffer.from('["customers id x",null,"a"]').toString('base64url')])(
   '%j is not a cursor',
   (text) => {
