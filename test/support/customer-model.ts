@@ -104,6 +104,7 @@ export interface Customer {
   vip: boolean;
   discount: number;
   trialUsed: boolean;
+  blocked: boolean;
   readonly subs: Subscription[];
   readonly periods: Period[];
   readonly ledger: LedgerEntry[];
@@ -119,6 +120,7 @@ export const createModelCustomer = (): Customer => ({
   vip: false,
   discount: 0,
   trialUsed: false,
+  blocked: false,
   subs: [],
   periods: [],
   ledger: [],

@@ -13,6 +13,7 @@ interface DatabaseRows {
     vip: boolean;
     discount: number;
     trialUsed: boolean;
+    blocked: boolean;
   }[];
   readonly subs: (Omit<Subscription, 'next' | 'credentials' | 'quarantine' | 'nextTryAt'> & {
     id: number;
@@ -71,7 +72,8 @@ export async function readCustomerRows(
     SELECT json_build_object(
       'customers', (SELECT json_agg(json_build_object('id', id, 'balance', balance_minor,
           'claim', claim_minor,
-          'vip', vip, 'discount', discount_percent, 'trialUsed', trial_used_at IS NOT NULL)
+          'vip', vip, 'discount', discount_percent, 'trialUsed', trial_used_at IS NOT NULL,
+          'blocked', blocked_at IS NOT NULL)
           ORDER BY id)
         FROM perennial.customer WHERE id = ${ownIds}),
       'subs', (SELECT json_agg(json_build_object('known', (SELECT coalesce(json_agg(
@@ -175,6 +177,7 @@ export function toModelCustomer(rows: CustomerRows): Customer {
     vip: rows.customer.vip,
     discount: rows.customer.discount,
     trialUsed: rows.customer.trialUsed,
+    blocked: rows.customer.blocked,
     subs: rows.subs.map((row) => ({
       kind: row.kind,
       plan: row.plan,

@@ -60,10 +60,10 @@ function findPeriodViolations({ subs, periods }: CustomerRows): string[] {
   });
 }
 
-function findAccessViolations({ subs, credentials }: CustomerRows): string[] {
+function findAccessViolations({ customer, subs, credentials }: CustomerRows): string[] {
   return subs.flatMap((sub) => {
     const live = credentials.filter((one) => one.sub === sub.id && one.retiredAt === null).length;
-    return live === (sub.state === 'active' ? 1 : 0)
+    return live === (sub.state === 'active' && !customer.blocked ? 1 : 0)
       ? []
       : [`subscription ${sub.id} is ${sub.state} and has ${live} live credentials`];
   });

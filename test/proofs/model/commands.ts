@@ -54,6 +54,7 @@ export type Command =
   | { readonly do: 'reissue'; readonly sub: SubscriptionChoice }
   | { readonly do: 'auto-renew'; readonly sub: SubscriptionChoice; readonly on: boolean }
   | { readonly do: 'trial' }
+  | { readonly do: 'block' | 'unblock' }
   /** Set-up: expires subscriptions past their end that cannot or will not be renewed. */
   | { readonly do: 'expire' };
 

@@ -57,8 +57,18 @@ export function applyToModel(
   context: CommandContext,
 ): CommandEffect {
   const customer = structuredClone(before);
-  const answer = applyCommand(customer, command, context);
+  const given = applyCommand(customer, command, context);
+  const answer =
+    before.blocked && isForbiddenWhileBlocked(command)
+      ? refused('blocked', ...('refused' in given ? given.refused : []))
+      : given;
   return { customer: 'ok' in answer ? customer : before, answer };
+}
+
+/** A blocked customer gets no period, no credential and no renewal. */
+function isForbiddenWhileBlocked(command: Command): boolean {
+  if (command.do === 'auto-renew') return command.on;
+  return ['purchase', 'change-plan', 'grant', 'reissue', 'trial'].includes(command.do);
 }
 
 function applyCommand(
@@ -98,6 +108,10 @@ function applyCommand(
       return setAutoRenew(customer, command, context);
     case 'trial':
       return startTrial(customer, now);
+    case 'block':
+      return block(customer, now);
+    case 'unblock':
+      return unblock(customer, now);
     case 'expire':
       return expireSubscriptions(customer, now);
   }
@@ -300,6 +314,33 @@ function startTrial(customer: Customer, now: number): CommandAnswer {
   customer.trialUsed = true;
   customer.events.push('trial_started');
   return { ok: { subscription_id: 0, plan, days, starts_at: toIso(now), ends_at: toIso(endsAt) } };
+}
+
+const listActive = ({ subs }: Customer): Subscription[] =>
+  subs.filter(({ state }) => state === 'active');
+
+/** Access ends, and time and money stay. */
+function block(customer: Customer, now: number): CommandAnswer {
+  if (customer.blocked) return refused('is_blocked');
+  customer.blocked = true;
+  const active = listActive(customer);
+  for (const sub of active) retireCredentials(sub, now);
+  customer.events.push('blocked');
+  return { ok: { subscriptions: active.length } };
+}
+
+/** Active subscriptions have their last credentials again, and waiting renewals are due. */
+function unblock(customer: Customer, now: number): CommandAnswer {
+  if (!customer.blocked) return refused('not_blocked');
+  customer.blocked = false;
+  const active = listActive(customer);
+  for (const sub of active) {
+    openCredential(sub, now, 36_500);
+    sub.nextTryAt = null;
+  }
+  clearQuarantine(customer);
+  customer.events.push('unblocked');
+  return { ok: { subscriptions: active.length } };
 }
 
 /**

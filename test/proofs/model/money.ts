@@ -133,10 +133,10 @@ export function delayRenewals(customer: Customer, now: number): void {
  * A running subscription has one live credential: the last one if it was retired at most 30 days
  * ago, else a new one.
  */
-export function openCredential(sub: Subscription, now: number): void {
+export function openCredential(sub: Subscription, now: number, restoreDays = 30): void {
   if (sub.credentials.some((one) => one.retiredAt === null)) return;
   const recent = sub.credentials
-    .filter((one) => !one.replaced && Number(one.retiredAt) >= now - 30 * day)
+    .filter((one) => !one.replaced && Number(one.retiredAt) >= now - restoreDays * day)
     .sort((a, b) => Number(b.retiredAt) - Number(a.retiredAt) || b.issuedAt - a.issuedAt)[0];
   if (recent === undefined) issueCredential(sub, now);
   else recent.retiredAt = null;

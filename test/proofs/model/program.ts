@@ -5,6 +5,7 @@ import type { PeriodId, SubscriptionId } from '../../../src/kernel/ids.ts';
 import { instant } from '../../../src/kernel/instant.ts';
 import { adjustBalance } from '../../../src/subscription/commands/adjust.ts';
 import { setAutoRenew } from '../../../src/subscription/commands/auto-renew.ts';
+import { blockCustomer, unblockCustomer } from '../../../src/subscription/commands/block.ts';
 import { changePlan } from '../../../src/subscription/commands/change-plan.ts';
 import { applyChargeback } from '../../../src/subscription/commands/chargeback.ts';
 import { setCustomer } from '../../../src/subscription/commands/customer.ts';
@@ -123,6 +124,14 @@ async function runCommand(
       return setAutoRenew(call, { telegramId, ...one, on: command.on });
     case 'trial':
       return startTrial(call, { telegramId });
+    case 'block': {
+      const { subscriptions } = await blockCustomer(call, { telegramId, reason: 'model' });
+      return { subscriptions };
+    }
+    case 'unblock': {
+      const { subscriptions } = await unblockCustomer(call, { telegramId, reason: 'model' });
+      return { subscriptions };
+    }
     case 'expire':
       return inTransaction(db, (tx) => expireCustomer(tx, ids.customerId, now));
     case 'notify':

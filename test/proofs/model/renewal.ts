@@ -50,6 +50,10 @@ export function examineSubscription(
 export function decideRenewal(customer: Customer, place: number, around: CommandContext): void {
   const sub = customer.subs[place] as Subscription;
   const { now } = around;
+  if (customer.blocked) {
+    Object.assign(sub, { nextTryAt: Infinity, quarantine: null });
+    return;
+  }
   const ended = sub.state === 'expired';
   if (ended && (sub.paidAt ?? now) > sub.expiresAt + 7 * day) {
     sub.nextTryAt = Infinity;

@@ -126,6 +126,9 @@ const commands: readonly [weight: number, fc.Arbitrary<Command>][] = [
   [2, fc.record({ do: fc.constant('reissue'), sub: which })],
   [2, fc.record({ do: fc.constant('auto-renew'), sub: which, on: flag })],
   [1, fc.constant<Command>({ do: 'trial' })],
+  [1, fc.constant<Command>({ do: 'block' })],
+  // More often than a block, so that few commands are refused.
+  [3, fc.constant<Command>({ do: 'unblock' })],
   [2, fc.constant<Command>({ do: 'expire' })],
 ] as [number, fc.Arbitrary<Command>][];
 
