@@ -18,16 +18,24 @@ export interface DatabaseSnapshot {
   /** Kind and reason of each alarm. */
   readonly alarms: readonly string[];
   readonly marks: number;
+  /** Each bulk job with its state and counts, and each of its customers with the outcome. */
+  readonly bulk: readonly string[];
 }
 
 /** All customers without the ids of the database. Databases with equal contents have equal ones. */
 export async function readDatabaseSnapshot(db: Db): Promise<DatabaseSnapshot> {
   const customers = (await readAllCustomers(db)).map((rows) => toCanonical(toModelCustomer(rows)));
-  const { rows } = await sql<{ alarms: string[]; marks: number }>`
+  const { rows } = await sql<Omit<DatabaseSnapshot, 'customers'>>`
     SELECT coalesce((SELECT array_agg(kind || ' ' || (params->>'reason') ORDER BY id)
         FROM perennial.notification WHERE customer_id IS NULL), '{}') AS alarms,
-      (SELECT count(*)::int FROM perennial.access_sync) AS marks`.execute(db);
-  return { customers, ...(rows[0] as { alarms: string[]; marks: number }) };
+      (SELECT count(*)::int FROM perennial.access_sync) AS marks,
+      (SELECT coalesce(array_agg(row ORDER BY row), '{}') FROM (
+        SELECT concat_ws(' ', 'job', id, state, total, done, skipped, failed) AS row
+        FROM perennial.bulk_job
+        UNION ALL
+        SELECT concat_ws(' ', 'item', job_id, customer_id, outcome, reason)
+        FROM perennial.bulk_item) bulk) AS bulk`.execute(db);
+  return { customers, ...(rows[0] as Omit<DatabaseSnapshot, 'customers'>) };
 }
 
 /** All violations of the promises (design, promises). A correct database has none. */

@@ -1,3 +1,5 @@
+import { createBulkJob } from '../../src/bulk/job-store.ts';
+import { blockCustomer } from '../../src/subscription/commands/block.ts';
 import { changePlan } from '../../src/subscription/commands/change-plan.ts';
 import { startTrial } from '../../src/subscription/commands/trial.ts';
 import type { TestDatabase } from './database.ts';
@@ -47,6 +49,14 @@ export async function createMixedRenewals(database: TestDatabase): Promise<void>
 export async function createEndedSubscriptions(database: TestDatabase): Promise<void> {
   await createMixedRenewals(database);
   await database.setClock('2026-12-02T00:00:00Z');
+}
+
+/** A bulk grant of all customers with a paid subscription. One of them is blocked meanwhile. */
+export async function createBulkGrant(database: TestDatabase): Promise<void> {
+  await createMixedRenewals(database);
+  const caller = createCaller(database);
+  await createBulkJob(caller, { action: 'grant', days: 2 }, { kind: 'paid' });
+  await blockCustomer(caller, { telegramId: 2n, reason: 'abuse' });
 }
 
 /** Three paid subscriptions and three trials, all with a due reminder. */

@@ -176,6 +176,33 @@ test('G3: a customer whom another process skips meanwhile does not cost the next
   });
 });
 
+test('G3: several processes with one job process each customer once, until it is cancelled', async () => {
+  const many = { count: 1_300, endsAt: '2026-12-01T09:00:00Z', balanceMinor: 0n, together: 1_300 };
+  await createSubscribers(database, many);
+  const id = await create(twoDays, { state: 'active' });
+  expect(await Promise.all([run(id), run(id), run(id)])).toEqual(['over', 'over', 'over']);
+  expect(await readBulkJob(database.db, id)).toMatchObject({ state: 'done', done: 1_300 });
+  const readGrants = async () =>
+    (
+      await database.query<{ most: number; grants: number }>`
+        SELECT count(*)::int AS grants, count(DISTINCT customer_id)::int AS most
+        FROM perennial.period WHERE source = 'grant'`
+    )[0];
+  expect(await readGrants()).toEqual({ grants: 1_300, most: 1_300 });
+  const next = await create(twoDays, { state: 'active' });
+  let batches = 0;
+  const onBatch = async () => {
+    batches += 1;
+    const cancel = () => cancelBulkJob(database.db, next, 'test');
+    const outcomes = await Promise.allSettled([cancel(), cancel()]);
+    expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+  };
+  expect(await runBulkJob(database.db, next, { mustStop: () => false, onBatch })).toBe('over');
+  expect(batches).toBe(1);
+  expect(await readBulkJob(database.db, next)).toMatchObject({ state: 'cancelled', done: 500 });
+  expect(await readGrants()).toEqual({ grants: 1_800, most: 1_300 });
+});
+
 test('G3: a fault that affects all customers ends the run, and no customer has an outcome', async () => {
   await createSubscriber(database, 1n, 0n);
   const id = await create(twoDays, { state: 'active' });

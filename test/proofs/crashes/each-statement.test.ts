@@ -11,6 +11,7 @@ import {
   readDatabaseSnapshot,
 } from '../../support/database-snapshot.ts';
 import {
+  createBulkGrant,
   createdAt,
   createEndedSubscriptions,
   createMixedRenewals,
@@ -30,6 +31,12 @@ const kinds = [
     fill: createEndedSubscriptions,
     outcome: { examined: 6n, changed: 6n, failed: 0n, outcome: 'success' },
     ids: 'P9 F4: ',
+  },
+  {
+    worker: 'bulk-jobs',
+    fill: createBulkGrant,
+    outcome: { examined: 5n, changed: 4n, failed: 0n, outcome: 'success' },
+    ids: 'G3: ',
   },
   ...(['trial-notifications', 'expiry-reminders'] as const).map((worker) => ({
     worker,
