@@ -1,6 +1,7 @@
 import { drawBoolean, drawInteger, drawOne } from '../../../src/demo/random.ts';
 import type { PeriodId, SubscriptionId } from '../../../src/kernel/ids.ts';
 import { setAutoRenew } from '../../../src/subscription/commands/auto-renew.ts';
+import { blockCustomer, unblockCustomer } from '../../../src/subscription/commands/block.ts';
 import { changePlan } from '../../../src/subscription/commands/change-plan.ts';
 import { createCustomer } from '../../../src/subscription/commands/customer.ts';
 import { grant } from '../../../src/subscription/commands/grant.ts';
@@ -137,6 +138,21 @@ export const commands: Readonly<
     createSubscriptionCommand((environment, target) =>
       revoke(createCaller(environment), { ...target, reason: 'play' }),
     ),
+  ],
+  'is blocked': [
+    4,
+    async (environment) => {
+      const telegramId = await pickCustomer(environment);
+      await blockCustomer(createCaller(environment), { telegramId, reason: 'play' });
+    },
+  ],
+  // More often than a block, so that most customers are not blocked.
+  'is unblocked': [
+    16,
+    async (environment) => {
+      const telegramId = await pickCustomer(environment);
+      await unblockCustomer(createCaller(environment), { telegramId, reason: 'play' });
+    },
   ],
   'gets a new credential': [
     16,

@@ -17,6 +17,7 @@ import {
   parseInstant,
 } from '../../../src/kernel/instant.ts';
 import { adjustBalance } from '../../../src/subscription/commands/adjust.ts';
+import { blockCustomer, unblockCustomer } from '../../../src/subscription/commands/block.ts';
 import { changePlan } from '../../../src/subscription/commands/change-plan.ts';
 import { applyChargeback } from '../../../src/subscription/commands/chargeback.ts';
 import { setCustomer } from '../../../src/subscription/commands/customer.ts';
@@ -189,6 +190,14 @@ const commands: readonly Command[] = [
   },
   ...Array<Command>(4).fill(async (history) => {
     await startTrial(createCaller(history.database), { telegramId: drawCustomer(history) });
+  }),
+  async (history) => {
+    const telegramId = drawCustomer(history);
+    await blockCustomer(createCaller(history.database), { telegramId, reason: 'x' });
+  },
+  ...Array<Command>(2).fill(async (history) => {
+    const telegramId = drawCustomer(history);
+    await unblockCustomer(createCaller(history.database), { telegramId, reason: 'x' });
   }),
   async (history) => {
     if (!drawBoolean(history.random, 30)) return;
