@@ -11,10 +11,11 @@ import { onceMark, steadyMark } from '../api/client.ts';
 
 export type LiveState = 'live' | 'connecting' | 'paused';
 
-/** Which reads show rows of a topic. A read whose path is in no line changes with every topic. */
+/** The topics of a path. A read whose path is in no line changes with every topic. */
 const topicsByPath: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^\/v1\/(report|plans|audit)/, ['audit']],
   [/^\/v1\/forecast/, []],
+  [/^\/v1\/problems/, ['alarms', 'runs', 'nodes', 'quarantine', 'clock']],
   [/^\/v1\/(runs|workers)/, ['runs']],
   [/^\/v1\/nodes/, ['nodes']],
   [/^\/v1\/(notices|couriers)/, ['notices']],

@@ -1,5 +1,6 @@
 import './page.css';
 import { useText } from '../../shell/language.tsx';
+import { Guards } from './guards.tsx';
 import { Items } from './items.tsx';
 
 export default function Page() {
@@ -7,6 +8,7 @@ export default function Page() {
   return (
     <>
       <h1>{t('page-quarantine')}</h1>
+      <Guards />
       <Items />
     </>
   );

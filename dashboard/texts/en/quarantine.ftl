@@ -1,4 +1,6 @@
 # Guards that hold changes, and items in quarantine.
+quarantine-guards = Guards
+quarantine-no-guards = No guard holds changes.
 quarantine-items = Quarantine
 quarantine-about = An item fails because of its data, and is retried later. Correct the cause, then retry.
 quarantine-empty = No item is in quarantine.
