@@ -60,7 +60,8 @@ export function Table<Row>(props: TableProps<Row>) {
               <tr key={keyOf(row)} class={isGone ? 'gone' : undefined}>
                 {columns.map(({ id, title, isNumber, cell }) => (
                   <td key={id} class={isNumber === true ? 'number' : undefined} data-title={title}>
-                    {cell(row)}
+                    {/* One element, so that the title of a card has one neighbour. */}
+                    <div>{cell(row)}</div>
                   </td>
                 ))}
               </tr>

@@ -37,7 +37,7 @@ export function useFormats() {
         month: 'short',
         timeZone: 'UTC',
       }),
-    /** Milliseconds as seconds or minutes: "2.4 sec". */
+    /** Milliseconds in the largest unit that fits: "2.4 sec". */
     duration: (ms: number) => formatDuration(language, ms),
     /** @param share of 1 */
     percent: (share: number) =>
@@ -62,13 +62,21 @@ function formatRelative(language: string, deltaMs: number): string {
   return format.format(Math.round(deltaMs / unitMs), unit);
 }
 
+const durationUnits = [
+  ['day', 86_400_000],
+  ['hour', 3_600_000],
+  ['minute', 60_000],
+  ['second', 1_000],
+] as const;
+
 function formatDuration(language: string, ms: number): string {
-  const isLong = ms >= 120_000;
-  const [unit, value] = isLong
-    ? (['minute', ms / 60_000] as const)
-    : (['second', ms / 1_000] as const);
-  const maximumFractionDigits = ms >= 10_000 ? 0 : 1;
-  return value.toLocaleString(language, { style: 'unit', unit, maximumFractionDigits });
+  const [unit, unitMs] = durationUnits.find(([, each]) => ms >= 1.5 * each || ms === each) ?? [
+    'second',
+    1_000,
+  ];
+  const maximumFractionDigits = ms >= 10 * unitMs ? 0 : 1;
+  const options = { style: 'unit', unit, unitDisplay: 'short', maximumFractionDigits } as const;
+  return (ms / unitMs).toLocaleString(language, options);
 }
 
 /** An amount; negative amounts have a class. */

@@ -1,3 +1,4 @@
+import { useEffect, useRef } from 'preact/hooks';
 import { useRead } from '../../api/client.ts';
 import { useFormats } from '../../parts/values.tsx';
 import { useText } from '../../shell/language.tsx';
@@ -10,10 +11,15 @@ export function Progress({ isRunning }: { readonly isRunning: boolean }) {
   const t = useText();
   const { duration } = useFormats();
   const everyMs = isRunning ? runningEveryMs : idleEveryMs;
-  const { data } = useRead('/v1/audit/progress', {}, { everyMs });
-  const progress = data?.running ?? null;
-  // The last read may be older than the end of the audit.
-  const isShown = isRunning || (progress !== null && !isRunning);
+  const { data, dataUpdatedAt, refetch } = useRead('/v1/audit/progress', {}, { everyMs });
+  const changedAt = useRef(0);
+  useEffect(() => {
+    changedAt.current = Date.now();
+    void refetch();
+  }, [isRunning]);
+  // A read before the start or the end of this audit is outdated.
+  const progress = dataUpdatedAt < changedAt.current ? null : (data?.running ?? null);
+  const isShown = isRunning || progress !== null;
   return (
     <div class="audit-progress" role="status">
       {isShown && (

@@ -21,6 +21,8 @@ export interface ChartOptions {
 }
 
 const heightPx = 260;
+/** A bar is as wide as a day. */
+const halfDayS = 43_200;
 
 /** The names of the bars, from the bottom to the top, and the classes of their colours. */
 export const barNames = ['renewals', 'short', 'ending'] as const;
@@ -50,7 +52,7 @@ function stackDays(days: readonly ForecastDay[]): UPlot.AlignedData {
 export function createChart(element: HTMLElement, options: ChartOptions): Chart {
   let { days, selected } = options;
   const colors = barNames.map((name) => readColor(element, `bar-${name}`));
-  const [text, line, mark] = ['axis-text', 'axis-line', 'bar-mark'].map((name) =>
+  const [text, line, mark, gap] = ['axis-text', 'axis-line', 'bar-mark', 'bar-gap'].map((name) =>
     readColor(element, name),
   );
   const axis: UPlot.Axis = {
@@ -62,17 +64,18 @@ export function createChart(element: HTMLElement, options: ChartOptions): Chart 
   const paths = UPlot.paths.bars?.({ size: [0.8, 60], radius: 0.1 });
   const toSeries = (color: string | undefined): UPlot.Series => ({
     fill: color ?? '',
-    width: 0,
+    // A line between the parts shows their limits without colours.
+    stroke: gap ?? '',
+    width: 1.5,
     points: { show: false },
     ...(paths && { paths }),
   });
   const markSelected = (plot: UPlot) => {
     const index = days.findIndex(({ day }) => day === selected);
     if (index < 0) return;
-    const halfDay = 43_200;
     const at = toSeconds(selected);
-    const left = plot.valToPos(at - halfDay, 'x', true);
-    const right = plot.valToPos(at + halfDay, 'x', true);
+    const left = plot.valToPos(at - halfDayS, 'x', true);
+    const right = plot.valToPos(at + halfDayS, 'x', true);
     const { top, height } = plot.bbox;
     plot.ctx.fillStyle = mark ?? '';
     plot.ctx.fillRect(left, top, right - left, height);
@@ -84,7 +87,10 @@ export function createChart(element: HTMLElement, options: ChartOptions): Chart 
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
       tzDate: (seconds) => UPlot.tzDate(new Date(seconds * 1_000), 'UTC'),
-      scales: { x: { time: true }, y: { range: (_, __, max) => [0, Math.max(max, 4)] } },
+      scales: {
+        x: { time: true, range: (_, min, max) => [min - halfDayS, max + halfDayS] },
+        y: { range: (_, __, max) => [0, Math.max(max, 4)] },
+      },
       axes: [
         {
           ...axis,

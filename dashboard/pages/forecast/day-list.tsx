@@ -69,7 +69,7 @@ export function DayList({ list, day, days, prices }: DayListProps) {
                 : t('rows', { count: total })}
             </p>
             <Table
-              caption={t('forecast-day-list', { day: dayOf(day) })}
+              caption={t('forecast-day-rows')}
               columns={useColumns()}
               rows={rows}
               keyOf={(row) => `${row.subscription_id} ${row.starts_at}`}

@@ -57,6 +57,7 @@ function Users({ node }: { readonly node: Node }) {
         count(of)
       )}
       <small class="block">
+        {t('nodes-groups')}{' '}
         {node.groups.map((group) => (
           <Link key={group} href={`/subscriptions?state=active&node_group=${group}`}>
             {group}{' '}

@@ -8,11 +8,18 @@ import { Time, useFormats } from '../../parts/values.tsx';
 import { useText } from '../../shell/language.tsx';
 import { OutcomeBadge, type Run, runOutcomes } from './outcome.tsx';
 
+/** A row is a card of nine lines on a narrow screen. */
+const rowsMax = 25;
+
 export function RunList() {
   const t = useText();
   const list = useListState(['worker', 'outcome']);
   const workers = useRead('/v1/workers');
-  const runs = useRead('/v1/runs', { query: list.query }, { keepsPrevious: true });
+  const runs = useRead(
+    '/v1/runs',
+    { query: { ...list.query, limit: rowsMax } },
+    { keepsPrevious: true },
+  );
   const names = (workers.data?.items ?? []).map(({ name }) => name);
   return (
     <>
@@ -36,7 +43,7 @@ export function RunList() {
       <PagedTable
         list={list}
         read={runs}
-        caption={t('runs-list')}
+        caption={t('page-runs')}
         columns={useColumns()}
         keyOf={({ id }) => id}
         empty={t('runs-empty')}

@@ -14,7 +14,7 @@ interface StripProps {
 const width = 1_000;
 const height = 32;
 /** A short run stays visible. */
-const barMin = 4;
+const barMin = 5;
 const barHeights = { good: 12, neutral: 20, warning: 22, bad: 32 } as const;
 
 export function Strip({ worker, runs, from, until }: StripProps) {

@@ -13,6 +13,7 @@ forecast-empty = Nothing happens in this time.
 forecast-point = Select a day for its list.
 forecast-pointed = { $day }: will pay { $renewals }, short of money { $short }, will end { $ending }.
 forecast-day-list = { $day }
+forecast-day-rows = Subscriptions of this day
 forecast-close = Close the list
 forecast-first = The first { $shown } of { $total } rows.
 forecast-outcome = Outcome

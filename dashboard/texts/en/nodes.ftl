@@ -16,6 +16,7 @@ nodes-state-down = down
 nodes-state-draining = draining
 nodes-state-unseen = no contact yet
 nodes-state-seeding = seeding
+nodes-groups = Groups:
 nodes-since = since
 nodes-progress = { $done } of { $of }
 nodes-waiting = { $add } to add, { $remove } to remove

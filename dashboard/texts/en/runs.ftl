@@ -52,6 +52,6 @@ runs-subject = Subject
 runs-action = Change
 
 runs-run = Run now
-runs-run-of = Run { $worker } now
+runs-run-of = Run now: { $worker }
 runs-run-effect = A replica of the service starts the run within a second. The run does what the next scheduled run would do.
 runs-requested = The run of { $worker } is requested.

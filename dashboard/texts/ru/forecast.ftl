@@ -13,6 +13,7 @@ forecast-empty = За это время ничего не произойдёт.
 forecast-point = Выберите день, чтобы открыть список.
 forecast-pointed = { $day }: заплатят { $renewals }, не хватит денег { $short }, закончатся { $ending }.
 forecast-day-list = { $day }
+forecast-day-rows = Подписки этого дня
 forecast-close = Закрыть список
 forecast-first = Первые { $shown } строк из { $total }.
 forecast-outcome = Исход

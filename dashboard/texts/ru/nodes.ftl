@@ -16,6 +16,7 @@ nodes-state-down = не отвечает
 nodes-state-draining = выводится
 nodes-state-unseen = связи ещё не было
 nodes-state-seeding = заполняется
+nodes-groups = Группы:
 nodes-since = с
 nodes-progress = { $done } из { $of }
 nodes-waiting = добавить: { $add }, удалить: { $remove }

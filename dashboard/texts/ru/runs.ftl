@@ -53,6 +53,6 @@ runs-subject = Объект
 runs-action = Изменение
 
 runs-run = Запустить
-runs-run-of = Запустить { $worker }
+runs-run-of = Запустить: { $worker }
 runs-run-effect = Реплика сервиса начнёт запуск в течение секунды. Он сделает то же, что и следующий запуск по расписанию.
 runs-requested = Запуск { $worker } запрошен.
