@@ -77,10 +77,19 @@ interface ProblemListProps {
 }
 
 export function ProblemList({ problems, empty }: ProblemListProps) {
-  const { rows, watch } = useSteadyRows(problems, keyOf, '');
+  const t = useText();
+  const { rows, hasNews, show, watch } = useSteadyRows(problems, keyOf, '');
   const [acting, setActing] = useState<Problem>();
   return (
-    <div {...watch}>
+    <div class="problem-list" {...watch}>
+      {/* The place is reserved, so the button moves no problem. */}
+      <p class="problem-news">
+        {hasNews && (
+          <button type="button" class="danger" onClick={show}>
+            {t('show-changes')}
+          </button>
+        )}
+      </p>
       {rows.length === 0 ? (
         <p class="no-problems">{empty}</p>
       ) : (

@@ -32,9 +32,9 @@ problem-worker_overdue = { $items ->
    *[other] { $worker } leaves { $items } due items, the oldest since { $oldest_at }: { $cause }
   }
 problem-worker_overdue-remedy = End the session that holds them. Without such a session, start a run.
-problem-node_down = Node { $node } is down. Users to add: { $to_add }, to remove: { $to_remove }. Last error: { $error }
+problem-node_down = Node { $node } is down. Customers that wait for access: { $to_add }, users to remove: { $to_remove }. Last error: { $error }
 problem-node_down-remedy = Start Xray on the node, or restore its network. All changes then follow by themselves.
-problem-node_adds_nothing = Node { $node } answers, and adds no users. Users to add: { $to_add }, to remove: { $to_remove }. Last error: { $error }
+problem-node_adds_nothing = Node { $node } answers, and adds no users. Customers that wait for access: { $to_add }, users to remove: { $to_remove }. Last error: { $error }
 problem-node_adds_nothing-remedy = Compare the inbounds of the node with the configuration.
 problem-removals_late = { $waiting ->
     [one] Node { $node } has not confirmed { $waiting } removal since { $oldest_at }.
