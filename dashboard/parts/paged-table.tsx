@@ -31,12 +31,14 @@ interface PagedTableProps<Row> {
   keyOf(row: Row): string | number;
   readonly empty: string;
   readonly count?: ListCount | undefined;
+  /** The order without a choice of the person. */
+  readonly defaultSort?: string;
   /** Beside the pager. */
   readonly children?: ComponentChildren;
 }
 
 export function PagedTable<Row>(props: PagedTableProps<Row>) {
-  const { list, read, caption, columns, keyOf, empty, count } = props;
+  const { list, read, caption, columns, keyOf, empty, count, defaultSort = '' } = props;
   const lastWithRows = useRef('');
   const hasRows = !read.isPlaceholderData && (read.data?.items.length ?? 0) > 0;
   if (hasRows) lastWithRows.current = list.identity;
@@ -55,7 +57,7 @@ export function PagedTable<Row>(props: PagedTableProps<Row>) {
               keyOf={keyOf}
               empty={empty}
               identity={list.identity}
-              sort={list.get('sort')}
+              sort={list.get('sort') || defaultSort}
               onSort={(sort) => list.set({ sort })}
             />
             <div class="list-end">

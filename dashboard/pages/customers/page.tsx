@@ -38,6 +38,7 @@ function CustomerList() {
         columns={columns}
         keyOf={({ id }) => id}
         empty={t('customers-empty')}
+        defaultSort="id"
       >
         <CsvLink path={path} list={list} />
       </PagedTable>

@@ -14,6 +14,7 @@ export default function Page() {
   const list = useListState([...filterNames, 'sort']);
   const read = useRead(path, { query: list.query }, { keepsPrevious: true });
   const count = useListCount(path, list);
+  const hasEnd = list.get('ends_after') !== '' || list.get('ends_before') !== '';
   const columns = useSubscriptionColumns(list.get('short') === 'yes');
   return (
     <>
@@ -28,6 +29,7 @@ export default function Page() {
         columns={columns}
         keyOf={({ id }) => id}
         empty={t('subscriptions-empty')}
+        defaultSort={hasEnd ? 'expires_at' : 'id'}
       >
         <CsvLink path={path} list={list} />
       </PagedTable>
