@@ -26,15 +26,19 @@ interface DayListProps {
   readonly days: number;
   /** Empty: the prices of the database. */
   readonly prices: string;
+  /** The person chose the day on this page, so the list gets the focus. */
+  readonly isChosen: boolean;
 }
 
 /** The subscriptions behind a day of the forecast. */
-export function DayList({ list, day, days, prices }: DayListProps) {
+export function DayList({ list, day, days, prices, isChosen }: DayListProps) {
   const t = useText();
   const { dayOf, count } = useFormats();
   const outcome = list.get('outcome');
   const heading = useRef<HTMLHeadingElement>(null);
-  useEffect(() => heading.current?.focus(), [day]);
+  useEffect(() => {
+    if (isChosen) heading.current?.focus();
+  }, [day]);
   const query = {
     ...{ by: 'customer', day, days, limit: rowsMax },
     ...(outcome !== '' && { outcome }),

@@ -1,5 +1,5 @@
 import './page.css';
-import { useMemo } from 'preact/hooks';
+import { useMemo, useRef } from 'preact/hooks';
 import { useRead } from '../../api/client.ts';
 import { SelectField } from '../../parts/fields.tsx';
 import { Figure } from '../../parts/figure.tsx';
@@ -66,7 +66,11 @@ function Result({ forecast, list }: { readonly forecast: Forecast; readonly list
   const days = useMemo(() => listDays(forecast), [forecast]);
   const selected = list.get('day');
   const index = days.findIndex(({ day }) => day === selected);
-  const select = (day: string) => list.set({ day, outcome: '' });
+  const isChosen = useRef(false);
+  const select = (day: string) => {
+    isChosen.current = true;
+    list.set({ day, outcome: '' });
+  };
   return (
     <>
       <p>{t('forecast-from', { time: time(forecast.from) })}</p>
@@ -78,6 +82,7 @@ function Result({ forecast, list }: { readonly forecast: Forecast; readonly list
           day={selected}
           days={Math.min(index + 1, forecast.days)}
           prices={list.get('prices')}
+          isChosen={isChosen.current}
         />
       )}
       <details class="by-day">

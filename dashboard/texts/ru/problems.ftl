@@ -30,9 +30,9 @@ problem-worker_fails = { $failures ->
 problem-worker_fails-remedy = Устраните причину, которую называет ошибка. Следующий запуск продолжит работу.
 problem-worker_overdue = { $worker } не обрабатывает то, чему пора: { $items }, самое старое с { $oldest_at }: { $cause }
 problem-worker_overdue-remedy = Завершите сеанс, который это держит. Если такого сеанса нет, начните запуск.
-problem-node_down = Узел { $node } не отвечает. Клиентов ждут доступа: { $to_add }, нужно удалить: { $to_remove }. Последняя ошибка: { $error }
+problem-node_down = Узел { $node } не отвечает. Ждут доступа клиентов: { $to_add }, нужно удалить: { $to_remove }. Последняя ошибка: { $error }
 problem-node_down-remedy = Запустите Xray на узле или почините его сеть. Все изменения затем применятся сами.
-problem-node_adds_nothing = Узел { $node } отвечает, но не добавляет пользователей. Клиентов ждут доступа: { $to_add }, нужно удалить: { $to_remove }. Последняя ошибка: { $error }
+problem-node_adds_nothing = Узел { $node } отвечает, но не добавляет пользователей. Ждут доступа клиентов: { $to_add }, нужно удалить: { $to_remove }. Последняя ошибка: { $error }
 problem-node_adds_nothing-remedy = Сравните inbound-ы узла с конфигурацией.
 problem-removals_late = { $waiting ->
     [one] Узел { $node } не подтвердил { $waiting } удаление с { $oldest_at }.
