@@ -93,3 +93,22 @@ export function TextAreaField(props: TextAreaFieldProps) {
     </Field>
   );
 }
+
+interface CheckFieldProps {
+  readonly label: string;
+  readonly isChecked: boolean;
+  onChange(isChecked: boolean): void;
+}
+
+export function CheckField({ label, isChecked, onChange }: CheckFieldProps) {
+  return (
+    <label class="check">
+      <input
+        type="checkbox"
+        checked={isChecked}
+        onChange={({ currentTarget }) => onChange(currentTarget.checked)}
+      />
+      {label}
+    </label>
+  );
+}
