@@ -1,4 +1,4 @@
-import { useQueryClient } from '@tanstack/react-query';
+import { type QueryFilters, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'preact/hooks';
 import { onceMark, steadyMark } from '../api/client.ts';
 
@@ -31,6 +31,7 @@ const isTouched = (path: string, topics: readonly string[]): boolean => {
 };
 
 const retryMaxMs = 15_000;
+const repeatMs = 2_000;
 
 /** Keeps the stream open while the tab is visible. */
 export function useLiveUpdates(): LiveState {
@@ -41,13 +42,18 @@ export function useLiveUpdates(): LiveState {
     let timer: number | undefined;
     let retryMs = 1_000;
     let isFirst = true;
-    const refresh = (topics?: readonly string[]) =>
-      void queries.invalidateQueries({
+    const refresh = (topics?: readonly string[]): void => {
+      const filters: QueryFilters = {
         predicate: ({ queryKey: [path, , mark] }) =>
           mark !== onceMark &&
           (topics === undefined ||
             (typeof path === 'string' && mark !== steadyMark && isTouched(path, topics))),
-      });
+      };
+      // A read in progress goes on: a read of 3 s would never end if each change cancelled it. It
+      // may be older than the change, so it is repeated.
+      if (queries.isFetching(filters) > 0) setTimeout(() => refresh(topics), repeatMs);
+      void queries.invalidateQueries(filters, { cancelRefetch: false });
+    };
     const close = () => {
       source?.close();
       source = undefined;

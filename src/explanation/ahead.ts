@@ -5,7 +5,7 @@ import { anyOf } from '../db/unnest.ts';
 import type { CustomerId, SubscriptionId } from '../kernel/ids.ts';
 import { type Instant, instant, isoTime, latest } from '../kernel/instant.ts';
 import type { Reason } from '../kernel/reason.ts';
-import { readCurrentView } from '../subscription/queries/customer-view.ts';
+import { readCustomerKey, readEndingSubscriptions } from '../subscription/queries/customer-view.ts';
 import type { SubscriptionDetails } from '../subscription/queries/subscription-details.ts';
 import { readSettings } from '../subscription/store/settings.ts';
 import { type ReminderFacts, readReminderFacts } from '../workers/expiry-reminders/facts.ts';
@@ -16,7 +16,7 @@ import { readTrialFacts, type TrialReminderFacts } from '../workers/trial-notifi
 
 // The future of a customer as things are now: charges, ends and reminders.
 //
-// 1. Only active subscriptions count: those of the customer view that end first.
+// 1. Only active subscriptions count: those that end first.
 // 2. The rules of the reminder workers decide at each check, with the present forecast.
 // 3. A charge that the balance covers moves the end, so it also ends the reminders of this end.
 
@@ -49,13 +49,10 @@ const subscriptionsMax = 20;
 export function readAhead(db: Db, telegramId: bigint): Promise<Ahead> {
   const snapshot = db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only');
   return snapshot.execute(async (tx) => {
-    const { customer, subscriptions } = await readCurrentView(tx, telegramId);
+    const customer = await readCustomerKey(tx, telegramId);
     const now = await readClock(tx);
-    const active = subscriptions
-      .filter(({ state }) => state === 'active')
-      .toSorted((one, other) => (one.expires_at < other.expires_at ? -1 : 1))
-      .slice(0, subscriptionsMax);
-    const reminders = await planReminders(tx, BigInt(customer.id) as CustomerId, active, now);
+    const active = await readEndingSubscriptions(tx, customer, subscriptionsMax);
+    const reminders = await planReminders(tx, customer.id, active, now);
     const items = [...active.flatMap(toChargeAndEnd), ...reminders];
     return {
       now: isoTime(now),

@@ -60,7 +60,7 @@ function AheadMoment(props: {
   const isShort = missing !== null && Number(missing) > 0;
   const effect = kind === 'charge' ? 'money' : kind === 'end' ? 'loss' : 'notice';
   return (
-    <li class={`moment ${effect}`}>
+    <li class={`moment is-${effect}`}>
       <p class="at">
         <Time at={at} /> <small>{relative(at, Date.parse(now))}</small>
       </p>

@@ -28,6 +28,7 @@ export function CustomerMarks({ customer }: { readonly customer: Customer }) {
 
 export function CustomerFigures({ customer }: { readonly customer: Customer }) {
   const t = useText();
+  const { count } = useFormats();
   const {
     telegram_id: id,
     balance,
@@ -55,8 +56,8 @@ export function CustomerFigures({ customer }: { readonly customer: Customer }) {
         />
       )}
       <Figure
-        label={t('customer-subscriptions')}
-        value={t(isPart ? 'customer-active-part' : 'customer-active', { count: active })}
+        label={t('customer-active')}
+        value={isPart ? `≥ ${count(active)}` : count(active)}
         note={t('customer-of', { count: subscriptions_total })}
         href={`/customers/${id}?view=subscriptions`}
       />

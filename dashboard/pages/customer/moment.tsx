@@ -19,7 +19,7 @@ interface PastMomentProps {
 export function PastMoment({ moment, currency, isGone }: PastMomentProps) {
   const { at, events, entries, notices } = moment;
   return (
-    <li class={`moment ${toEffect(moment)}${isGone ? ' gone' : ''}`}>
+    <li class={`moment is-${toEffect(moment)}${isGone ? ' is-gone' : ''}`}>
       <p class="at">
         <Time at={at} />
       </p>

@@ -190,3 +190,8 @@ export const readPageRows = buildStatement(
   (param) => sql`(${param('one')}::bigint IS NULL OR own.id < ${param('one')})
     ORDER BY own.id DESC LIMIT ${param('max')}`,
 );
+
+/** The same for the active subscriptions that end first. */
+export const readEndingRows = buildStatement(
+  (param) => sql`own.state = 'active' ORDER BY own.expires_at, own.id LIMIT ${param('max')}`,
+);

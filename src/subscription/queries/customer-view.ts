@@ -10,6 +10,7 @@ import { createNoCustomerFault } from '../store/locked-customer.ts';
 import {
   type CustomerRow,
   hasSubscription,
+  readEndingRows,
   readLatestRows,
   readPageRows,
 } from './customer-rows.ts';
@@ -156,6 +157,18 @@ const toCustomerDetails = (row: CustomerRow): CustomerDetails => ({
   blocked_reason: row.blockedReason,
   created_at: isoTime(row.createdAt),
 });
+
+/** The active subscriptions that end first, in the order of their ends. @throws Fault `no_customer` */
+export async function readEndingSubscriptions(
+  tx: Tx,
+  { telegramId }: CustomerKey,
+  max: number,
+): Promise<SubscriptionDetails[]> {
+  const rows = await readEndingRows(tx, { telegramId, one: null, max, withNodes: false });
+  if (rows.length === 0) throw createNoCustomerFault(telegramId);
+  const { subscriptions } = await toCustomerCharges(tx, rows);
+  return subscriptions.toSorted((one, other) => (one.expires_at < other.expires_at ? -1 : 1));
+}
 
 /** A page of all subscriptions of a customer, the latest first. */
 export async function readSubscriptionPage(

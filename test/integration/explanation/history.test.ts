@@ -126,3 +126,21 @@ test('a charge ahead has its reason, and the end follows', async () => {
     { kind: 'end', at: '2026-12-01T12:00:00.000Z', reason: { code: 'covered' } },
   ]);
 });
+
+test('of many subscriptions those that end first are ahead', async () => {
+  await using database = await createShopDatabase({ now: start });
+  const first = await createSubscriber(database, 1n, 0n);
+  await database.query`
+    WITH added AS (
+      INSERT INTO perennial.subscription (customer_id, kind, plan, period_days, state, started_at,
+        expires_at, auto_renew)
+      SELECT s.customer_id, 'paid', 'basic', 30, 'active', s.started_at,
+        s.expires_at + n * interval '1 minute', true
+      FROM perennial.subscription s, generate_series(1, 150) n RETURNING *)
+    INSERT INTO perennial.period (subscription_id, customer_id, source, plan, starts_at, ends_at,
+      currency)
+    SELECT id, customer_id, 'import', plan, started_at, expires_at, 'RUB' FROM added`;
+  const { items } = await readAhead(database.db, 1n);
+  expect(items.find(({ kind }) => kind === 'charge')?.subscription_id).toBe(Number(first));
+  expect(items.filter(({ kind }) => kind === 'charge')).toHaveLength(20);
+});

@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks';
-import { type ItemOf, useChange, useRead } from '../../../api/client.ts';
+import { type Answer, type ItemOf, useChange, useRead } from '../../../api/client.ts';
 import { CheckField, SelectField } from '../../../parts/fields.tsx';
 import { Money, useFormats } from '../../../parts/values.tsx';
 import { useLanguage, useText } from '../../../shell/language.tsx';
@@ -45,6 +45,22 @@ export function ChangePlanDialog({ customer, subscription, onClose }: Subscripti
   const offers = toOffers(plans.data?.items ?? [], language).filter((one) => one.name !== present);
   const offer = offers.find((one) => one.name === name);
   const path = { telegram_id, id };
+  // The preview refuses a change that the balance does not pay. The quote states what is missing.
+  const quote = useRead(
+    '/v1/quote',
+    {
+      query: {
+        telegram_id,
+        subscription_id: id,
+        plan: offer?.plan,
+        period_days: offer?.periodDays,
+        change: 'true',
+        forfeit: String(isForfeited),
+      },
+    },
+    { enabled: offer !== undefined && when === 'now' },
+  );
+  const isShort = when === 'now' && Number(quote.data?.missing ?? 0) > 0;
   const body = offer && {
     plan: offer.plan,
     period_days: offer.periodDays,
@@ -60,15 +76,8 @@ export function ChangePlanDialog({ customer, subscription, onClose }: Subscripti
       done={t('customer-plan-changed')}
       preview="/v1/customers/{telegram_id}/subscriptions/{id}/change-plan/preview"
       params={path}
-      body={body}
-      summarize={({ answer: { amount, credited, currency } }) =>
-        when === 'now' && (
-          <p>
-            {t('customer-price')} <Money amount={amount} currency={currency} />,{' '}
-            {t('customer-credited')} <Money amount={credited} currency={currency} />
-          </p>
-        )
-      }
+      body={isShort ? undefined : body}
+      needsFields={!isShort}
       act={(key) => change.mutateAsync({ path, body, key })}
       onClose={onClose}
     >
@@ -99,6 +108,25 @@ export function ChangePlanDialog({ customer, subscription, onClose }: Subscripti
       {when === 'now' && (
         <CheckField label={t('customer-forfeit')} isChecked={isForfeited} onChange={setForfeited} />
       )}
+      {when === 'now' && quote.data !== undefined && <Quote quote={quote.data} />}
     </PreviewDialog>
+  );
+}
+
+function Quote({ quote }: { readonly quote: Answer<'/v1/quote'> }) {
+  const t = useText();
+  const { price, credited, missing, currency } = quote;
+  return (
+    <>
+      <p>
+        {t('customer-price')} <Money amount={price} currency={currency} />, {t('customer-credited')}{' '}
+        <Money amount={credited} currency={currency} />
+      </p>
+      {Number(missing) > 0 && (
+        <p class="alert">
+          {t('customer-missing-amount')} <Money amount={missing} currency={currency} />
+        </p>
+      )}
+    </>
   );
 }

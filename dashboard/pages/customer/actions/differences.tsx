@@ -14,10 +14,23 @@ type Charge = CustomerState['next_charge'];
 /** Subscriptions of one dialog. */
 const shownMax = 5;
 
+const readIds = (states: readonly CustomerState[]): number[] => [
+  ...new Set(states.flatMap(({ subscriptions }) => subscriptions.map(({ id }) => id))),
+];
+
+/** The number of changed subscriptions that the rows leave out. */
+export const countHidden = (before: CustomerState, after: CustomerState): number =>
+  Math.max(0, readIds([before, after]).length - shownMax);
+
 export function useDifferences(): (before: CustomerState, after: CustomerState) => Difference[] {
   const t = useText();
   const { titleOf } = usePlans();
-  const toSubscriptionRows = (id: number, states: readonly (SubscriptionState | undefined)[]) => {
+  /** @param hasCharge false: the charge of the customer is the one of this subscription */
+  const toSubscriptionRows = (
+    id: number,
+    states: readonly (SubscriptionState | undefined)[],
+    hasCharge: boolean,
+  ) => {
     const name = t('customer-subscription', { id: String(id) });
     const row = (label: string, show: (state: SubscriptionState) => Shown) =>
       toRow(`${name}: ${label}`, states, show);
@@ -36,16 +49,16 @@ export function useDifferences(): (before: CustomerState, after: CustomerState) 
         String(isOn),
         t(isOn ? 'yes' : 'no'),
       ]),
-      row(t('customer-next-charge'), ({ next_charge: charge }) => toShownCharge(charge)),
+      hasCharge
+        ? row(t('customer-next-charge'), ({ next_charge: charge }) => toShownCharge(charge))
+        : undefined,
     ];
   };
   return (before, after) => {
     const states = [before, after];
     const row = (label: string, show: (state: CustomerState) => Shown) =>
       toRow(label, states, show);
-    const ids = [
-      ...new Set(states.flatMap(({ subscriptions }) => subscriptions.map(({ id }) => id))),
-    ];
+    const ids = readIds(states);
     const { currency } = before;
     const rows = [
       row(t('customer-balance'), ({ balance }) => toShownMoney(balance, currency)),
@@ -64,6 +77,7 @@ export function useDifferences(): (before: CustomerState, after: CustomerState) 
         toSubscriptionRows(
           id,
           states.map(({ subscriptions }) => subscriptions.find((one) => one.id === id)),
+          states.some(({ next_charge }) => next_charge.subscription_id !== id),
         ),
       ),
     ];
@@ -109,7 +123,7 @@ function ShownCharge({ charge }: { readonly charge: Charge }) {
   return (
     <>
       {amount === null ? t('customer-no-charge') : <Money amount={amount} currency={currency} />}{' '}
-      {at !== null && <Time at={at} />} <small>{describe('charge', reason)}</small>
+      {at !== null && <Time at={at} />} <small class="reason">{describe('charge', reason)}</small>
     </>
   );
 }

@@ -4,7 +4,7 @@ import { type ChangeAnswer, type ChangePath, usePreview } from '../../../api/cli
 import { ActionDialog, DifferenceTable } from '../../../parts/action-dialog.tsx';
 import { ErrorState, LoadingState } from '../../../parts/states.tsx';
 import { useText } from '../../../shell/language.tsx';
-import { type CustomerState, useDifferences } from './differences.tsx';
+import { type CustomerState, countHidden, useDifferences } from './differences.tsx';
 
 // A dialog for a change of one customer. The API previews the change, so the dialog shows the
 // customer before and after it. The page computes no money.
@@ -24,8 +24,10 @@ interface PreviewDialogProps<Path extends PreviewPath> {
   readonly isDangerous?: boolean;
   readonly preview: Path;
   readonly params: Readonly<Record<string, string | number>>;
-  /** The change; undefined: a field is missing. */
+  /** The change; undefined: a field is missing, or the change is not possible. */
   readonly body: object | undefined;
+  /** False: the fields are complete, and they state why the change is not possible. */
+  readonly needsFields?: boolean;
   /** The fields. */
   readonly children?: ComponentChildren;
   /** Facts of the answer that are no difference. */
@@ -49,7 +51,7 @@ function useSettled<Value>(value: Value, identity: string): { value: Value; isSe
 
 export function PreviewDialog<Path extends PreviewPath>(props: PreviewDialogProps<Path>) {
   const t = useText();
-  const { body, preview, params, act, summarize, children, ...dialog } = props;
+  const { body, preview, params, act, summarize, children, needsFields = true, ...dialog } = props;
   const settled = useSettled(body, JSON.stringify(body ?? null));
   const isComplete = settled.value !== undefined;
   const read = usePreview(
@@ -62,7 +64,7 @@ export function PreviewDialog<Path extends PreviewPath>(props: PreviewDialogProp
     <ActionDialog {...dialog} isReady={isCurrent} act={act}>
       {children}
       <div class="preview" aria-live="polite">
-        {!isComplete && <p class="quiet">{t('customer-preview-missing')}</p>}
+        {!isComplete && needsFields && <p class="quiet">{t('customer-preview-missing')}</p>}
         {isComplete && read.data === undefined && read.error === null && <LoadingState />}
         {isComplete && read.error !== null && <ErrorState problem={read.error} />}
         {isComplete && read.data !== undefined && (
@@ -78,10 +80,14 @@ export function PreviewDialog<Path extends PreviewPath>(props: PreviewDialogProp
 
 function Differences({ preview }: { readonly preview: Preview }) {
   const t = useText();
-  const rows = useDifferences()(preview.before, preview.after);
-  return rows.length === 0 ? (
-    <p class="quiet">{t('customer-preview-same')}</p>
-  ) : (
-    <DifferenceTable rows={rows} />
+  const { before, after } = preview;
+  const rows = useDifferences()(before, after);
+  const hidden = countHidden(before, after);
+  if (rows.length === 0) return <p class="quiet">{t('customer-preview-same')}</p>;
+  return (
+    <>
+      <DifferenceTable rows={rows} />
+      {hidden > 0 && <p class="quiet">{t('customer-preview-more', { count: hidden })}</p>}
+    </>
   );
 }

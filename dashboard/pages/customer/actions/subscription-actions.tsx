@@ -87,7 +87,7 @@ export function SubscriptionActions({ customer, subscription }: SubscriptionActi
           <button
             key={action.name}
             type="button"
-            aria-label={t(`customer-${action.name}-title`, { id })}
+            aria-label={`${t(`customer-${action.name}`)}: ${t('customer-subscription', { id })}`}
             onClick={() => setName(action.name)}
           >
             {t(`customer-${action.name}`)}
