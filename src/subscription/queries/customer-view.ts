@@ -158,7 +158,7 @@ const toCustomerDetails = (row: CustomerRow): CustomerDetails => ({
   created_at: isoTime(row.createdAt),
 });
 
-/** The active subscriptions that end first, in the order of their ends. @throws Fault `no_customer` */
+/** The active subscriptions in the order of their ends. @throws Fault `no_customer` */
 export async function readEndingSubscriptions(
   tx: Tx,
   { telegramId }: CustomerKey,
