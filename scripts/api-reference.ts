@@ -107,7 +107,7 @@ function formatSection(method: string, path: string, operation: Operation): stri
 }
 
 /** The reference as Markdown. */
-export function formatReference(): string {
+function formatReference(): string {
   const all = Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({ path, method, operation })),
   );

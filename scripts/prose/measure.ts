@@ -25,7 +25,7 @@ export function splitSentences(text: string): string[] {
     .filter((sentence) => countWords(sentence) > 1 && !sentence.endsWith('?'));
 }
 
-export function countWords(sentence: string): number {
+function countWords(sentence: string): number {
   return [...wordBreaks.segment(sentence)].filter(({ isWordLike }) => isWordLike).length;
 }
 

@@ -18,7 +18,7 @@ const toUnitsSql = (minor: RawBuilder<unknown>, digits: number) =>
   sql`(${minor} * ${sql.raw((10 ** -digits).toFixed(digits))})::text`;
 
 /** SQL of `majorUnits` for an amount of 0 or more. */
-export function toMajorUnitsSql(minor: RawBuilder<unknown>, currency: RawBuilder<unknown>) {
+function toMajorUnitsSql(minor: RawBuilder<unknown>, currency: RawBuilder<unknown>) {
   const whenDigits = (digits: number) => sql`
     WHEN ${currency} = ANY(${sql.lit(`{${listCurrencies(digits)}}`)}::text[])
       THEN ${toUnitsSql(minor, digits)}`;

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { to as copyTo } from 'pg-copy-streams';
-import type { Tx } from '../db/connect.ts';
+import { startSnapshot, type Tx } from '../db/connect.ts';
 import { schemaSql } from '../db/migrate.ts';
 import { loadMigrations } from '../db/schema-state.ts';
 import { openSingleConnection } from '../db/single-connection.ts';
@@ -25,11 +25,7 @@ export interface BackupRequest {
 /** The text in pieces. The connection ends after the last piece, or if the reader stops. */
 export async function* streamBackup({ url, onTable }: BackupRequest): AsyncGenerator<string> {
   await using connection = await openSingleConnection(url);
-  const tx = await connection.db
-    .startTransaction()
-    .setIsolationLevel('repeatable read')
-    .setAccessMode('read only')
-    .execute();
+  const tx = await startSnapshot(connection.db);
   const tables = await readTables(tx);
   yield await readHead(tx, tables);
   for (const table of tables) {

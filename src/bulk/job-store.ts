@@ -1,7 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import { type Db, inTransaction, type Tx } from '../db/connect.ts';
 import { wakeWorker } from '../db/notify.ts';
-import type { BulkAction, BulkJobState } from '../db/schema-bulk.ts';
+import type { BulkAction } from '../db/schema-bulk.ts';
 import { readWriteTime } from '../db/trusted-time.ts';
 import { anyOf } from '../db/unnest.ts';
 import { refused } from '../kernel/faults.ts';
@@ -34,20 +34,7 @@ import {
 // Creates, reads and cancels bulk jobs.
 
 /** A job as the command line and the API show it. */
-export type BulkJobAnswer = {
-  readonly id: number;
-  readonly action: BulkAction;
-  readonly params: Readonly<Record<string, unknown>>;
-  readonly filter: FilterTexts;
-  readonly actor: string;
-  readonly state: BulkJobState;
-  readonly total: number;
-  readonly done: number;
-  readonly skipped: number;
-  readonly failed: number;
-  readonly created_at: string;
-  readonly finished_at: string | null;
-};
+export type BulkJobAnswer = ReturnType<typeof toAnswer>;
 
 export interface BulkPreview extends ListCount {
   readonly filter: FilterTexts;
@@ -203,7 +190,7 @@ export async function readRunningJobs(db: Db): Promise<BulkJobAnswer[]> {
   return rows.map(toAnswer);
 }
 
-const toAnswer = (row: JobRow): BulkJobAnswer => ({
+const toAnswer = (row: JobRow) => ({
   id: Number(row.id),
   action: row.action,
   params: row.params,

@@ -12,7 +12,7 @@ import { readPlansOnSale } from './sold-plans.ts';
 // `renewal.window` is at most half of the shortest period on sale. With a longer window a renewal
 // would charge for the next period soon after the last one was paid.
 
-export const computeWindowMaxMs = (periodDays: number): number => (periodDays * dayMs) / 2;
+const computeWindowMaxMs = (periodDays: number): number => (periodDays * dayMs) / 2;
 
 /** Checks the window against the periods on sale after this file is applied. */
 export async function readWindowFaults(

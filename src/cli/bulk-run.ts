@@ -18,7 +18,7 @@ import {
   printResult,
   withDatabase,
 } from './command.ts';
-import { addRequiredWhereOption } from './list-options.ts';
+import { addRequiredWhereOption, formatListCount } from './list-options.ts';
 import { ProgressLine } from './output/progress.ts';
 import { InterruptedFault } from './shutdown.ts';
 
@@ -115,9 +115,8 @@ export const formatFilter = (filter: Readonly<Record<string, string | undefined>
     .map(([name, value]) => `${name}=${value}`)
     .join(',');
 
-function formatPreview({ filter, count, count_is_estimated, customers }: BulkPreview): string {
-  const number = count_is_estimated ? `about ${count} (estimated)` : String(count);
-  const head = `${number} customers match ${formatFilter(filter)}; nothing was changed`;
+function formatPreview({ filter, customers, ...count }: BulkPreview): string {
+  const head = `${formatListCount(count)} customers match ${formatFilter(filter)}; nothing was changed`;
   if (customers.length === 0) return head;
   const lines = formatTable([
     ['ID', 'CUSTOMER', 'BALANCE', 'ACTIVE SUBSCRIPTIONS', 'END'],

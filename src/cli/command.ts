@@ -26,8 +26,8 @@ const readers: Readonly<Record<string, (text: string) => unknown>> = {
   '<on|off>': parseOnOff,
 };
 
-/** A command with the common options. */
-export function buildCommand(nameAndArguments: string, description: string): Command {
+/** A command with the common options. `program.ts` has the description of a first word. */
+export function buildCommand(nameAndArguments: string, description = ''): Command {
   const [name, ...positional] = nameAndArguments.split(' ');
   const result = new Command(name);
   for (const argument of positional) {
@@ -99,6 +99,10 @@ export function formatJson(value: unknown): string {
   };
   return terminalJson(JSON.stringify(value, replaceBigint, 2));
 }
+
+/** The same on one line. */
+export const formatCompactJson = (value: unknown): string =>
+  formatJson(value).replaceAll(/\n\s*/g, ' ');
 
 /** Prints the JSON or the text. */
 export function printResult(options: CommonOptions, json: unknown, text: () => string): void {

@@ -23,7 +23,7 @@ import {
 const whereText = `conditions like state=active,ends_before=2026-12-08; available: ${filterNames.join(', ')}`;
 
 /** `--where` of a list: all rows without it. */
-export const addWhereOption = (build: Command): Command =>
+const addWhereOption = (build: Command): Command =>
   build.option(
     '--where <FILTER>',
     `list only rows that meet ${whereText} [all]`,
@@ -39,7 +39,7 @@ export const addRequiredWhereOption = (build: Command): Command =>
   );
 
 /** @throws UsageFault, Fault `no_plan`, `no_group` */
-export async function readWhere(db: Db, text: string | undefined): Promise<SubscriptionFilter> {
+async function readWhere(db: Db, text: string | undefined): Promise<SubscriptionFilter> {
   const filter = parseWhere(text ?? '');
   await requireKnownNames(db, filter);
   return filter;
@@ -113,7 +113,7 @@ async function printCsv<Item extends object>(
   for await (const { items } of pages) process.stdout.write(formatCsvRows(csvColumns, items));
 }
 
-const formatCount = ({ count, count_is_estimated }: ListCount): string =>
+export const formatListCount = ({ count, count_is_estimated }: ListCount): string =>
   count_is_estimated ? `about ${count.toLocaleString('en')} (estimated)` : String(count);
 
 function formatList<Item extends object>(
@@ -124,6 +124,6 @@ function formatList<Item extends object>(
 ): string {
   if (items.length === 0) return `no ${noun}`;
   const lines = formatTable([header, ...items.map(toCells)]);
-  const shown = `${items.length} of ${formatCount(count)} ${noun}`;
+  const shown = `${items.length} of ${formatListCount(count)} ${noun}`;
   return [lines, shown, ...(next === null ? [] : [`next page: --page ${next}`])].join('\n');
 }

@@ -96,7 +96,7 @@ export function computeShiftMs(
 }
 
 /** The largest difference that is no jump, after this time. */
-export const computeToleranceMs = (passedMs: number): number =>
+const computeToleranceMs = (passedMs: number): number =>
   jumpMinMs + Math.max(0, passedMs) * driftPerMs;
 
 /** A jump that a witness shows. undefined: the witness agrees. */

@@ -29,14 +29,6 @@ export function createNotATestFault(): UsageFault {
   );
 }
 
-/** The lead of this machine's clock over the server's, in ms, within half a round trip. */
-export async function readClockSkewMs(db: Db): Promise<number> {
-  const before = Date.now();
-  const { rows } = await sql<{ server: Instant }>`SELECT clock_timestamp() AS server`.execute(db);
-  const middle = (before + Date.now()) / 2;
-  return middle - (rows[0] as { server: Instant }).server;
-}
-
 /** SQL of the server's own time. */
 export const serverClock = sql`clock_timestamp()`;
 

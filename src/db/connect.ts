@@ -1,4 +1,4 @@
-import { Kysely, PostgresDialect, sql, type Transaction } from 'kysely';
+import { type ControlledTransaction, Kysely, PostgresDialect, sql, type Transaction } from 'kysely';
 import pg from 'pg';
 import { Fault } from '../kernel/faults.ts';
 import { type Instant, instant, never, secondMs } from '../kernel/instant.ts';
@@ -202,6 +202,14 @@ export function inTransaction<T>(db: Db | Tx, work: (tx: Tx) => Promise<T>): Pro
     }),
   );
 }
+
+/** A read-only transaction: all of its statements see the same commits. */
+export const inSnapshot = <T>(db: Db, read: (tx: Tx) => Promise<T>): Promise<T> =>
+  db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only').execute(read);
+
+/** The same for a reader that ends the transaction by itself. */
+export const startSnapshot = (db: Db): Promise<ControlledTransaction<Database>> =>
+  db.startTransaction().setIsolationLevel('repeatable read').setAccessMode('read only').execute();
 
 async function runInSavepoint<T>(tx: Tx, work: (tx: Tx) => Promise<T>): Promise<T> {
   await sql`SAVEPOINT joined`.execute(tx);

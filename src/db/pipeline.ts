@@ -1,5 +1,4 @@
-/** One turn of the event loop: sends pending output and reads input. */
-const yieldToEventLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+import { yieldToEventLoop } from '../kernel/timer.ts';
 
 /**
  * Sends the statements of a transaction in order, without waiting for the answers in between. So a

@@ -15,7 +15,7 @@ export interface Migration {
 }
 
 /** The folder beside this file, in a clone and in a release. */
-export const migrationsFolder = new URL('./migrations/', import.meta.url);
+const migrationsFolder = new URL('./migrations/', import.meta.url);
 
 /** The migrations of a folder, in order and without a gap. A wrong file is a bug. */
 export function loadMigrations(folder: URL = migrationsFolder): readonly Migration[] {

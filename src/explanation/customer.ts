@@ -1,5 +1,5 @@
 import { type CredentialAccess, readCredentialAccess } from '../access/credential-access.ts';
-import type { Db } from '../db/connect.ts';
+import { type Db, inSnapshot } from '../db/connect.ts';
 import { readClockReading } from '../db/trusted-time.ts';
 import type { CustomerId } from '../kernel/ids.ts';
 import { isoTime } from '../kernel/instant.ts';
@@ -46,8 +46,7 @@ export interface CustomerExplanation {
 
 /** Explains the present state of a customer, from one snapshot. @throws Fault `no_customer` */
 export function explainCustomer(db: Db, telegramId: bigint): Promise<CustomerExplanation> {
-  const snapshot = db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only');
-  return snapshot.execute(async (tx) => {
+  return inSnapshot(db, async (tx) => {
     const { customer, subscriptions, subscriptions_total } = await readCurrentView(tx, telegramId);
     const { now, trust } = await readClockReading(tx);
     const suspectReason = trust.kind === 'suspect' ? trust.reason : null;

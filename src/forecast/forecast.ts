@@ -1,7 +1,8 @@
 import { readClock } from '../db/clock.ts';
-import type { Db, Tx } from '../db/connect.ts';
+import { type Db, inSnapshot, type Tx } from '../db/connect.ts';
 import type { SubscriptionId } from '../kernel/ids.ts';
 import { dayMs, type Instant, later, minuteMs } from '../kernel/instant.ts';
+import { yieldToEventLoop } from '../kernel/timer.ts';
 import { readSettings } from '../subscription/store/settings.ts';
 import type { RunIntervals } from './customer-state.ts';
 import type { DatedPrice } from './dated-prices.ts';
@@ -64,8 +65,6 @@ const pageMax = 500;
 /** Customers between two turns of the event loop: a few milliseconds. */
 const customersPerTurn = 100;
 
-const yieldToEventLoop = () => new Promise<void>((resolve) => setImmediate(resolve));
-
 /** Reports what happens to each subscription, customer by customer. */
 export function forecastOutcomes(
   db: Db,
@@ -81,11 +80,7 @@ export function forecastAll(
   request: ForecastRequest,
   report: SimulationReport,
 ): Promise<ForecastRange> {
-  return db
-    .transaction()
-    .setIsolationLevel('repeatable read')
-    .setAccessMode('read only')
-    .execute((tx) => new ForecastWalk(tx, request, report).run());
+  return inSnapshot(db, (tx) => new ForecastWalk(tx, request, report).run());
 }
 
 class ForecastWalk {

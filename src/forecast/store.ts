@@ -9,6 +9,7 @@ import type { Settings } from '../subscription/rules/settings.ts';
 import type { TermPeriod } from '../subscription/rules/terms.ts';
 import { type KnownPriceRow, selectKnownPrices } from '../subscription/store/known-prices.ts';
 import { readPeriodsAtChange } from '../subscription/store/periods.ts';
+import { nextDays, nextPlan } from '../subscription/store/renewal-facts.ts';
 import type { QuarantineState } from './customer-state.ts';
 import { type DatedPrice, DatedPrices } from './dated-prices.ts';
 import type { DueReview, NoticeReader, SimulatedNotice } from './outbox.ts';
@@ -87,9 +88,6 @@ export interface CustomerPageRequest {
   readonly until: Instant;
   readonly settings: Settings;
 }
-
-const nextPlan = sql`coalesce(s.next_plan, s.plan)`;
-const nextDays = sql`coalesce(s.next_period_days, s.period_days)`;
 
 /**
  * Reads the subscriptions of the next customers that can be charged or end before `until`: active

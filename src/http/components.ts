@@ -3,7 +3,7 @@
 
 type Json = Record<string, unknown>;
 
-const toPascalCase = (text: string): string =>
+export const toPascalCase = (text: string): string =>
   text.replaceAll(/(?:^|[^A-Za-z0-9]+)([A-Za-z0-9])/g, (_, letter: string) => letter.toUpperCase());
 
 const createReference = (name: string): Json => ({ $ref: `#/components/schemas/${name}` });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { programVersion } from '../version.ts';
-import { SchemaComponents } from './components.ts';
+import { SchemaComponents, toPascalCase } from './components.ts';
 import { toProblemType, toStatus } from './problem.ts';
 import type { Route } from './route.ts';
 import { type OpenOperation, openOperations } from './unversioned-operations.ts';
@@ -96,9 +96,6 @@ function toProblemSchema(code: string, components: SchemaComponents): Json {
   const problem = { $ref: '#/components/schemas/Problem' };
   return components.add({ allOf: [problem, codeSchema] }, toPascalCase(`Problem_${code}`));
 }
-
-const toPascalCase = (text: string): string =>
-  text.replaceAll(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
 function toProblemResponses(
   refusals: readonly string[],

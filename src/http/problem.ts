@@ -129,7 +129,7 @@ export function createProblem(
 }
 
 /** The answer to a fault. The log contains faults of the server; the answer does not. */
-export function toProblem(fault: Fault): Problem {
+function toProblem(fault: Fault): Problem {
   const { code, kind, statement } = fault;
   if (isClockFault(fault)) return createProblem(code, 503, statement);
   switch (kind) {

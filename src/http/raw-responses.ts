@@ -12,7 +12,7 @@ interface ClientError extends Error {
 /** Headers beyond the limit of the parser, which is 16 kB with the address. */
 const tooLongHeaders = 'the address and the headers are too long; 16 kB are allowed';
 
-export function toClientErrorProblem({ code }: ClientError): Problem {
+function toClientErrorProblem({ code }: ClientError): Problem {
   switch (code) {
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return createProblem('request_timeout', 408, 'the request did not end within 15 s');

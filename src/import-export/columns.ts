@@ -282,7 +282,7 @@ export function checkPrice(
 export const columnNames = Object.keys(columns) as readonly ColumnName[];
 
 /** The columns that an export writes only if a customer has a value. */
-export const optionalColumns = ['claim', 'blocked_reason'] as const;
+const optionalColumns = ['claim', 'blocked_reason'] as const;
 
 export const defaultColumns = columnNames.filter(
   (name) => !optionalColumns.some((optional) => optional === name),

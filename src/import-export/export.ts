@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { readClock } from '../db/clock.ts';
-import type { Tx } from '../db/connect.ts';
+import { startSnapshot, type Tx } from '../db/connect.ts';
 import { openSingleConnection } from '../db/single-connection.ts';
 import { type Instant, isoTime } from '../kernel/instant.ts';
 import { type ColumnName, columnNames, defaultColumns, type FileLine } from './columns.ts';
@@ -50,11 +50,7 @@ export interface ExportRequest {
 /** The text in pieces. The connection ends after the last piece, or if the reader stops. */
 export async function* exportCustomers(request: ExportRequest): AsyncGenerator<string> {
   await using connection = await openSingleConnection(request.url);
-  const tx = await connection.db
-    .startTransaction()
-    .setIsolationLevel('repeatable read')
-    .setAccessMode('read only')
-    .execute();
+  const tx = await startSnapshot(connection.db);
   const now = await readClock(tx);
   // A plan that starts at once: it reads by the keys and sorts nothing.
   await sql`SET LOCAL cursor_tuple_fraction = 0.0001`.execute(tx);

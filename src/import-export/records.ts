@@ -8,7 +8,7 @@ import type { TextLine } from './text-lines.ts';
 // Splits the lines of a file into records, for both formats: the text of each column in the order
 // of `columnNames`, or the fault of the whole line.
 
-export const fileFormats = ['csv', 'jsonl'] as const;
+const fileFormats = ['csv', 'jsonl'] as const;
 export type FileFormat = (typeof fileFormats)[number];
 
 /** The format by `--format`, else by the ending of the file. @throws UsageFault if both fail */

@@ -15,7 +15,7 @@ export interface TextLine {
 }
 
 /** Longer than any valid line; a file without line ends must not fill the memory. */
-export const lineBytesMax = 64 * 1024;
+const lineBytesMax = 64 * 1024;
 
 const newline = 10;
 const carriageReturn = 13;

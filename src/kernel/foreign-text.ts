@@ -55,11 +55,6 @@ export function terminalJson(json: string): string {
   );
 }
 
-/** Whether a name can be sent back to its node as the node has it. */
-export function isExactName(name: string): boolean {
-  return !name.includes(replacement);
-}
-
 /** Leaves out the middle. Runs first, so that the other steps see a short text. */
 function cutMiddle(text: string): string {
   if (text.length <= foreignTextMax) return text;

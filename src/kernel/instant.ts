@@ -9,7 +9,7 @@ export type Instant = number & { readonly [instantBrand]: true };
 export const never = Number.POSITIVE_INFINITY as Instant;
 
 /** The range of times that ISO 8601 with four digits of the year and PostgreSQL can both write. */
-export const firstInstant = Date.parse('0001-01-01T00:00:00.000Z') as Instant;
+const firstInstant = Date.parse('0001-01-01T00:00:00.000Z') as Instant;
 export const lastInstant = Date.parse('9999-12-31T23:59:59.999Z') as Instant;
 
 export const secondMs = 1_000;

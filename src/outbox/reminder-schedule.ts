@@ -101,7 +101,7 @@ export interface ReminderSubject {
   readonly periodDays: number;
 }
 
-export function computeReminders(
+function computeReminders(
   subscription: ReminderSubject,
 ): ReminderSchedule<TrialReminder> | ReminderSchedule<EndReminder> {
   const { kind, startedAt, expiresAt, periodDays } = subscription;

@@ -32,7 +32,6 @@ export interface LedgerFigures {
   readonly sums: readonly LedgerSum[];
   readonly balanceStart: bigint;
   readonly balanceEnd: bigint;
-  readonly claimStart: bigint;
   readonly claimEnd: bigint;
   /** The whole payments that providers took back. */
   readonly reversedPayments: bigint;
@@ -57,7 +56,6 @@ export async function readLedgerFigures(tx: Tx, month: ReportMonth): Promise<Led
       sums: ofMonth,
       balanceStart: balanceEnd - add(ofMonth, ({ amount }) => amount),
       balanceEnd,
-      claimStart: claimEnd - add(ofMonth, computeClaimChange),
       claimEnd,
       reversedPayments: reversed.get(currency) ?? 0n,
     };

@@ -6,7 +6,7 @@ import { type Instant, isoTime } from '../kernel/instant.ts';
 import { majorUnits } from '../kernel/money.ts';
 import { isWithin, selectCharges, toEarnedSql, toTimeSql, toUnusedSql } from './charged-time.ts';
 import { type ReportMonth, resolveMonth } from './month.ts';
-import { startSnapshot } from './snapshot.ts';
+import { startReportSnapshot } from './snapshot.ts';
 
 // The ledger or the charged periods of a month as CSV, for accountants.
 //
@@ -115,7 +115,7 @@ export interface MonthFileRequest {
 export async function* exportMonth(request: MonthFileRequest): AsyncGenerator<string> {
   await using connection = await openSingleConnection(request.url);
   const { columns, select } = monthFiles[request.file];
-  const tx = await startSnapshot(connection.db);
+  const tx = await startReportSnapshot(connection.db);
   const month = resolveMonth(request.month, await readClock(tx));
   await sql`DECLARE month_rows NO SCROLL CURSOR FOR ${select(month)}`.execute(tx);
   yield `${joinFields(columns.map(({ name }) => name))}\n`;

@@ -20,46 +20,18 @@ import type { ReportMonth } from './month.ts';
 // 3. A charged period that ended in the month was continued if its subscription has a later one.
 //    Charged periods of a subscription do not overlap, so only the last one can have lapsed.
 
-/** The sums of one cohort in one currency. Amounts are minor units. */
-export interface CohortFigures {
-  /** `2026-11`; null: no charge of these customers was above 0. */
-  readonly cohort: string | null;
-  readonly customers: bigint;
-  readonly charged: bigint;
-  readonly mrrStart: bigint;
-  readonly mrrEnd: bigint;
-  readonly mrrNew: bigint;
-  readonly mrrRevived: bigint;
-  readonly mrrExpansion: bigint;
-  readonly mrrContraction: bigint;
-  readonly mrrChurned: bigint;
-  /** Customers with MRR, and the changes of their number. */
-  readonly runningStart: bigint;
-  readonly runningEnd: bigint;
-  readonly runningNew: bigint;
-  readonly runningRevived: bigint;
-  readonly runningChurned: bigint;
-}
-
-/** The sums of all charged periods in one currency. */
-export interface TimeFigures {
-  readonly earned: bigint;
-  readonly unusedStart: bigint;
-  readonly unusedEnd: bigint;
-  /** Charged periods that ended in the month, those without a continuation, and those not over. */
-  readonly periodsEnded: bigint;
-  readonly periodsLapsed: bigint;
-  readonly periodsOwed: bigint;
-}
-
 const timeNames = [
   'earned',
   'unusedStart',
   'unusedEnd',
+  // Charged periods that ended in the month, those without a continuation, and those not over.
   'periodsEnded',
   'periodsLapsed',
   'periodsOwed',
-] as const satisfies readonly (keyof TimeFigures)[];
+] as const;
+
+/** The sums of all charged periods in one currency. Amounts are minor units. */
+export type TimeFigures = Readonly<Record<(typeof timeNames)[number], bigint>>;
 
 /** The figures of cohorts that add up to those of the currency. */
 export const cohortSums = [
@@ -71,13 +43,20 @@ export const cohortSums = [
   'mrrExpansion',
   'mrrContraction',
   'mrrChurned',
+  // Customers with MRR, and the changes of their number.
   'runningStart',
   'runningEnd',
   'runningNew',
   'runningRevived',
   'runningChurned',
-] as const satisfies readonly (keyof CohortFigures)[];
+] as const;
 const cohortNames = ['customers', ...cohortSums] as const;
+
+/** The sums of one cohort in one currency. Amounts are minor units. */
+export interface CohortFigures extends Readonly<Record<(typeof cohortNames)[number], bigint>> {
+  /** `2026-11`; null: no charge of these customers was above 0. */
+  readonly cohort: string | null;
+}
 
 export interface CurrencyPeriods {
   readonly currency: string;
@@ -157,6 +136,9 @@ export async function readPeriodFigures(tx: Tx, month: ReportMonth): Promise<Cur
     cohorts: own.map((row) => ({ ...pickSums(row, cohortNames), cohort: toLabel(row.cohort) })),
   }));
 }
+
+/** Without a charged period. */
+export const noTime: TimeFigures = pickSums({}, timeNames);
 
 const toLabel = (cohort: SumRow[string] | undefined): string | null =>
   typeof cohort === 'string' ? cohort : null;

@@ -8,6 +8,7 @@ import {
   type CohortFigures,
   type CurrencyPeriods,
   cohortSums,
+  noTime,
   readPeriodFigures,
   type TimeFigures,
 } from './period-figures.ts';
@@ -131,15 +132,6 @@ function groupByProvider(sums: readonly LedgerSum[]): ProviderFigures[] {
 
 /** By name, and top-ups without a provider last. */
 const toOrder = ({ provider }: ProviderFigures): string => provider ?? '\uffff';
-
-const noTime: TimeFigures = {
-  earned: 0n,
-  unusedStart: 0n,
-  unusedEnd: 0n,
-  periodsEnded: 0n,
-  periodsLapsed: 0n,
-  periodsOwed: 0n,
-};
 
 function addCohorts(cohorts: readonly CohortFigures[]): Omit<PeriodFigures, keyof TimeFigures> {
   const total = cohortSums.map((name) => [name, cohorts.reduce((sum, one) => sum + one[name], 0n)]);

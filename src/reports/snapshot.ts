@@ -1,16 +1,11 @@
-import { type ControlledTransaction, sql } from 'kysely';
-import type { Db, Tx } from '../db/connect.ts';
-import type { Database } from '../db/schema.ts';
+import { sql } from 'kysely';
+import { type Db, startSnapshot, type Tx } from '../db/connect.ts';
 
 // The snapshot of a report: a transaction that cannot write, and reads no later commit.
 
 /** Starts a snapshot. The caller ends it. */
-export async function startSnapshot(db: Db): Promise<ControlledTransaction<Database>> {
-  const tx = await db
-    .startTransaction()
-    .setIsolationLevel('repeatable read')
-    .setAccessMode('read only')
-    .execute();
+export async function startReportSnapshot(db: Db) {
+  const tx = await startSnapshot(db);
   // With less memory, a million periods need temporary files. A compilation of these statements
   // takes longer than it saves.
   await sql`
@@ -20,7 +15,7 @@ export async function startSnapshot(db: Db): Promise<ControlledTransaction<Datab
 }
 
 export async function readInSnapshot<T>(db: Db, read: (tx: Tx) => Promise<T>): Promise<T> {
-  const tx = await startSnapshot(db);
+  const tx = await startReportSnapshot(db);
   try {
     return await read(tx);
   } finally {

@@ -1,5 +1,5 @@
 import { readClock } from '../db/clock.ts';
-import type { Db } from '../db/connect.ts';
+import { type Db, inSnapshot } from '../db/connect.ts';
 import { readPriceList } from '../subscription/store/prices.ts';
 import { readSettings } from '../subscription/store/settings.ts';
 import { findQuarantinedItems, readQuarantinedItems } from './quarantine.ts';
@@ -30,39 +30,35 @@ export async function previewWorker<Facts, Outcome>(
   report: (preview: Preview) => void,
 ): Promise<void> {
   const reserved: ReservedBalance = new Map();
-  await context.db
-    .transaction()
-    .setIsolationLevel('repeatable read')
-    .setAccessMode('read only')
-    .execute(async (tx) => {
-      const now = await readClock(tx);
-      const batch: BatchContext = {
-        now,
-        settings: await readSettings(tx),
-        prices: await readPriceList(tx, now),
-        confirmed: context.confirmed ?? false,
-        cachedCounts: new Map(),
-        hasHeldBefore: false,
-        isPreview: true,
-      };
-      const reportPage = async (page: readonly DueItem[]) => {
-        const facts = await worker.read(tx, page, batch);
-        const decided = worker.decide(facts, batch, reserved);
-        const outcomes = (await worker.guard?.(tx, decided, batch)) ?? decided;
-        for (const outcome of outcomes) report(worker.describe(outcome));
-      };
-      const { skip, retries } = await readQuarantinedItems(tx, worker.name);
-      for (const pass of worker.passes) {
-        let after: Cursor | undefined;
-        while (!context.signal.aborted) {
-          const page = await pass(tx, batch, { after, max: context.batchMax, skip });
-          const last = page.at(-1);
-          if (last === undefined) break;
-          await reportPage(page);
-          after = last.key;
-        }
+  await inSnapshot(context.db, async (tx) => {
+    const now = await readClock(tx);
+    const batch: BatchContext = {
+      now,
+      settings: await readSettings(tx),
+      prices: await readPriceList(tx, now),
+      confirmed: context.confirmed ?? false,
+      cachedCounts: new Map(),
+      hasHeldBefore: false,
+      isPreview: true,
+    };
+    const reportPage = async (page: readonly DueItem[]) => {
+      const facts = await worker.read(tx, page, batch);
+      const decided = worker.decide(facts, batch, reserved);
+      const outcomes = (await worker.guard?.(tx, decided, batch)) ?? decided;
+      for (const outcome of outcomes) report(worker.describe(outcome));
+    };
+    const { skip, retries } = await readQuarantinedItems(tx, worker.name);
+    for (const pass of worker.passes) {
+      let after: Cursor | undefined;
+      while (!context.signal.aborted) {
+        const page = await pass(tx, batch, { after, max: context.batchMax, skip });
+        const last = page.at(-1);
+        if (last === undefined) break;
+        await reportPage(page);
+        after = last.key;
       }
-      const retried = await findQuarantinedItems(tx, worker.name, retries, context.batchMax);
-      if (retried.length > 0) await reportPage(retried);
-    });
+    }
+    const retried = await findQuarantinedItems(tx, worker.name, retries, context.batchMax);
+    if (retried.length > 0) await reportPage(retried);
+  });
 }

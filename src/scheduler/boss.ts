@@ -21,7 +21,7 @@ export const beatSeconds = 3;
  * The interval of the check for jobs without heartbeats: the minimum of pg-boss. One replica does
  * it.
  */
-export const watchSeconds = 1;
+const watchSeconds = 1;
 
 /**
  * The interval at which a replica looks for jobs that other replicas left. It takes its own jobs at
@@ -30,7 +30,7 @@ export const watchSeconds = 1;
 export const pollSeconds = 1;
 
 /** Finished jobs are kept at least this long. A slot is taken as long as its job is kept. */
-export const retentionSeconds = 120;
+const retentionSeconds = 120;
 
 /** pg-boss counts in whole seconds, and a job takes at most a day. */
 export const toWholeSeconds = (ms: number): number => Math.max(1, Math.round(ms / secondMs));

@@ -20,9 +20,9 @@ const textSchema = z
 /** Clients show a name in one line. */
 const nameMax = 200;
 
-export const linkProtocols = ['vless', 'vmess', 'trojan'] as const;
-export const linkTypes = ['tcp', 'raw', 'ws', 'grpc', 'xhttp', 'httpupgrade'] as const;
-export const linkSecurities = ['none', 'tls', 'reality'] as const;
+const linkProtocols = ['vless', 'vmess', 'trojan'] as const;
+const linkTypes = ['tcp', 'raw', 'ws', 'grpc', 'xhttp', 'httpupgrade'] as const;
+const linkSecurities = ['none', 'tls', 'reality'] as const;
 
 /** A value of a list, or a sentence with the list. */
 const toEnumSchema = <const Values extends readonly string[]>(values: Values, noun: string) =>

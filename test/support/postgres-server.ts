@@ -15,7 +15,7 @@ declare module 'vitest' {
   }
 }
 
-export const templateName = 'database_template';
+const templateName = 'database_template';
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const dataDir = await mkdtemp(join(tmpdir(), 'perennial-test-'));

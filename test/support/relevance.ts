@@ -18,10 +18,7 @@ export const parseTime = (text: string): Instant => parseInstant(text, 'the test
 export const now = parseTime('2026-11-25T12:00:00Z');
 export const end = later(now, 2 * hourMs);
 /** The prices of a customer who knows the next one. */
-export const createTerms = (
-  priceMinor: bigint,
-  more: Partial<RenewalTerms> = {},
-): RenewalTerms => ({
+const createTerms = (priceMinor: bigint, more: Partial<RenewalTerms> = {}): RenewalTerms => ({
   priceMinor,
   followingMinor: null,
   expectedMinor: priceMinor,

@@ -51,7 +51,7 @@ export async function readVerdicts(database: TestDatabase): Promise<Record<strin
   });
 }
 
-export const createEndReminder = (
+const createEndReminder = (
   kind: 'ends_24h' | 'ends_3h',
   customerId: NewNotice['customerId'],
   subscriptionId: SubscriptionId,

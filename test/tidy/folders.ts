@@ -12,7 +12,7 @@ interface Folder {
 }
 
 /** The folders of a table with the columns folder, imports and contents. */
-export function parseFolders(document: string): readonly Folder[] {
+function parseFolders(document: string): readonly Folder[] {
   const rows = document.matchAll(/^\| `([a-z\d/]+\/)` \| ([^|]+) \|/gm);
   return [...rows].map(([, path = '', cell = '']) => ({
     path,

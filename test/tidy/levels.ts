@@ -20,7 +20,7 @@ const toExpression = (pattern: string): RegExp =>
   );
 
 /** The rooms of a table with the columns level, room and contents. */
-export function parseRooms(document: string): readonly Room[] {
+function parseRooms(document: string): readonly Room[] {
   return [...document.matchAll(/^\| (\d+(?:\.\d+)?) \| ([^|]+) \|/gm)].flatMap(
     ([, level, cell = '']) =>
       [...cell.matchAll(/`([^`]+)`/g)].map(([, pattern = '']) => ({

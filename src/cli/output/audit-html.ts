@@ -1,5 +1,6 @@
 import type { AuditReport, CheckReport } from '../../audit/audit.ts';
 import { isoTime } from '../../kernel/instant.ts';
+import { escapeHtml } from '../../notifications/texts/html.ts';
 import {
   formatNotShown,
   formatOutages,
@@ -12,16 +13,6 @@ import {
 
 // The report as one file that an operator keeps as a record: no script, nothing loaded from
 // elsewhere, readable on a telephone, on paper and without colours.
-
-const entities: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
-const escapeHtml = (text: string): string =>
-  text.replaceAll(/[&<>"']/g, (one) => entities[one] ?? '');
 
 const style = `
   :root { color-scheme: light dark; --good: light-dark(#1a7f4b, #4fc98a);

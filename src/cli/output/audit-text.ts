@@ -22,7 +22,7 @@ export function groupByPromise(report: AuditReport): ReportSection[] {
 }
 
 /** `customer 5001`, or `no customer`. */
-export const formatViolationCustomer = ({ telegramId }: Violation): string =>
+const formatViolationCustomer = ({ telegramId }: Violation): string =>
   telegramId === null ? 'no customer' : `customer ${telegramId}`;
 
 /** `ledger_entry 5, period 7 and 9`. `customer row` distinguishes a row id from a Telegram id. */

@@ -1,13 +1,8 @@
 import { z } from 'zod';
 import { UsageFault } from '../../kernel/faults.ts';
-import {
-  customerSorts,
-  type ListedCustomer,
-  listCustomers,
-  readListedCustomers,
-} from '../../subscription/queries/customer-list.ts';
+import { customerSorts, listCustomers } from '../../subscription/queries/customer-list.ts';
 import { countList } from '../../subscription/queries/list-count.ts';
-import { findCustomers, lookupKinds } from '../../subscription/queries/lookup.ts';
+import { findListedCustomers, lookupKinds } from '../../subscription/queries/lookup.ts';
 import {
   describeFilter,
   type FilterName,
@@ -143,16 +138,7 @@ async function findByLookup(db: RouteContext['db'], value: string, query: ListQu
   const used = Object.keys(query).find((name) => !['lookup', 'format'].includes(name));
   if (used !== undefined)
     throw new UsageFault('bad_filter', `${used}: cannot be used together with lookup`);
-  const found = await findCustomers(db, value);
-  const listed = await readListedCustomers(
-    db,
-    found.map(({ id }) => id),
-  );
-  const byId = new Map(listed.map((customer) => [customer.id, customer]));
-  const items = found.flatMap(({ id, matchedBy }) => {
-    const customer: ListedCustomer | undefined = byId.get(Number(id));
-    return customer === undefined ? [] : [{ ...customer, matched_by: matchedBy }];
-  });
+  const items = await findListedCustomers(db, value);
   return { items, next_cursor: null, count: items.length, count_is_estimated: false };
 }
 

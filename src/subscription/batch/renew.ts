@@ -23,18 +23,11 @@ import type { SubscriptionRenewalFacts } from '../store/renewal-facts.ts';
 // all rows, so the number of statements is constant.
 
 /** A decided renewal. Several renewals of one customer are in the order of their ends. */
-export interface Renewal {
+export interface Renewal extends Omit<Extract<RenewalDecision, { readonly do: 'renew' }>, 'do'> {
   readonly subscriptionId: SubscriptionId;
   readonly customerId: CustomerId;
   readonly plan: string;
   readonly periodDays: number;
-  readonly startsAt: Instant;
-  readonly endsAt: Instant;
-  readonly chargeMinor: bigint;
-  /** How the charge was computed. */
-  readonly listMinor: bigint;
-  readonly percentOff: number;
-  readonly capMinor: bigint | null;
   /** The customer knows amounts that this payment may replace. */
   readonly hasKnownPrices: boolean;
   readonly currency: string;

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
 import { refreshMark } from '../../db/clock-mark.ts';
-import { type Db, inTransaction, type Tx } from '../../db/connect.ts';
+import { type Db, inSnapshot, inTransaction, type Tx } from '../../db/connect.ts';
 import { createClockFault, readClockReading } from '../../db/trusted-time.ts';
 import { refused } from '../../kernel/faults.ts';
 import type { CustomerId } from '../../kernel/ids.ts';
@@ -105,8 +105,7 @@ export function readSnapshot<A>(
   work: (context: CommandContext) => Promise<A>,
   use: 'quote' | 'list' = 'quote',
 ): Promise<A> {
-  const snapshot = db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only');
-  return snapshot.execute(async (tx) => {
+  return inSnapshot(db, async (tx) => {
     const { rows } = await sql<{ id: CustomerId }>`
       SELECT id FROM perennial.customer WHERE telegram_id = ${telegramId}`.execute(tx);
     const [row] = rows;

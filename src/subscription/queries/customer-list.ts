@@ -29,23 +29,7 @@ import {
 // There is no order by balance. Its index would be written by each change of a balance, and a
 // debit would no longer be a HOT update.
 
-export interface ListedCustomer {
-  readonly id: number;
-  readonly telegram_id: number;
-  readonly locale: string;
-  readonly currency: string;
-  readonly balance: string;
-  readonly claim: string;
-  readonly vip: boolean;
-  readonly discount_percent: number;
-  readonly reachable: boolean;
-  readonly blocked_at: string | null;
-  readonly blocked_reason: string | null;
-  readonly created_at: string;
-  /** The active subscriptions, and the latest end of them. */
-  readonly active: number;
-  readonly expires_at: string | null;
-}
+export type ListedCustomer = Readonly<ReturnType<typeof toListedCustomer>>;
 
 /** The columns of the list as CSV. */
 export const customerColumns: readonly (keyof ListedCustomer)[] = [
@@ -87,6 +71,7 @@ interface CustomerRow {
   readonly blockedAt: Instant | null;
   readonly blockedReason: string | null;
   readonly createdAt: Instant;
+  /** The active subscriptions, and the latest end of them. */
   readonly active: bigint;
   readonly expiresAt: Instant | null;
 }
@@ -163,7 +148,7 @@ export async function readListedCustomers(
   return rows.map(toListedCustomer);
 }
 
-const toListedCustomer = (row: CustomerRow): ListedCustomer => ({
+const toListedCustomer = (row: CustomerRow) => ({
   id: Number(row.id),
   telegram_id: Number(row.telegramId),
   locale: row.locale,

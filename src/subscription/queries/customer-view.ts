@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import type { OpenNode } from '../../access/open-nodes.ts';
-import type { Db, Tx } from '../../db/connect.ts';
+import { type Db, inSnapshot, type Tx } from '../../db/connect.ts';
 import type { JsonObject, NoticeState } from '../../db/schema.ts';
 import type { CustomerId, SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime } from '../../kernel/instant.ts';
@@ -61,8 +61,7 @@ export function readCustomerView(
 ): Promise<CustomerView> {
   // One statement is one snapshot: the balance and the charges are of the same moment (promise 1).
   if (rowsMax === 0) return readView(db, telegramId, rowsMax, onlyId);
-  const snapshot = db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only');
-  return snapshot.execute((tx) => readView(tx, telegramId, rowsMax, onlyId));
+  return inSnapshot(db, (tx) => readView(tx, telegramId, rowsMax, onlyId));
 }
 
 /** The view without ledger, notifications and events, as a part of a snapshot. */

@@ -1,5 +1,5 @@
 import { type RawBuilder, sql } from 'kysely';
-import type { Db, Tx } from '../../db/connect.ts';
+import { type Db, inSnapshot, type Tx } from '../../db/connect.ts';
 import { UsageFault } from '../../kernel/faults.ts';
 import type { CustomerId } from '../../kernel/ids.ts';
 import { type CursorScope, formatCursor, type ListPosition, parseCursor } from './list-cursor.ts';
@@ -96,8 +96,7 @@ export function readListPage<Item>(
 ): Promise<ListPage<Item>> {
   const scope = { list: source.list, sort, filter };
   const after = cursor === undefined ? undefined : parseCursor(scope, cursor);
-  const snapshot = db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only');
-  return snapshot.execute(async (tx) => {
+  return inSnapshot(db, async (tx) => {
     const { rows, next } = await readRows(tx, source, { after, filter, max });
     return {
       items: rows.map(({ item }) => item),

@@ -3,6 +3,7 @@ import type { Db } from '../../db/connect.ts';
 import { refused } from '../../kernel/faults.ts';
 import type { CustomerId } from '../../kernel/ids.ts';
 import { createNoCustomerFault } from '../store/locked-customer.ts';
+import { readListedCustomers } from './customer-list.ts';
 
 // Finds customers by any value that an operator may have: a Telegram id, a customer id like
 // `c123`, the UUID of a credential, a `sub_token` or the reference of a payment.
@@ -74,6 +75,18 @@ export async function findCustomers(db: Db, value: string): Promise<FoundCustome
   const { rows } = await sql<FoundCustomer>`${sql.join(selects, sql` UNION ALL `)}`.execute(db);
   const rank = ({ matchedBy }: FoundCustomer) => lookupKinds.indexOf(matchedBy);
   return rows.toSorted((a, b) => rank(a) - rank(b) || Number(a.id - b.id));
+}
+
+/** The customers that the value matches, as the list shows them. */
+export async function findListedCustomers(db: Db, value: string) {
+  const found = await findCustomers(db, value);
+  const ids = found.map(({ id }) => id);
+  const listed = await readListedCustomers(db, ids);
+  const byId = new Map(listed.map((customer) => [customer.id, customer]));
+  return found.flatMap(({ id, matchedBy }) => {
+    const customer = byId.get(Number(id));
+    return customer === undefined ? [] : [{ ...customer, matched_by: matchedBy }];
+  });
 }
 
 /**

@@ -25,21 +25,7 @@ import {
 
 // The list of subscriptions of all customers, by id or by end.
 
-export interface ListedSubscription {
-  readonly id: number;
-  readonly telegram_id: number;
-  readonly kind: SubscriptionKind;
-  readonly plan: string;
-  readonly period_days: number;
-  readonly state: SubscriptionState;
-  readonly started_at: string;
-  readonly expires_at: string;
-  readonly auto_renew: boolean;
-  readonly balance: string;
-  readonly currency: string;
-  /** The top-up that the next renewal needs. Only the filter `short` computes it. */
-  readonly missing: string | null;
-}
+export type ListedSubscription = Readonly<ReturnType<typeof toListedSubscription>>;
 
 /** The columns of the list as CSV. */
 export const subscriptionColumns: readonly (keyof ListedSubscription)[] = [
@@ -190,7 +176,7 @@ function walkByEnd(
     SELECT s.* FROM (${sql.join(walks, sql` UNION ALL `)}) s ORDER BY ${sortKey} LIMIT ${max}`;
 }
 
-const toListedSubscription = (row: SubscriptionRow): ListedSubscription => ({
+const toListedSubscription = (row: SubscriptionRow) => ({
   id: Number(row.id),
   telegram_id: Number(row.telegramId),
   kind: row.kind,
@@ -202,5 +188,6 @@ const toListedSubscription = (row: SubscriptionRow): ListedSubscription => ({
   auto_renew: row.autoRenew,
   balance: majorUnits(row.balanceMinor, row.currency),
   currency: row.currency,
-  missing: null,
+  /** The top-up that the next renewal needs. Only the filter `short` computes it. */
+  missing: null as string | null,
 });

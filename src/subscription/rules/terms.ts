@@ -61,12 +61,7 @@ export const hasSameTerms = (one: Terms, other: Terms): boolean =>
   one.plan === other.plan && one.periodDays === other.periodDays;
 
 /** Rule 7, with the choice that the subscription stores. */
-export function toRenewalTerms({
-  plan,
-  periodDays,
-  nextPlan,
-  nextPeriodDays,
-}: CurrentTerms): Terms {
+function toRenewalTerms({ plan, periodDays, nextPlan, nextPeriodDays }: CurrentTerms): Terms {
   return { plan: nextPlan ?? plan, periodDays: nextPeriodDays ?? periodDays };
 }
 

@@ -16,7 +16,7 @@ export interface BalanceChange {
   readonly reversal?: Reversal;
 }
 
-export function requireStorableBalance(customer: Customer, amountMinor: bigint): void {
+function requireStorableBalance(customer: Customer, amountMinor: bigint): void {
   const { balanceMinor, currency } = customer;
   if (balanceMinor + amountMinor <= minorMax) return;
   const limit = majorUnits(minorMax, currency);

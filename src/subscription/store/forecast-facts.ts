@@ -3,6 +3,7 @@ import type { Tx } from '../../db/connect.ts';
 import { anyOf } from '../../db/unnest.ts';
 import type { CustomerId, SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime, later } from '../../kernel/instant.ts';
+import { yieldToEventLoop } from '../../kernel/timer.ts';
 import {
   type Forecast,
   type ForecastFacts,
@@ -113,9 +114,6 @@ export async function readForecastRows(
 }
 
 const rowsPerPause = 1_000;
-
-/** Yields to the event loop, so that other tasks of this process continue. */
-const yieldToEventLoop = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 /** The forecasts of all active subscriptions of these customers. */
 export async function readForecasts(

@@ -34,8 +34,9 @@ type InTimeRow = Pick<
   'subscriptionId' | 'customerId' | 'balanceMinor' | 'state' | 'expiresAt'
 >;
 
-const nextPlan = sql`coalesce(s.next_plan, s.plan)`;
-const nextDays = sql`coalesce(s.next_period_days, s.period_days)`;
+/** The terms of the next renewal of a subscription `s`. */
+export const nextPlan = sql`coalesce(s.next_plan, s.plan)`;
+export const nextDays = sql`coalesce(s.next_period_days, s.period_days)`;
 
 /**
  * Reads the facts in a separate statement after the lock of the customers, so it reads what a

@@ -1,5 +1,5 @@
 import { readClock } from '../../db/clock.ts';
-import type { Db } from '../../db/connect.ts';
+import { type Db, inSnapshot } from '../../db/connect.ts';
 import { isoTime } from '../../kernel/instant.ts';
 import { checkRelevance, type SendDecision } from '../../notifications/relevance.ts';
 import { readRelevanceFacts } from '../../notifications/relevance-store.ts';
@@ -22,11 +22,7 @@ export async function previewDelivery(
   { db, batchMax, signal }: DeliveryPreviewContext,
   report: (preview: NoticePreview) => void,
 ): Promise<void> {
-  const transaction = db
-    .transaction()
-    .setIsolationLevel('repeatable read')
-    .setAccessMode('read only');
-  await transaction.execute(async (tx) => {
+  await inSnapshot(db, async (tx) => {
     const now = await readClock(tx);
     // Also the alarms that are not addressed yet.
     for (const takes of [...channels.map((channel) => channel.servedChannel), adminChannel]) {

@@ -37,9 +37,9 @@ import { lockComparison } from './store.ts';
 // A fault of a node is written down and counted, and the other nodes continue. A fault of the
 // database fails the run.
 
-export const reconcileWorkerName = 'reconcile-xray-state';
+const reconcileWorkerName = 'reconcile-xray-state';
 /** The interval of the runs. Each node stores when it is due. */
-export const reconcileEveryMs = minuteMs;
+const reconcileEveryMs = minuteMs;
 
 /** A node that hangs delays a quarter of the nodes, and memory holds four lists. */
 const nodesAtOnceMax = 4;

@@ -29,7 +29,7 @@ export interface NodeAddress {
 }
 
 /** Enough for a distant node with TLS after a lost packet. */
-export const connectDeadlineMs = 5 * secondMs;
+const connectDeadlineMs = 5 * secondMs;
 
 function requireEndpoint(api: string): NodeEndpoint {
   const endpoint = tryParseEndpoint(api);

@@ -19,7 +19,7 @@ import {
 // also read while it arrives (docs/benchmarks.md). Tests use a server of grpc-js or a real Xray.
 
 /** The deadline of one call: enough for a distant node, and short for a waiting person. */
-export const callDeadlineMs = 5 * secondMs;
+const callDeadlineMs = 5 * secondMs;
 
 export interface CallRequest {
   readonly path: MethodPath;

@@ -74,7 +74,7 @@ export interface Environment extends AsyncDisposable {
  * seconds. A start within the jitter may be taken for the same boot, which is correct if no user is
  * missing. Here each boot must have a distinct start in the database.
  */
-export const bootMinMs = 3_500;
+const bootMinMs = 3_500;
 
 export const probeMs = 100;
 
@@ -143,10 +143,7 @@ function injectFaults(db: Db, simulated: SimulatedNode): void {
 }
 
 /** Names whose add ended with the boot, without the crashing credentials. */
-export async function readSuspects(
-  db: Db,
-  { id, crashers }: SimulatedNode,
-): Promise<ReadonlySet<string>> {
+async function readSuspects(db: Db, { id, crashers }: SimulatedNode): Promise<ReadonlySet<string>> {
   const { rows } = await sql<{ name: string }>`
     SELECT 'perennial-' || credential_id AS name FROM perennial.access_sync
     WHERE node_id = ${id} AND lost > 0`.execute(db);

@@ -303,7 +303,7 @@ export const sequences: fc.Arbitrary<Sequence> = fc
 const formatSpan = (ms: number): string =>
   ms % day === 0 ? `${ms / day} d` : ms % hour === 0 ? `${ms / hour} h` : `${ms} ms`;
 
-export function formatSequence({ customers, steps }: Sequence): string {
+function formatSequence({ customers, steps }: Sequence): string {
   const lines = [`${customers} customer(s)`, ...steps.map(formatStep)];
   return lines.map((line, n) => `  ${n}. ${line}`).join('\n');
 }

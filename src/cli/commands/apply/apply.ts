@@ -45,10 +45,7 @@ interface Options extends CommonOptions {
 
 /** `perennial apply FILE`: changes plans, prices, settings and nodes to those of the file. */
 export function buildApplyCommand(open: DatabaseOpener): Command {
-  return buildCommand(
-    'apply <FILE>',
-    'change plans, prices, settings and nodes to those of FILE; show the difference first',
-  )
+  return buildCommand('apply <FILE>')
     .option('--yes', 'make the changes without a question [ask]')
     .option('--dry-run', 'show the changes that would be made; change nothing [ask]')
     .option('--retire', 'withdraw also plans and prices that running subscriptions use [refused]')

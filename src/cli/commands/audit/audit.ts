@@ -25,7 +25,7 @@ interface Options extends CommonOptions {
 
 /** `perennial audit`: checks the promises. The exit code is 1 if a check finds a violation. */
 export function buildAuditCommand(open: DatabaseOpener): Command {
-  return buildCommand('audit', 'check every promise in the database; change no data of customers')
+  return buildCommand('audit')
     .addOption(
       new Option('--format <FORMAT>', 'print the report in this format')
         .choices(formats)

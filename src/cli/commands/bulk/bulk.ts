@@ -20,10 +20,7 @@ import {
 // `perennial grant`, `perennial auto-renew` and `perennial bulk …`: changes of many customers.
 
 export function buildBulkGrantCommand(open: DatabaseOpener): Command {
-  const build = buildCommand(
-    'grant',
-    'give free days to all customers that meet conditions',
-  ).requiredOption('--days <N>', 'give N days', parseDays);
+  const build = buildCommand('grant').requiredOption('--days <N>', 'give N days', parseDays);
   return buildBulkCommand<BulkOptions & { readonly days: number }>(open, build, ({ days }) => ({
     action: 'grant',
     days,
@@ -31,10 +28,7 @@ export function buildBulkGrantCommand(open: DatabaseOpener): Command {
 }
 
 export function buildBulkAutoRenewCommand(open: DatabaseOpener): Command {
-  const build = buildCommand(
-    'auto-renew <on|off>',
-    'set auto-renewal of all customers that meet conditions',
-  );
+  const build = buildCommand('auto-renew <on|off>');
   return buildBulkCommand<BulkOptions>(open, build, (_, text = '') => ({
     action: 'auto_renew',
     isOn: parseOnOff(text),
@@ -43,7 +37,6 @@ export function buildBulkAutoRenewCommand(open: DatabaseOpener): Command {
 
 export function buildBulkJobsCommand(open: DatabaseOpener): Command {
   return new Command('bulk')
-    .description('list, show, resume and cancel bulk jobs')
     .addCommand(buildListCommand(open))
     .addCommand(
       addJobAction(open, 'show', 'show a bulk job with its progress', async (db, id, options) => {

@@ -21,7 +21,6 @@ import { buildClockReportCommand, buildClockUndoCommand } from './undo.ts';
 /** `perennial clock show|accept|report|undo`: the time of the database, and a wrong clock. */
 export function buildClockCommand(open: DatabaseOpener): Command {
   return new Command('clock')
-    .description('show the database time, confirm it, undo the effects of a wrong clock')
     .addCommand(buildShowCommand(open))
     .addCommand(buildAcceptCommand(open))
     .addCommand(buildClockReportCommand(open))

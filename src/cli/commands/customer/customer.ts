@@ -49,7 +49,6 @@ import {
 
 export function buildCustomerCommand(open: DatabaseOpener): Command {
   return new Command('customer')
-    .description('show and change customers, their money and their subscriptions')
     .addCommand(buildCustomerListCommand(open))
     .addCommand(buildFindCommand(open))
     .addCommand(buildCreateCommand(open))

@@ -3,10 +3,9 @@ import {
   customerColumns,
   customerSorts,
   listCustomers,
-  readListedCustomers,
 } from '../../../subscription/queries/customer-list.ts';
 import { countList } from '../../../subscription/queries/list-count.ts';
-import { createNoMatchFault, findCustomers } from '../../../subscription/queries/lookup.ts';
+import { createNoMatchFault, findListedCustomers } from '../../../subscription/queries/lookup.ts';
 import {
   buildCommand,
   type CommonOptions,
@@ -51,25 +50,16 @@ export function buildFindCommand(open: DatabaseOpener): Command {
     )
     .action((value: string, options: CommonOptions) =>
       withDatabase(open, options, async ({ db }) => {
-        const found = await findCustomers(db, value);
-        if (found.length === 0) throw createNoMatchFault(value);
-        const listed = await readListedCustomers(
-          db,
-          found.map(({ id }) => id),
-        );
-        const byId = new Map(listed.map((customer) => [customer.id, customer]));
-        const items = found.map(({ id, matchedBy }) => ({
-          ...byId.get(Number(id)),
-          matched_by: matchedBy,
-        }));
+        const items = await findListedCustomers(db, value);
+        if (items.length === 0) throw createNoMatchFault(value);
         printResult(options, { items }, () =>
           formatTable([
             ['ID', 'CUSTOMER', 'MATCH', 'NEXT STEP'],
-            ...found.map(({ id, telegramId, matchedBy }) => [
+            ...items.map(({ id, telegram_id, matched_by }) => [
               `c${id}`,
-              String(telegramId),
-              matchedBy,
-              `perennial customer show ${telegramId}`,
+              String(telegram_id),
+              matched_by,
+              `perennial customer show ${telegram_id}`,
             ]),
           ]),
         );

@@ -18,7 +18,7 @@ import { InterruptedFault, runUntilSignal } from '../../shutdown.ts';
 
 /** `perennial backup FILE`: writes the whole database as SQL, while the service runs. */
 export function buildBackupCommand(open: DatabaseOpener): Command {
-  return buildCommand('backup <FILE>', 'write the whole database to FILE, while the service runs')
+  return buildCommand('backup <FILE>')
     .addHelpText('after', '\nFILE - is stdout. Restore it: docs/backup-and-restore.md')
     .action((file: string, options: CommonOptions) =>
       withDatabase(open, options, async ({ url }, signal) => {
@@ -38,7 +38,7 @@ export function buildBackupCommand(open: DatabaseOpener): Command {
 
 /** `perennial restore FILE`: reads a backup into an empty database, all or nothing. */
 export function buildRestoreCommand(): Command {
-  return buildCommand('restore <FILE>', 'read a backup into an empty database, all or nothing')
+  return buildCommand('restore <FILE>')
     .addHelpText('after', '\nFILE - is stdin. Steps before and after: docs/backup-and-restore.md')
     .action((file: string, options: CommonOptions) =>
       runUntilSignal(async (signal) => {

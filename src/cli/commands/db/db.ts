@@ -6,7 +6,7 @@ import { findRunningUrl } from '../../open-database.ts';
 
 /** `perennial db url`: the URL for psql and other tools. */
 export function buildDbCommand(): Command {
-  return new Command('db').description('print the URL of the database for other tools').addCommand(
+  return new Command('db').addCommand(
     buildCommand('url', 'print the URL of the database, with its password')
       .addHelpText('after', '\nExample: psql "$(perennial db url)"')
       .action(async (options: CommonOptions) => {

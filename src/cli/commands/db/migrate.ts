@@ -13,7 +13,7 @@ interface Options extends CommonOptions {
 
 /** `perennial migrate`: updates the schema. A repetition or a second process does no harm. */
 export function buildMigrateCommand(): Command {
-  return buildCommand('migrate', 'create the schema of the database, or update it')
+  return buildCommand('migrate')
     .option('--test', 'mark a new database as a test database, whose clock --now sets [not a test]')
     .action((options: Options) => runUntilSignal((signal) => runMigrate(options, signal)));
 }

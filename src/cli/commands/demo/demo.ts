@@ -25,7 +25,7 @@ const shutdownMs = 5 * secondMs;
 
 /** `perennial demo`: all workers on generated data, with a clock at up to 3,600 times real time. */
 export function buildDemoCommand(): Command {
-  return buildCommand('demo', 'run all workers on generated data with a fast clock, until Ctrl-C')
+  return buildCommand('demo')
     .option(
       '--customers <N>',
       'generate this number of customers',

@@ -17,10 +17,7 @@ interface Options extends CommonOptions {
 
 /** `perennial export FILE`: writes customers as a file that `import` reads. */
 export function buildExportCommand(open: DatabaseOpener): Command {
-  return buildCommand(
-    'export <FILE>',
-    'write customers and subscriptions to FILE, in the format of import',
-  )
+  return buildCommand('export <FILE>')
     .option('--format <FORMAT>', 'write csv or jsonl [by the ending of FILE; csv on stdout]')
     .addHelpText('after', '\nFILE - is stdout. Columns: docs/import.md')
     .action(async (file: string, options: Options) => {

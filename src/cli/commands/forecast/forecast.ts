@@ -14,6 +14,7 @@ import {
   type CommandDatabase,
   type CommonOptions,
   type DatabaseOpener,
+  formatCompactJson,
   formatJson,
   withDatabase,
 } from '../../command.ts';
@@ -31,7 +32,7 @@ interface Options extends CommonOptions {
 
 /** `perennial forecast`: what the workers will charge and end, if no command follows. */
 export function buildForecastCommand(open: DatabaseOpener): Command {
-  return buildCommand('forecast', 'list the renewals, short balances and ends of the next days')
+  return buildCommand('forecast')
     .option(
       '--days <N>',
       'set the number of days from now',
@@ -74,7 +75,8 @@ async function printForecast(
       if (done % 1_000 === 0) progress.show(() => `${done.toLocaleString('en')} outcomes`);
       return;
     }
-    if (json) out.write(`${printed === 0 ? '' : ','}\n${formatRow(toOutcomeJson(outcome))}`);
+    if (json)
+      out.write(`${printed === 0 ? '' : ','}\n${formatCompactJson(toOutcomeJson(outcome))}`);
     else
       out.write(
         `${printed === 0 ? `${outcomeHeader}\n` : ''}${terminalText(formatOutcome(outcome))}\n`,
@@ -101,8 +103,6 @@ async function printForecast(
   };
   out.write(`${by === 'customer' ? '\n],' : ''}${formatJson(end).slice(1)}\n`);
 }
-
-const formatRow = (value: unknown): string => formatJson(value).replaceAll(/\n\s*/g, ' ');
 
 const toRunIntervals = (config: CommandDatabase['config']) => {
   const toEveryMs = (name: string, everyMs: number) =>

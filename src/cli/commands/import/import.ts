@@ -29,7 +29,7 @@ interface Options extends CommonOptions {
 
 /** `perennial import FILE`: imports all lines or none, and reports every bad line. */
 export function buildImportCommand(open: DatabaseOpener): Command {
-  return buildCommand('import <FILE>', 'add customers and subscriptions from FILE, all or nothing')
+  return buildCommand('import <FILE>')
     .option('--format <FORMAT>', 'read csv or jsonl [by the ending of FILE]')
     .option('--dry-run', 'check everything; change nothing [import]')
     .addHelpText('after', '\nFILE - is stdin. Columns and errors: docs/import.md')

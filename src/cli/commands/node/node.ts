@@ -17,7 +17,6 @@ import { buildNodeRemoveCommand } from './remove.ts';
 /** `perennial node list|check|reconcile|adopt|remove`. */
 export function buildNodeCommand(open: DatabaseOpener): Command {
   return new Command('node')
-    .description('list, check, compare, adopt and remove Xray nodes')
     .addCommand(buildListCommand(open))
     .addCommand(buildNodeCheckCommand(open))
     .addCommand(buildNodeReconcileCommand(open))

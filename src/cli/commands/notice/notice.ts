@@ -30,7 +30,6 @@ import { buildNoticeSendCommand } from './send.ts';
 /** `perennial notice …`: notifications, their texts and their couriers. */
 export function buildNoticeCommand(open: DatabaseOpener): Command {
   return new Command('notice')
-    .description('preview, list, send, resend and cancel notifications')
     .addCommand(buildNoticePreviewCommand(open))
     .addCommand(buildListCommand(open))
     .addCommand(buildNoticeSendCommand(open))

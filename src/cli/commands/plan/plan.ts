@@ -31,7 +31,6 @@ interface PriceOptions extends CommonOptions {
 /** `perennial plan list|set-price`. */
 export function buildPlanCommand(open: DatabaseOpener): Command {
   return new Command('plan')
-    .description('list plans, set prices')
     .addCommand(buildListCommand(open))
     .addCommand(buildSetPriceCommand(open));
 }

@@ -27,7 +27,6 @@ import { formatAge, formatMinute } from '../../output/time-text.ts';
 /** `perennial quarantine list|retry|dismiss`: items that failed because of their data. */
 export function buildQuarantineCommand(open: DatabaseOpener): Command {
   return new Command('quarantine')
-    .description('list, retry and dismiss items that failed because of their data')
     .addCommand(buildListCommand(open))
     .addCommand(buildRetryCommand(open))
     .addCommand(buildDismissCommand(open));

@@ -23,7 +23,7 @@ interface Options extends CommonOptions {
 
 /** `perennial report`: the figures of a month, or its rows as CSV. */
 export function buildReportCommand(open: DatabaseOpener): Command {
-  return buildCommand('report', 'print the figures of a month, or its ledger or periods as CSV')
+  return buildCommand('report')
     .option(
       '--month <YYYY-MM>',
       'print this month, in UTC [the last complete month]',

@@ -2,7 +2,7 @@ import { toWorkerSettings } from '../../../config/settings.ts';
 import { majorUnits, moneyText } from '../../../kernel/money.ts';
 import type { Preview } from '../../../runs/worker.ts';
 import type { Worker } from '../../../workers/index.ts';
-import { type CommandDatabase, formatJson } from '../../command.ts';
+import { type CommandDatabase, formatCompactJson } from '../../command.ts';
 
 /** The number of items with an outcome, and their amounts by currency in minor units. */
 interface OutcomeTotal {
@@ -46,8 +46,6 @@ function addToTotals(totals: Map<string, OutcomeTotal>, item: Preview): void {
   }
   totals.set(item.outcome, total);
 }
-
-const formatCompactJson = (value: unknown): string => formatJson(value).replaceAll(/\n\s*/g, ' ');
 
 function toItemJson(item: Preview): object {
   const { outcome, sentence } = item;

@@ -35,7 +35,7 @@ interface Options extends CommonOptions {
 }
 
 export function buildRunCommand(open: DatabaseOpener): Command {
-  return buildCommand('run', 'run a worker once and print its record')
+  return buildCommand('run')
     .argument('<worker>', `run this worker: ${workerNames.join(', ')}`)
     .option('--dry-run', 'print each decision that a run would make; change nothing [run]')
     .option('--confirm', 'proceed with changes that a guard holds [held]')

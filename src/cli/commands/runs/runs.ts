@@ -31,10 +31,7 @@ import { formatAge, formatMinute, formatSpan } from '../../output/time-text.ts';
 
 /** `perennial runs list|show`: the records of runs, and what a run did. */
 export function buildRunsCommand(open: DatabaseOpener): Command {
-  return new Command('runs')
-    .description('list runs of workers, show what a run did')
-    .addCommand(buildListCommand(open))
-    .addCommand(buildShowCommand(open));
+  return new Command('runs').addCommand(buildListCommand(open)).addCommand(buildShowCommand(open));
 }
 
 const parseWorker = createWorkerParser(workerNames);

@@ -36,7 +36,7 @@ interface Options extends CommonOptions {
 const shutdownMs = 8 * secondMs;
 
 export function buildStartCommand(open: DatabaseOpener): Command {
-  return buildCommand('start', 'run the service: workers and API, until SIGTERM or SIGINT')
+  return buildCommand('start')
     .option(
       '--role <LIST>',
       'run these tasks: worker, api, or all (the API only if "http" or "ui" is set)',

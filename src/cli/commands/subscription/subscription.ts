@@ -10,9 +10,7 @@ import { addListAction } from '../../list-options.ts';
 
 /** `perennial subscription …`: the list of subscriptions of all customers. */
 export function buildSubscriptionCommand(open: DatabaseOpener): Command {
-  return new Command('subscription')
-    .description('list subscriptions of all customers')
-    .addCommand(buildSubscriptionListCommand(open));
+  return new Command('subscription').addCommand(buildSubscriptionListCommand(open));
 }
 
 function buildSubscriptionListCommand(open: DatabaseOpener): Command {

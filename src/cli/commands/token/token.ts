@@ -15,7 +15,6 @@ import {
 /** `perennial token create|list|revoke`: the tokens of the HTTP API. */
 export function buildTokenCommand(open: DatabaseOpener): Command {
   return new Command('token')
-    .description('create, list and revoke tokens of the HTTP API')
     .addCommand(buildCreateCommand(open))
     .addCommand(buildListCommand(open))
     .addCommand(buildRevokeCommand(open));

@@ -12,10 +12,7 @@ import { formatExplanation } from '../../output/why-text.ts';
 
 /** `perennial why TG`: the next charges, the access and the notifications of a customer. */
 export function buildWhyCommand(open: DatabaseOpener): Command {
-  return buildCommand(
-    'why <TG>',
-    'explain the charges, the access and the notifications of a customer',
-  ).action((id: string, options: CommonOptions) =>
+  return buildCommand('why <TG>').action((id: string, options: CommonOptions) =>
     withDatabase(open, options, async ({ db }) => {
       const explanation = await explainCustomer(db, parseTelegramId(id));
       printResult(options, explanation, () => formatExplanation(explanation));

@@ -30,7 +30,7 @@ interface SmtpError extends Error {
 /**
  * @param wasWritten whether the message was started: nodemailer reads it once the session is open
  */
-export function toEmailOutcome(error: SmtpError, wasWritten: boolean): SendOutcome {
+function toEmailOutcome(error: SmtpError, wasWritten: boolean): SendOutcome {
   const { responseCode = 0, command = '', message } = error;
   const detail = { error: message };
   if (responseCode >= 500 && command === 'RCPT TO') return { is: 'unreachable', ...detail };

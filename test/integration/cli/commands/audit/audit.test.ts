@@ -88,7 +88,7 @@ Node nl-1 has been down since 1970-01-01T00:00:00.000Z. Pending: 1 user to add, 
     '- no customer, period 1 and 2: \\<script\\>alert("it\'s")\\</script\\> \\| & \\*',
   );
   const html = formatAuditHtml(report);
-  expect(html).toContain('&lt;script&gt;alert(&quot;it&#39;s&quot;)&lt;/script&gt; | &amp; *');
+  expect(html).toContain("&lt;script&gt;alert(&quot;it's&quot;)&lt;/script&gt; | &amp; *");
   expect(html).not.toContain('<script');
   expect(html).toContain('Node nl-1 has been down since');
 });
