@@ -1,4 +1,4 @@
-import { yieldToEventLoop } from '../kernel/timer.ts';
+import { yieldToEventLoop } from '../kernel/event-loop.ts';
 
 /**
  * Sends the statements of a transaction in order, without waiting for the answers in between. So a

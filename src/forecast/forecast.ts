@@ -1,8 +1,8 @@
 import { readClock } from '../db/clock.ts';
 import { type Db, inSnapshot, type Tx } from '../db/connect.ts';
+import { yieldToEventLoop } from '../kernel/event-loop.ts';
 import type { SubscriptionId } from '../kernel/ids.ts';
 import { dayMs, type Instant, later, minuteMs } from '../kernel/instant.ts';
-import { yieldToEventLoop } from '../kernel/timer.ts';
 import { readSettings } from '../subscription/store/settings.ts';
 import type { RunIntervals } from './customer-state.ts';
 import type { DatedPrice } from './dated-prices.ts';

@@ -20,10 +20,6 @@ export const startInterval = (callback: () => void, ms: number): NodeJS.Timeout 
 export const timeoutSignal = (ms: number): AbortSignal =>
   AbortSignal.timeout(Math.ceil(timerMs(ms)));
 
-/** One turn of the event loop: sends pending output, reads input, and runs other tasks. */
-export const yieldToEventLoop = (): Promise<void> =>
-  new Promise((resolve) => setImmediate(resolve));
-
 /** Resolves after this time, or earlier with the signal. */
 export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

@@ -12,7 +12,7 @@ import { topUp } from '../../src/subscription/commands/top-up.ts';
 import { startTrial } from '../../src/subscription/commands/trial.ts';
 import type { Caller, CommandResult } from '../../src/subscription/store/command-context.ts';
 import type { TestDatabase } from './database.ts';
-import { addCustomer, createShopWithTrial, createSubscriber } from './shop.ts';
+import { addCustomer, createShop, createSubscriber } from './shop.ts';
 
 // All commands that move money or rights, each with two different bodies. The customer has had
 // `basic` from the start and has 500.00 RUB left.
@@ -20,7 +20,7 @@ import { addCustomer, createShopWithTrial, createSubscriber } from './shop.ts';
 export const customerCreatedAt = '2026-11-01T00:00:00Z';
 
 export async function createCommandCustomers(database: TestDatabase): Promise<void> {
-  await createShopWithTrial(database);
+  await createShop(database);
   await createSubscriber(database, 1n, 500_00n);
   for (const newcomer of [2n, 3n]) await addCustomer(database, newcomer);
   await database.setClock('2026-11-10T12:34:56.789Z');

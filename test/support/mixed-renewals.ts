@@ -8,7 +8,7 @@ import {
   addCustomer,
   buyPlan,
   createCaller,
-  createShopWithTrial,
+  createShop,
   createSubscriber,
   runWorkerAt,
 } from './shop.ts';
@@ -26,7 +26,7 @@ export const dueOutcome = { examined: 7n, changed: 5n, failed: 0n, outcome: 'suc
 
 /** Fills an empty database whose clock is at `createdAt`, and moves the clock to `dueAt`. */
 export async function createMixedRenewals(database: TestDatabase): Promise<void> {
-  await createShopWithTrial(database);
+  await createShop(database);
   await createSubscriber(database, 1n, 0n);
   await database.setClock('2026-11-01T00:00:00Z');
   await createSubscriber(database, 2n, 500_00n);
@@ -71,7 +71,7 @@ export async function createReminderCustomers(
   database: TestDatabase,
   ofEach: bigint,
 ): Promise<void> {
-  await createShopWithTrial(database);
+  await createShop(database);
   for (let n = 1n; n <= ofEach; n += 1n) await createSubscriber(database, n, 0n);
   await database.setClock('2026-11-23T12:00:00Z');
   for (let telegramId = ofEach + 1n; telegramId <= 2n * ofEach; telegramId += 1n) {

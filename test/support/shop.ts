@@ -28,36 +28,32 @@ export const createCaller = (database: Pick<TestDatabase, 'db'>, key?: string): 
   ...(key === undefined ? {} : { key }),
 });
 
-/** `basic` costs 149.00 RUB a month and 399.00 for 90 days, `plus` 299.00 a month. One node. */
+/**
+ * `basic` costs 149.00 RUB a month and 399.00 for 90 days, `plus` 299.00 and `mini` 10.00 a month.
+ * A trial has three days of `basic`. One node.
+ */
 export async function createShop({ db }: Pick<TestDatabase, 'db'>): Promise<void> {
   await sql`
     INSERT INTO perennial.plan (key, title, groups) VALUES
-      ('basic', '{"en": "Basic"}', '{all}'), ('plus', '{"en": "Plus"}', '{all,fast}')`.execute(db);
+      ('basic', '{"en": "Basic"}', '{all}'), ('plus', '{"en": "Plus"}', '{all,fast}'),
+      ('mini', '{"en": "Mini"}', '{all}')`.execute(db);
   await setPrice({ db }, 'basic', 30, 149_00n, 'RUB');
   await setPrice({ db }, 'basic', 90, 399_00n, 'RUB');
   await setPrice({ db }, 'plus', 30, 299_00n, 'RUB');
+  await setPrice({ db }, 'mini', 30, 10_00n, 'RUB');
+  await sql`
+    INSERT INTO perennial.setting (key, value)
+    VALUES ('trial', '{"plan": "basic", "days": 3}')`.execute(db);
   await sql`
     INSERT INTO perennial.node (id, api, inbounds, groups, link)
     VALUES ('nl-1', '127.0.0.1:1', '{vless}', '{all}',
       '{"host": "nl1.example.net", "port": 443}')`.execute(db);
 }
 
-/** `createShop`, with the plan `mini` for 10.00 RUB a month, and a trial: three days of `basic`. */
-export async function createShopWithTrial({ db }: Pick<TestDatabase, 'db'>): Promise<void> {
-  await createShop({ db });
-  await sql`
-    INSERT INTO perennial.plan (key, title, groups)
-    VALUES ('mini', '{"en": "Mini"}', '{all}')`.execute(db);
-  await setPrice({ db }, 'mini', 30, 10_00n, 'RUB');
-  await sql`
-    INSERT INTO perennial.setting (key, value)
-    VALUES ('trial', '{"plan": "basic", "days": 3}')`.execute(db);
-}
-
-/** A database with `createShopWithTrial`. */
+/** A database with `createShop`. */
 export async function createShopDatabase(options?: DatabaseOptions): Promise<TestDatabase> {
   const database = await createDatabase(options);
-  await createShopWithTrial(database);
+  await createShop(database);
   return database;
 }
 
@@ -127,7 +123,12 @@ export interface SubscriberBatch {
   readonly together?: number;
   /** The default is true. */
   readonly autoRenew?: boolean;
+  /** All subscriptions belong to `firstSubscriber`. */
+  readonly ofOne?: boolean;
 }
+
+/** The Telegram id of the first customer of `createSubscribers`. */
+export const firstSubscriber = 1_000_001n;
 
 /** `count` customers with an imported month of `basic` each, written set-based for speed. */
 export async function createSubscribers(
@@ -135,12 +136,13 @@ export async function createSubscribers(
   batch: SubscriberBatch,
 ): Promise<void> {
   const endsAt = parseTime(batch.endsAt);
+  const { count, together = 1, autoRenew = true, ofOne = false } = batch;
   await inTransaction(db, async (tx) => {
     await sql`
       INSERT INTO perennial.customer (telegram_id, currency, balance_minor, sub_token, created_at)
       SELECT 1000000 + n, 'RUB', ${batch.balanceMinor}::bigint, 'token-of-the-crowd-' || n,
         least(perennial.clock(), ${isoTime(later(endsAt, -31 * dayMs))}::timestamptz)
-      FROM generate_series(1, ${batch.count}) n`.execute(tx);
+      FROM generate_series(1, ${ofOne ? 1 : count}) n`.execute(tx);
     await sql`
       INSERT INTO perennial.ledger_entry (customer_id, amount_minor, balance_after_minor, kind,
         idempotency_key, created_at)
@@ -151,11 +153,12 @@ export async function createSubscribers(
       INSERT INTO perennial.subscription (customer_id, kind, plan, period_days, state, started_at,
         expires_at, auto_renew)
       SELECT c.id, 'paid', 'basic', 30, 'active', ends.at - interval '30 days', ends.at,
-        ${batch.autoRenew ?? true}::boolean
-      FROM perennial.customer c CROSS JOIN LATERAL (
-        SELECT ${isoTime(endsAt)}::timestamptz
-          + (telegram_id - 1000001) / ${batch.together ?? 1} * interval '1 second' AS at) ends
-      WHERE telegram_id > 1000000 ORDER BY c.id`.execute(tx);
+        ${autoRenew}::boolean
+      FROM generate_series(1, ${count}::int) n
+      JOIN perennial.customer c ON c.telegram_id = 1000000 + CASE WHEN ${ofOne} THEN 1 ELSE n END
+      CROSS JOIN LATERAL (SELECT ${isoTime(endsAt)}::timestamptz
+        + (n - 1) / ${together}::int * interval '1 second' AS at) ends
+      ORDER BY n`.execute(tx);
     const sourceSql = sql`perennial.subscription s JOIN perennial.customer c ON c.id = s.customer_id
       WHERE c.telegram_id > 1000000 ORDER BY s.id`;
     await sql`
@@ -168,6 +171,18 @@ export async function createSubscribers(
       INSERT INTO perennial.credential (id, subscription_id, customer_id, issued_at)
       SELECT gen_random_uuid(), s.id, c.id, s.started_at FROM ${sourceSql}`.execute(tx);
   });
+}
+
+/** A shop whose customer `firstSubscriber` has `count` subscriptions, as `createSubscribers`. */
+export async function createReseller(
+  now: string | Instant,
+  count: number,
+  endsAt: string,
+): Promise<TestDatabase> {
+  const database = await createShopDatabase({ now });
+  await createSubscribers(database, { count, endsAt, balanceMinor: 0n, ofOne: true });
+  await sql`ANALYZE`.execute(database.db);
+  return database;
 }
 
 /** `count` customers whose month ends at `endsAt`, without money and without auto-renewal. */
@@ -276,4 +291,14 @@ export async function expectSubscription(
   expected: Partial<Awaited<ReturnType<typeof readSubscription>>>,
 ): Promise<void> {
   expect(await readSubscription(database, id)).toMatchObject(expected);
+}
+
+/** Active subscriptions, renewals, and the alarms with their held items. */
+export async function readChargeCounts({ db }: Pick<TestDatabase, 'db'>) {
+  const { rows } = await sql<{ active: number; charges: number; alarms: string[] }>`
+    SELECT (SELECT count(*)::int FROM perennial.subscription WHERE state = 'active') AS active,
+      (SELECT count(*)::int FROM perennial.period WHERE source = 'renewal') AS charges,
+      (SELECT coalesce(array_agg(kind || ' ' || (params->>'held') ORDER BY id), '{}')
+        FROM perennial.notification WHERE customer_id IS NULL) AS alarms`.execute(db);
+  return rows[0];
 }

@@ -1,9 +1,9 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Tx } from '../../db/connect.ts';
 import { anyOf } from '../../db/unnest.ts';
+import { yieldToEventLoop } from '../../kernel/event-loop.ts';
 import type { CustomerId, SubscriptionId } from '../../kernel/ids.ts';
 import { type Instant, isoTime, later } from '../../kernel/instant.ts';
-import { yieldToEventLoop } from '../../kernel/timer.ts';
 import {
   type Forecast,
   type ForecastFacts,

@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { importCustomers } from '../../../src/import-export/import.ts';
 import { stockMissing } from '../../../testbed/stock-server.ts';
-import { createShopWithTrial } from '../../support/shop.ts';
+import { createShop } from '../../support/shop.ts';
 import {
   createStockDatabases,
   hasStock,
@@ -36,7 +36,7 @@ test('an import reads fewer than 30 rows per line on a stock server without stat
   if (!hasStock) skip(stockMissing);
   const [database] = (await createStockDatabases(1, async () => undefined)) as [StockDatabase];
   onTestFinished(() => database.db.destroy());
-  await createShopWithTrial(database);
+  await createShop(database);
   const rowsRead = async () => {
     const { rows } = await database.pool.query(`
         SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::float8 AS read

@@ -7,13 +7,13 @@ import { purchase } from '../../../src/subscription/commands/purchase.ts';
 import { topUp } from '../../../src/subscription/commands/top-up.ts';
 import { readCustomerView } from '../../../src/subscription/queries/customer-view.ts';
 import { quotePurchase } from '../../../src/subscription/queries/quote.ts';
-import { createDatabase } from '../../support/database.ts';
 import { findViolations } from '../../support/database-snapshot.ts';
-import { createResellerCustomer } from '../../support/reseller.ts';
 import {
   createCaller,
+  createReseller,
   createShopDatabase,
   createSubscribers,
+  firstSubscriber,
   runWorker,
 } from '../../support/shop.ts';
 
@@ -87,8 +87,11 @@ test('P4: a courier, which sends one by one, blocks its process for less than 10
 }, 120_000);
 
 test('P4: reminders of a customer with 10,000 subscriptions block the process for less than 100 ms', async () => {
-  await using database = await createDatabase({ now: '2026-11-01T12:30:00Z' });
-  await createResellerCustomer(database, 10_000, '2026-11-03T12:00:00Z');
+  await using database = await createReseller(
+    '2026-11-01T12:30:00Z',
+    10_000,
+    '2026-11-03T12:00:00Z',
+  );
   await database.query`
     UPDATE perennial.subscription SET remind_at = perennial.clock() WHERE id % 40 = 0`;
   // Texts are read once, at the start of a process.
@@ -103,21 +106,25 @@ test('P4: reminders of a customer with 10,000 subscriptions block the process fo
 }, 120_000);
 
 test('P4: commands and views of a customer with 10,000 subscriptions block the process for less than 100 ms', async () => {
-  await using database = await createDatabase({ now: '2026-11-01T12:30:00Z' });
-  await createResellerCustomer(database, 10_000, '2026-11-03T12:00:00Z');
+  await using database = await createReseller(
+    '2026-11-01T12:30:00Z',
+    10_000,
+    '2026-11-03T12:00:00Z',
+  );
   const { db } = database;
   const caller = createCaller(database);
   const subscriptionId = 5_000n as SubscriptionId;
-  const order = { telegramId: 1n, plan: 'basic', periodDays: 30 };
+  const telegramId = firstSubscriber;
+  const order = { telegramId, plan: 'basic', periodDays: 30 };
   // Statements are compiled once, at the start of a process.
-  await topUp(caller, { telegramId: 1n, amountMinor: 1_000_00n });
+  await topUp(caller, { telegramId, amountMinor: 1_000_00n });
   const longestMs = await measureLongestBlockMs(async () => {
-    await topUp(caller, { telegramId: 1n, amountMinor: 1_000_00n });
+    await topUp(caller, { telegramId, amountMinor: 1_000_00n });
     await quotePurchase(db, { ...order, subscriptionId });
     await purchase(caller, { ...order, subscriptionId });
-    await grant(caller, { telegramId: 1n, days: 3, subscriptionId });
-    await readCustomerView(db, 1n, 10);
-    await readCustomerLinks(db, 1n);
+    await grant(caller, { telegramId, days: 3, subscriptionId });
+    await readCustomerView(db, telegramId, 10);
+    await readCustomerLinks(db, telegramId);
   });
   expect(longestMs).toBeLessThan(100);
 }, 120_000);

@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { openDatabase } from '../../../src/db/connect.ts';
 import type { SubscriptionId } from '../../../src/kernel/ids.ts';
@@ -10,6 +9,7 @@ import {
   createShopDatabase,
   createSubscribers,
   expectSubscription,
+  readChargeCounts,
   runWorker,
   runWorkerAt,
   type SubscriberBatch,
@@ -32,15 +32,6 @@ async function createOperator(more: Partial<SubscriberBatch> = {}): Promise<Test
   return database;
 }
 
-async function readCounts({ db }: Pick<TestDatabase, 'db'>) {
-  const { rows } = await sql<{ active: number; charges: number; alarms: string[] }>`
-    SELECT (SELECT count(*)::int FROM perennial.subscription WHERE state = 'active') AS active,
-      (SELECT count(*)::int FROM perennial.period WHERE source = 'renewal') AS charges,
-      (SELECT coalesce(array_agg(kind || ' ' || (params->>'held') ORDER BY id), '{}')
-        FROM perennial.notification WHERE customer_id IS NULL) AS alarms`.execute(db);
-  return rows[0];
-}
-
 test.each([
   ['due for the first time', '2026-11-30T18:00:00Z'],
   ['within renewal.window', '2026-11-30T21:00:00Z'],
@@ -59,11 +50,11 @@ test('R18: a clock that jumped charges at most 100 of 300 in an hour, by both wo
   expect(expiry).toMatchObject({ outcome: 'degraded', detail: { ended: 0, held_charges: 200 } });
   await runWorker(database, 'auto-renewal');
   const alarms = ['alarm_money_guard 200'];
-  expect(await readCounts(database)).toEqual({ active: 300, charges: 100, alarms });
+  expect(await readChargeCounts(database)).toEqual({ active: 300, charges: 100, alarms });
   // Renewals by expiry count as well. After an hour the next part is admitted.
   await runWorkerAt(database, '2026-12-11T01:00:01Z', 'fast-expiry-cleanup');
   await runWorker(database, 'auto-renewal');
-  expect(await readCounts(database)).toMatchObject({ active: 300, charges: 200 });
+  expect(await readChargeCounts(database)).toMatchObject({ active: 300, charges: 200 });
 });
 
 test('R18: a tenth of the active is charged if that is more than 100', async () => {
@@ -80,7 +71,7 @@ test('R18: `--confirm` makes the charges that the guard holds, and leaves the li
   const run = await runWorker(database, 'auto-renewal', { confirmed: true });
   expect(run).toMatchObject({ outcome: 'success', changed: 200n, detail: { confirmed: 200 } });
   await runWorkerAt(database, '2026-12-11T00:01:00Z', 'raise-alarms');
-  const { alarms = [] } = (await readCounts(database)) ?? {};
+  const { alarms = [] } = (await readChargeCounts(database)) ?? {};
   expect(alarms).toHaveLength(2);
 });
 

@@ -7,12 +7,12 @@ import { previewWorker } from '../../../src/runs/preview.ts';
 import type { Preview } from '../../../src/runs/worker.ts';
 import { readCustomerView } from '../../../src/subscription/queries/customer-view.ts';
 import { autoRenewal } from '../../../src/workers/auto-renewal/worker.ts';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import type { TestDatabase } from '../../support/database.ts';
 import {
-  createShop,
   createShopDatabase,
   createSubscribers,
   parseTime,
+  readChargeCounts,
   runWorker,
 } from '../../support/shop.ts';
 
@@ -27,8 +27,7 @@ async function createCustomersEnding(
   everyMs: number,
   balanceMinor = 12n * price,
 ): Promise<TestDatabase> {
-  const database = await createDatabase({ now: start });
-  await createShop(database);
+  const database = await createShopDatabase({ now: start });
   await createSubscribers(database, { count, endsAt: isoTime(later(start, dayMs)), balanceMinor });
   await moveEnds(database, later(start, 6 * hourMs), everyMs);
   return database;
@@ -49,15 +48,6 @@ async function moveEnds({ db }: TestDatabase, first: Instant, everyMs: number): 
   });
 }
 
-async function readCounts({ db }: Pick<TestDatabase, 'db'>) {
-  const { rows } = await sql<{ active: number; charges: number; alarms: string[] }>`
-    SELECT (SELECT count(*)::int FROM perennial.subscription WHERE state = 'active') AS active,
-      (SELECT count(*)::int FROM perennial.period WHERE source = 'renewal') AS charges,
-      (SELECT coalesce(array_agg(kind || ' ' || (params->>'held') ORDER BY id), '{}')
-        FROM perennial.notification WHERE customer_id IS NULL) AS alarms`.execute(db);
-  return rows[0];
-}
-
 /** The reason that the next charge of a customer states; undefined: the guard does not hold it. */
 async function readHoldReason({ db }: TestDatabase, telegramId: bigint) {
   const { next_charge } = await readCustomerView(db, telegramId, 0);
@@ -69,7 +59,7 @@ test('G2: a clock that jumped ahead by a day charges no customer, by either work
   await using database = await createCustomersEnding(2_400, hourMs / 10);
   await runWorker(database, 'store-forecast');
   await runWorker(database, 'auto-renewal');
-  const before = await readCounts(database);
+  const before = await readChargeCounts(database);
   expect(before).toMatchObject({ active: 2_400, charges: 1 });
   const jumped = later(start, dayMs);
   await database.setClock(jumped);
@@ -82,14 +72,17 @@ test('G2: a clock that jumped ahead by a day charges no customer, by either work
   });
   const expiry = await runWorker(database, 'fast-expiry-cleanup', { batchMax: 50 });
   expect(expiry).toMatchObject({ changed: 0n, detail: { ended: 0, held_charges: 180 } });
-  expect(await readCounts(database)).toEqual({ ...before, alarms: ['alarm_money_guard 240'] });
+  expect(await readChargeCounts(database)).toEqual({
+    ...before,
+    alarms: ['alarm_money_guard 240'],
+  });
   expect(await readHoldReason(database, 1_000_100n)).toBe('run');
   // The next regular run holds them as well, until a person confirms.
   await database.setClock(later(jumped, hourMs / 6));
   expect(await runWorker(database, 'auto-renewal')).toMatchObject({ changed: 0n });
   const confirmed = await runWorker(database, 'auto-renewal', { confirmed: true });
   expect(confirmed).toMatchObject({ outcome: 'success', changed: 241n });
-  expect(await readCounts(database)).toMatchObject({ active: 2_400, charges: 242 });
+  expect(await readChargeCounts(database)).toMatchObject({ active: 2_400, charges: 242 });
 });
 
 test('G2: a run that is ten times too large charges no customer, and the next one of usual size does', async () => {
@@ -102,7 +95,7 @@ test('G2: a run that is ten times too large charges no customer, and the next on
     changed: 0n,
     detail: { held: 301 },
   });
-  expect(await readCounts(database)).toMatchObject({ alarms: ['alarm_money_guard 301'] });
+  expect(await readChargeCounts(database)).toMatchObject({ alarms: ['alarm_money_guard 301'] });
   await moveEnds(database, later(start, 6 * hourMs), hourMs / 180);
   expect(await runWorker(database, 'auto-renewal')).toMatchObject({
     outcome: 'success',
@@ -133,7 +126,7 @@ test('G2: a price ten times too high charges no customer, and the corrected pric
     changed: 0n,
     detail: { held_charges: 20 },
   });
-  expect(await readCounts(database)).toMatchObject({ active: 20, charges: 0 });
+  expect(await readChargeCounts(database)).toMatchObject({ active: 20, charges: 0 });
   await setBasic(3n * price, later(start, 7 * hourMs));
   expect(await readHoldReason(database, 1_000_001n)).toBe(undefined);
   expect(await runWorker(database, 'auto-renewal')).toMatchObject({ changed: 20n });

@@ -27,8 +27,8 @@ import {
   addCustomer,
   buyPlan,
   createCaller,
+  createShop,
   createShopDatabase,
-  createShopWithTrial,
   createSubscriber,
   runWorker,
   runWorkerAt,
@@ -52,7 +52,7 @@ async function createShopWithClock(): Promise<
 > {
   const database = await createDatabase();
   const clock = await installFaultyClock(database.db);
-  await createShopWithTrial(database);
+  await createShop(database);
   await createSubscriber(database, 1n, 500_00n);
   await createSubscriber(database, 2n, 0n);
   await addCustomer(database, 3n);
@@ -144,7 +144,7 @@ test('K1: a batch whose time is beyond the jump commits nothing, though its run 
   };
   await using database = await createDatabase({ wrapPool: (pool) => hookPool(pool, hook) });
   const clock = await installFaultyClock(database.db);
-  await createShopWithTrial(database);
+  await createShop(database);
   await createSubscriber(database, 1n, 500_00n);
   await watchClock(database.db);
   const before = await readClockState(database);

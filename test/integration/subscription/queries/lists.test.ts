@@ -104,9 +104,11 @@ test('a cursor of another list is refused', async () => {
     max: 2,
   });
   const request = { filter: parseWhere(''), max: 2, cursor: cursor ?? '' };
-  expect(() => listSubscriptions(database.db, request)).toThrow('it belongs to another list');
+  expect(() => listSubscriptions(database.db, request)).toThrow(
+    'the cursor belongs to another list',
+  );
   const other = { ...request, filter: parseWhere('state=active') };
-  expect(() => listCustomers(database.db, other)).toThrow('it belongs to another list');
+  expect(() => listCustomers(database.db, other)).toThrow('the cursor belongs to another list');
 });
 
 test.each([

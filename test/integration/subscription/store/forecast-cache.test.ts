@@ -6,19 +6,15 @@ import { defaultSettings } from '../../../../src/subscription/rules/settings.ts'
 import { ForecastCache } from '../../../../src/subscription/store/forecast-cache.ts';
 import { readForecasts } from '../../../../src/subscription/store/forecast-facts.ts';
 import { recordStatements } from '../../../../testbed/explain.ts';
-import { createDatabase, type TestDatabase } from '../../../support/database.ts';
-import { createResellerCustomer } from '../../../support/reseller.ts';
-import { addBalance } from '../../../support/shop.ts';
+import type { TestDatabase } from '../../../support/database.ts';
+import { addBalance, createReseller, firstSubscriber } from '../../../support/shop.ts';
 
 const now = parseInstant('2026-11-01T12:30:00Z', 'the test');
 const customer = 1n as CustomerId;
 const manySubscriptions = 501;
 
-async function createDatabaseWithReseller(count: number) {
-  const database = await createDatabase({ now });
-  await createResellerCustomer(database, count, '2026-11-03T12:00:00Z');
-  return database;
-}
+const createDatabaseWithReseller = (count: number) =>
+  createReseller(now, count, '2026-11-03T12:00:00Z');
 
 /**
  * The forecast of a subscription with a cache and without one, and whether all subscriptions were
@@ -51,7 +47,7 @@ test('the forecast of a customer with many subscriptions is read once, and again
   for (const id of [1, 2, 300, manySubscriptions])
     expect(await readForecast(database, cache, id)).toBe(false);
 
-  await addBalance(database, 1n, 200_00n);
+  await addBalance(database, firstSubscriber, 200_00n);
   expect(await readForecast(database, cache, 2)).toBe(true);
   expect(await readForecast(database, cache, 1)).toBe(false);
 

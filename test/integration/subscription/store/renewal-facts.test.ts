@@ -7,9 +7,7 @@ import { defaultSettings } from '../../../../src/subscription/rules/settings.ts'
 import { readPriceList } from '../../../../src/subscription/store/prices.ts';
 import { readRenewalFacts } from '../../../../src/subscription/store/renewal-facts.ts';
 import { explain, recordStatements } from '../../../../testbed/explain.ts';
-import { createDatabase } from '../../../support/database.ts';
-import { createResellerCustomer } from '../../../support/reseller.ts';
-import { parseTime } from '../../../support/shop.ts';
+import { createReseller, parseTime } from '../../../support/shop.ts';
 
 const end = parseTime('2026-12-01T00:00:00Z');
 const count = 500;
@@ -18,8 +16,11 @@ const entryCount = 2_000;
 // One customer with 500 subscriptions that ended one second after another. The ledger has an entry
 // each second from 100 s before the first end of the days of revival: a top-up or a charge.
 test('P4 C6: the money in time is right for each of 500 subscriptions, and the ledger is read once', async () => {
-  await using database = await createDatabase({ now: later(end, 30 * dayMs) });
-  await createResellerCustomer(database, count, '2026-12-01T00:00:00Z');
+  await using database = await createReseller(
+    later(end, 30 * dayMs),
+    count,
+    '2026-12-01T00:00:00Z',
+  );
   await sql`UPDATE perennial.subscription SET state = 'expired'`.execute(database.db);
   const firstEnd = later(end, defaultSettings.reviveMs);
   const entries: { readonly seconds: number; readonly minor: bigint; readonly after: bigint }[] =

@@ -13,7 +13,7 @@ import {
   addCustomer,
   buyPlan,
   createCaller,
-  createShopWithTrial,
+  createShop,
   parseTime,
   runWorker,
 } from '../../../support/shop.ts';
@@ -240,7 +240,7 @@ test.for(['of everything', 'of Telegram'] as const)(
   async (outage) => {
     await using database = await createDatabase({ now: begins });
     using api = await startBotApi({ limits: fastLimits });
-    await createShopWithTrial(database);
+    await createShop(database);
     await database.query`
     INSERT INTO perennial.plan_price (plan, period_days, currency, valid_from, amount_minor)
     VALUES ('mini', 4, 'RUB', '2020-01-01Z', 1000)`;

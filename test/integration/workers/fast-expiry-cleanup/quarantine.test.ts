@@ -1,10 +1,9 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { hourMs, later } from '../../../../src/kernel/instant.ts';
-import { createDatabase } from '../../../support/database.ts';
 import { findViolations } from '../../../support/database-snapshot.ts';
 import {
-  createShopWithTrial,
+  createShopDatabase,
   createSubscriber,
   parseTime,
   readSubscription,
@@ -16,8 +15,7 @@ import {
 const end = parseTime('2026-12-01T00:00:00Z');
 
 test('F10 R19: an end that fails is retried at the end of the grace at the latest', async () => {
-  await using database = await createDatabase({ now: '2026-11-01T00:00:00Z' });
-  await createShopWithTrial(database);
+  await using database = await createShopDatabase({ now: '2026-11-01T00:00:00Z' });
   const id = await createSubscriber(database, 1n, 0n);
   await sql`
     CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN

@@ -1,10 +1,15 @@
 import { expect, test } from 'vitest';
 import { buildCustomerCommand } from '../../../../../src/cli/commands/customer/customer.ts';
 import { runCommand } from '../../../../support/command-line.ts';
-import { createDatabase, type TestDatabase } from '../../../../support/database.ts';
+import type { TestDatabase } from '../../../../support/database.ts';
 import { expectFault } from '../../../../support/faults.ts';
-import { createResellerCustomer } from '../../../../support/reseller.ts';
-import { addCustomer, createShopDatabase, createSubscriber } from '../../../../support/shop.ts';
+import {
+  addCustomer,
+  createReseller,
+  createShopDatabase,
+  createSubscriber,
+  firstSubscriber,
+} from '../../../../support/shop.ts';
 
 // `perennial customer …`, in this process: conditions, and the access that a command gives.
 
@@ -103,9 +108,8 @@ test('`customer show` names a node that is down, and the changes that wait for i
 });
 
 test('W4: `customer show` lists the nodes of the shown subscriptions only', async () => {
-  await using database = await createDatabase({ now: '2026-11-24T09:00:00Z' });
-  await createResellerCustomer(database, 130, '2026-12-01T00:00:00Z');
-  const view = JSON.parse(await runCustomerCommand(database, 'show 1 --json'));
+  await using database = await createReseller('2026-11-24T09:00:00Z', 130, '2026-12-01T00:00:00Z');
+  const view = JSON.parse(await runCustomerCommand(database, `show ${firstSubscriber} --json`));
   const ids = view.subscriptions.map((subscription: { id: number }) => subscription.id);
   const listed = view.nodes.map((node: { subscription_id: number }) => node.subscription_id);
   expect(listed).toEqual(ids);

@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { buildForecastCommand } from '../../../../../src/cli/commands/forecast/forecast.ts';
 import { setAutoRenew } from '../../../../../src/subscription/commands/auto-renew.ts';
-import { createDatabase, type TestDatabase } from '../../../../support/database.ts';
+import type { TestDatabase } from '../../../../support/database.ts';
 import {
   addCustomer,
   createCaller,
-  createShop,
+  createShopDatabase,
   createSubscriber,
 } from '../../../../support/shop.ts';
 
@@ -32,8 +32,7 @@ async function runForecast(database: TestDatabase, ...options: string[]): Promis
 
 /** Customers of `basic`: one renews twice in 61 days, one is short, one switched renewal off. */
 async function createThreeCustomers(): Promise<TestDatabase> {
-  const database = await createDatabase({ now: '2026-11-01T00:00:00Z' });
-  await createShop(database);
+  const database = await createShopDatabase({ now: '2026-11-01T00:00:00Z' });
   await createSubscriber(database, 1n, 300_00n);
   await createSubscriber(database, 2n, 100_00n);
   await createSubscriber(database, 3n, 300_00n);
