@@ -36,7 +36,7 @@ test('the figures of the last complete month are printed as a block per currency
   expect(out).toMatch(/RUB: MRR\n {2}start +0\.00\n {2}new +149\.00\n {2}end +149\.00\n/);
   expect(out).toMatch(/USD: income\n {2}collected +2\.50 {2}1 top-up\n/);
   expect(out).toMatch(
-    /MONTH +CUSTOMERS +PAYING +CHARGED +MRR\n {2}2026-10 +1 +1 +149\.00 +149\.00/,
+    /MONTH +CUSTOMERS +PAYING CUSTOMERS +CHARGES +MRR\n {2}2026-10 +1 +1 +149\.00 +149\.00/,
   );
 });
 
