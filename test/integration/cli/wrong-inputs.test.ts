@@ -264,7 +264,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   },
   'runs show ID': {
     ...rowId,
-    wrong: [...rowId.wrong, ['99', 1, /no run 99; "perennial runs list"/]],
+    wrong: [...rowId.wrong, ['99', 1, /no run 99; list them with "perennial runs list"/]],
   },
   ITEM: {
     ...anyText,
