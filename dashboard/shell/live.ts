@@ -18,6 +18,7 @@ const topicsByPath: readonly (readonly [RegExp, readonly string[]])[] = [
   [/^\/v1\/problems/, ['alarms', 'runs', 'nodes', 'quarantine', 'clock']],
   [/^\/v1\/(runs|workers)/, ['runs']],
   [/^\/v1\/nodes/, ['nodes']],
+  [/^\/v1\/ledger/, ['ledger']],
   [/^\/v1\/(notices|couriers)/, ['notices']],
   [/^\/v1\/quarantine/, ['quarantine']],
   [/^\/v1\/bulk-jobs/, ['bulk']],

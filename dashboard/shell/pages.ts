@@ -51,6 +51,12 @@ export const pages: readonly Page[] = [
     isInMenu: false,
   },
   {
+    id: 'ledger',
+    path: '/ledger',
+    component: lazy(() => import('../pages/ledger/page.tsx')),
+    isInMenu: true,
+  },
+  {
     id: 'nodes',
     path: '/nodes',
     component: lazy(() => import('../pages/nodes/page.tsx')),

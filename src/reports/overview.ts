@@ -92,12 +92,12 @@ async function readFigures(tx: Tx) {
     collected_today: {
       ...today,
       amounts: toAmounts('collected'),
-      link: toLink('ledger', { kind: 'top_up', ...today }),
+      link: toLink('ledger', { kind: 'collected', ...today }),
     },
     charged_today: {
       ...today,
       amounts: toAmounts('charged'),
-      link: toLink('ledger', { kind: 'charge', ...today }),
+      link: toLink('ledger', { kind: 'charged', ...today }),
     },
     due_24h: {
       count: due.charges.reduce((sum, { count }) => sum + count, 0),

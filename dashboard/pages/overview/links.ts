@@ -11,13 +11,11 @@ const paths: Readonly<Record<string, string>> = {
   notices: '/messages',
   nodes: '/nodes',
   problems: '/quarantine',
-  // The report has the entries of the month as a file.
-  ledger: '/report',
+  ledger: '/ledger',
 };
 
 export function toHref({ list, query }: ListLink): string {
   const path = paths[list] ?? '/';
-  const parameters = list === 'ledger' ? { month: (query.since ?? '').slice(0, 7) } : query;
-  const text = new URLSearchParams(parameters).toString();
+  const text = new URLSearchParams(query).toString();
   return text === '' ? path : `${path}?${text}`;
 }

@@ -8,6 +8,7 @@ import { customerRoutes } from './customers.ts';
 import { explanationRoutes } from './explanation.ts';
 import { forecastRoutes } from './forecast.ts';
 import { historyRoutes } from './history.ts';
+import { ledgerRoutes } from './ledger.ts';
 import { listRoutes } from './lists.ts';
 import { moneyRoutes } from './money.ts';
 import { noticeRoutes } from './notices.ts';
@@ -26,6 +27,7 @@ const baseRoutes: readonly Route[] = [
   ...historyRoutes,
   ...blockRoutes,
   ...listRoutes,
+  ...ledgerRoutes,
   ...moneyRoutes,
   ...reversalRoutes,
   ...subscriptionRoutes,

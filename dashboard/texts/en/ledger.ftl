@@ -1,0 +1,20 @@
+# The ledger entries of all customers.
+page-ledger = Ledger
+ledger-empty = No entry matches.
+ledger-kind = Kind
+ledger-since = Since
+ledger-at = Time
+ledger-customer = Customer
+ledger-amount = Amount
+ledger-payment = Payment
+ledger-kind-collected = Collected: top-ups
+ledger-kind-charged = Charged: purchases and renewals
+ledger-kind-opening = Imported balance
+ledger-kind-top_up = Top-up
+ledger-kind-purchase = Purchase
+ledger-kind-renewal = Renewal
+ledger-kind-refund = Refund
+ledger-kind-adjustment = Adjustment
+ledger-kind-payout = Payout
+ledger-kind-chargeback = Chargeback
+ledger-kind-claim = Claim

@@ -1,0 +1,20 @@
+# Записи журнала счёта всех клиентов.
+page-ledger = Журнал счёта
+ledger-empty = Подходящих записей нет.
+ledger-kind = Вид
+ledger-since = С момента
+ledger-at = Время
+ledger-customer = Клиент
+ledger-amount = Сумма
+ledger-payment = Платёж
+ledger-kind-collected = Получено: пополнения
+ledger-kind-charged = Списано: покупки и продления
+ledger-kind-opening = Импортированный баланс
+ledger-kind-top_up = Пополнение
+ledger-kind-purchase = Покупка
+ledger-kind-renewal = Продление
+ledger-kind-refund = Возврат
+ledger-kind-adjustment = Корректировка
+ledger-kind-payout = Выплата
+ledger-kind-chargeback = Отзыв платежа
+ledger-kind-claim = Долг
