@@ -126,7 +126,7 @@ export function usePreview<Path extends ChangePath>(
   enabled = true,
 ) {
   return useQuery<ChangeAnswer<Path>, ApiProblem>({
-    queryKey: [path, change, steadyMark],
+    queryKey: [path, change, onceMark],
     queryFn: async ({ signal }) =>
       (await request('POST', path, { ...change, signal })) as ChangeAnswer<Path>,
     enabled,
@@ -156,6 +156,8 @@ export function useSend<Result>(method: 'POST' | 'PATCH', path: string) {
   const queries = useQueryClient();
   return useMutation<Result, ApiProblem, Change>({
     mutationFn: async (change) => (await request(method, path, change)) as Result,
-    onSuccess: () => queries.invalidateQueries(),
+    // The preview of the change that was made would be refused.
+    onSuccess: () =>
+      queries.invalidateQueries({ predicate: ({ queryKey: [, , mark] }) => mark !== onceMark }),
   });
 }

@@ -1,6 +1,7 @@
 import { useState } from 'preact/hooks';
 import { type Answer, type ItemOf, useChange, useRead } from '../../../api/client.ts';
 import { CheckField, SelectField } from '../../../parts/fields.tsx';
+import { Loaded } from '../../../parts/states.tsx';
 import { Money, useFormats } from '../../../parts/values.tsx';
 import { useLanguage, useText } from '../../../shell/language.tsx';
 import { PreviewDialog } from './preview-dialog.tsx';
@@ -60,7 +61,7 @@ export function ChangePlanDialog({ customer, subscription, onClose }: Subscripti
     },
     { enabled: offer !== undefined && when === 'now' },
   );
-  const isShort = when === 'now' && Number(quote.data?.missing ?? 0) > 0;
+  const isPayable = when === 'next' || Number(quote.data?.missing ?? 1) === 0;
   const body = offer && {
     plan: offer.plan,
     period_days: offer.periodDays,
@@ -76,8 +77,8 @@ export function ChangePlanDialog({ customer, subscription, onClose }: Subscripti
       done={t('customer-plan-changed')}
       preview="/v1/customers/{telegram_id}/subscriptions/{id}/change-plan/preview"
       params={path}
-      body={isShort ? undefined : body}
-      needsFields={!isShort}
+      body={isPayable ? body : undefined}
+      needsFields={body === undefined}
       act={(key) => change.mutateAsync({ path, body, key })}
       onClose={onClose}
     >
@@ -108,7 +109,9 @@ export function ChangePlanDialog({ customer, subscription, onClose }: Subscripti
       {when === 'now' && (
         <CheckField label={t('customer-forfeit')} isChecked={isForfeited} onChange={setForfeited} />
       )}
-      {when === 'now' && quote.data !== undefined && <Quote quote={quote.data} />}
+      {when === 'now' && offer !== undefined && (
+        <Loaded read={quote}>{(data) => <Quote quote={data} />}</Loaded>
+      )}
     </PreviewDialog>
   );
 }
