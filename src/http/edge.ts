@@ -14,7 +14,7 @@ import { RefusalLog } from './refusal-log.ts';
 import { parseBearerToken } from './request.ts';
 import type { RouteContext } from './route.ts';
 import { createBrowserProblem, findBrowserRefusal } from './ui/browser-request.ts';
-import { parseSessionCookie, sessionPaths } from './ui/cookie.ts';
+import { eventsPath, parseSessionCookie, sessionPaths } from './ui/cookie.ts';
 
 // The edge of the API: token, limit, metrics and log of every request, before its route. Every
 // refusal is a problem.
@@ -85,7 +85,9 @@ export class RequestEdge {
     server.addHook('onResponse', async (request, reply) => {
       const tookMs = this.#stopwatches.get(request)?.() ?? 0;
       const fields = { ...toLogFields(request), status: reply.statusCode };
-      this.#metrics.requests.observe(fields, tookMs / secondMs);
+      // A stream lasts as long as its page.
+      const tookS = fields.route === eventsPath ? undefined : tookMs / secondMs;
+      this.#metrics.requests.observe(fields, tookS);
       const holder = this.holders.get(request)?.id;
       this.#context.log.debug({ ...fields, tookMs: Math.round(tookMs), holder }, 'answered');
     });

@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify';
 import { toClientNetwork } from './client-network.ts';
 import type { RequestHolder } from './holder.ts';
 import { RateLimiter, type RateLimitResult } from './rate-limiter.ts';
+import { sessionPath } from './ui/cookie.ts';
 
 // The limits of requests per minute on one replica. Each kind of request has a separate bucket, so
 // that no kind uses up the requests of another one.
@@ -42,7 +43,7 @@ const probePaths = ['/healthz', '/readyz'];
 const linkPath = /^\/sub\//;
 
 const isSignIn = ({ method, routeOptions: { url } }: FastifyRequest): boolean =>
-  method === 'POST' && url === '/ui/session';
+  method === 'POST' && url === sessionPath;
 
 export const isProbe = ({ routeOptions: { url } }: FastifyRequest): boolean =>
   url !== undefined && probePaths.includes(url);

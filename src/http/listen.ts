@@ -14,6 +14,7 @@ import { isLoopbackHost } from './loopback.ts';
 import type { ReadinessCheck } from './readiness.ts';
 import type { RouteContext } from './route.ts';
 import { openServer } from './server.ts';
+import { builtFolder, requireBuiltFolder } from './ui/files.ts';
 import { computeUiOrigin, findCookieObstacle } from './ui/origin.ts';
 import type { UiOptions } from './ui/routes.ts';
 
@@ -109,7 +110,8 @@ export async function startApi(database: ApiDatabase, log: Log): Promise<Running
 
 function toUiOptions({ file }: Config): UiOptions {
   const origin = computeUiOrigin(file);
-  return { host: origin === undefined ? undefined : new URL(origin).hostname };
+  const host = origin === undefined ? undefined : new URL(origin).hostname;
+  return { host, folder: requireBuiltFolder(builtFolder) };
 }
 
 function toLimitSettings({ file: { http } }: Config): Partial<RequestLimitSettings> {

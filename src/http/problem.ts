@@ -78,6 +78,7 @@ const statuses: Readonly<Record<string, number>> = {
   too_large: 413,
   bad_media_type: 415,
   too_many_requests: 429,
+  too_many_streams: 429,
   clock_suspect: 503,
   commits_lost: 503,
 };

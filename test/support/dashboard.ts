@@ -1,8 +1,34 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
+import { afterAll } from 'vitest';
 import type { OperatorRole } from '../../src/db/schema-operators.ts';
 import { createSignInLink, linkLifetimeMs } from '../../src/operators/sign-in-link.ts';
 import type { ApiRequest, ApiResponse, TestApi } from './api.ts';
 
 // A client of the dashboard that sends the headers of a browser.
+
+/** The contents of a folder as the build of the dashboard writes it. */
+export const pageText = '<!doctype html><title>Perennial</title>';
+export const scriptText = `console.log("${'dashboard '.repeat(200)}");`;
+
+/** A built dashboard in a temporary folder, until the end of the test file. */
+export function createPageFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'perennial-page-'));
+  mkdirSync(join(folder, 'assets'));
+  mkdirSync(join(folder, '.vite'));
+  writeFileSync(join(folder, 'index.html'), pageText);
+  writeFileSync(join(folder, 'secret.txt'), 'secret');
+  writeFileSync(join(folder, '.vite/manifest.json'), '{"secret":true}');
+  const script = join(folder, 'assets/index-AbCd1234.js');
+  writeFileSync(script, scriptText);
+  writeFileSync(`${script}.gz`, gzipSync(scriptText));
+  writeFileSync(`${script}.br`, brotliCompressSync(scriptText));
+  writeFileSync(join(folder, 'assets/.hidden.js'), 'secret');
+  afterAll(() => rmSync(folder, { recursive: true }));
+  return folder;
+}
 
 export const sameOrigin = { 'sec-fetch-site': 'same-origin' };
 

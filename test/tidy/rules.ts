@@ -99,6 +99,7 @@ const waiting: Places = {
   'leases/wakeable-sleep.ts': 'the holder of a lease waits for work',
   'xray/grpc/exchange.ts': 'ends a call without an answer',
   'xray/grpc/connect.ts': 'ends a connection attempt',
+  'http/ui/change-feed.ts': 'polls for changes while a page is open',
 };
 
 const ruleFile =

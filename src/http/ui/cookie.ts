@@ -4,8 +4,11 @@ import { sessionLifetimeMs } from '../../operators/session.ts';
 // The cookie of a session. With the prefix `__Host-` a browser keeps it only over TLS or for
 // localhost, only for this host, and no other host can set it.
 
+export const sessionPath = '/ui/session';
+export const eventsPath = '/ui/events';
+
 /** Paths outside of `/v1` that need a session. */
-export const sessionPaths: readonly string[] = ['/ui/session', '/ui/events'];
+export const sessionPaths: readonly string[] = [sessionPath, eventsPath];
 
 const cookieName = '__Host-perennial';
 const attributes = 'Path=/; Secure; HttpOnly; SameSite=Strict';

@@ -18,11 +18,9 @@ import { RefusalLog } from '../refusal-log.ts';
 import { checkParameters } from '../request.ts';
 import type { RouteContext } from '../route.ts';
 import { createBrowserProblem, findBrowserRefusal } from './browser-request.ts';
-import { expiredCookie, formatSessionCookie, parseSessionCookie } from './cookie.ts';
+import { expiredCookie, formatSessionCookie, parseSessionCookie, sessionPath } from './cookie.ts';
 
 // Sign-in by a link, the present session, and sign-out. They are no part of the API for programs.
-
-export const sessionPath = '/ui/session';
 
 export interface SessionRouteOptions {
   readonly context: RouteContext;

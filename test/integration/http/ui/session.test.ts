@@ -5,6 +5,7 @@ import { createSignInLink } from '../../../../src/operators/sign-in-link.ts';
 import { createKey, startApi, type TestApi } from '../../../support/api.ts';
 import {
   createLink,
+  createPageFolder,
   readCookie,
   sameOrigin,
   sendSignIn,
@@ -15,7 +16,7 @@ import { sendRaw } from '../raw-request.ts';
 
 // Sign-in, sessions and their attacks: forged, replayed, expired and foreign links and cookies.
 
-const ui = { host: 'panel.example.com' };
+const ui = { host: 'panel.example.com', folder: createPageFolder() };
 const codeOf = (json: { type: string }) => json.type.replace('urn:perennial:problem:', '');
 
 const readEvents = async ({ database }: TestApi) =>
