@@ -11,7 +11,7 @@ import { addSessionRoutes, requireSession, type SessionRouteOptions } from './se
 // The routes of the dashboard: its session, its stream of changes and its files.
 
 export interface UiOptions extends Pick<SessionRouteOptions, 'host'> {
-  /** With `index.html` and `assets/`. */
+  /** The built dashboard: the page and its assets. */
   readonly folder: string;
 }
 
