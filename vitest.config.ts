@@ -10,7 +10,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['src/**/*.test.ts', 'test/tidy/**/*.test.ts'],
+          include: ['src/**/*.test.ts', 'dashboard/**/*.test.ts', 'test/tidy/**/*.test.ts'],
         },
       },
       {

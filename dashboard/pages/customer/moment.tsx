@@ -17,7 +17,9 @@ interface PastMomentProps {
 }
 
 export function PastMoment({ moment, currency, isGone }: PastMomentProps) {
+  const t = useText();
   const { at, events, entries, notices } = moment;
+  const actors = [...new Set(events.map(({ actor }) => actor))];
   return (
     <li class={`moment is-${toEffect(moment)}${isGone ? ' is-gone' : ''}`}>
       <p class="at">
@@ -33,6 +35,11 @@ export function PastMoment({ moment, currency, isGone }: PastMomentProps) {
         {notices.map((notice) => (
           <NoticeText key={notice.id} notice={notice} />
         ))}
+        {actors.length > 0 && (
+          <p>
+            <small>{t('customer-actor', { actor: actors.join(', ') })}</small>
+          </p>
+        )}
       </div>
     </li>
   );
@@ -46,29 +53,30 @@ function EventText({ event }: { readonly event: HistoryEvent }) {
   const t = useText();
   const hasText = useHasText();
   const describe = useDetailText();
-  const { action, subject, actor, detail } = event;
+  const { action, subject, detail } = event;
   const [kind, id = ''] = subject.split(':');
-  const details = Object.entries(detail).filter(
-    ([name, value]) => !isInternal(name) && value !== null,
-  );
+  const details = Object.entries(detail)
+    .filter(([name, value]) => !isInternal(name) && value !== null)
+    .toSorted(([one], [other]) => rankDetail(one) - rankDetail(other));
   return (
-    <>
-      <p>
-        <strong>
-          {hasText(`customer-event-${action}`)
-            ? t(`customer-event-${action}`)
-            : action.replaceAll('_', ' ')}
-        </strong>{' '}
-        {kind === 'subscription' && t('customer-subscription', { id })}
-      </p>
-      <p>
-        <small>
-          {details.map(([name, value]) => `${describe(name, value)} · `)}
-          {t('customer-actor', { actor })}
-        </small>
-      </p>
-    </>
+    <p>
+      <strong>
+        {hasText(`customer-event-${action}`)
+          ? t(`customer-event-${action}`)
+          : action.replaceAll('_', ' ')}
+      </strong>{' '}
+      {kind === 'subscription' && t('customer-subscription', { id })}{' '}
+      <small>{details.map(([name, value]) => describe(name, value)).join(' · ')}</small>
+    </p>
   );
+}
+
+/** The database does not keep the order of the details. */
+const detailOrder = ['action', 'plan', 'from', 'to', 'period_days', 'days', 'starts_at', 'ends_at'];
+
+function rankDetail(name: string): number {
+  const rank = detailOrder.indexOf(name);
+  return rank < 0 ? detailOrder.length : rank;
 }
 
 function useDetailText(): (name: string, value: unknown) => string {

@@ -54,8 +54,9 @@ const losses: ReadonlySet<string> = new Set([
 
 /** The effect on the access of the customer, else the kind of the moment. */
 export function toEffect({ events, entries, notices }: Moment): Effect {
-  if (events.some(({ action }) => losses.has(action))) return 'loss';
+  // A change of plan refunds the old period and buys a new one: the access goes on.
   if (events.some(({ action }) => gains.has(action))) return 'gain';
+  if (events.some(({ action }) => losses.has(action))) return 'loss';
   if (entries.length > 0) return 'money';
   return events.length === 0 && notices.length > 0 ? 'notice' : 'other';
 }

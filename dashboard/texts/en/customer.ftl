@@ -30,8 +30,8 @@ customer-top-up-missing = Top up
 
 customer-charge-no_subscription = The customer has no subscription.
 customer-charge-revoked = The subscription was revoked.
-customer-charge-trial = A trial is not renewed. It ends on { $ends_at }.
-customer-charge-auto_renew_off = Auto-renewal is off. The subscription ends on { $ends_at }.
+customer-charge-trial = A trial is not renewed. Its end: { $ends_at }.
+customer-charge-auto_renew_off = Auto-renewal is off. The end: { $ends_at }.
 customer-charge-blocked = The customer is blocked, so nothing is charged.
 customer-charge-revival_over = The subscription ended on { $ended_at }. A payment does not revive it any more.
 customer-charge-waits_for_payment = The subscription ended on { $ended_at }. A payment until { $until } revives it.

@@ -30,8 +30,8 @@ customer-top-up-missing = Пополнить на
 
 customer-charge-no_subscription = У клиента нет подписки.
 customer-charge-revoked = Подписка отозвана.
-customer-charge-trial = Пробный период не продлевается. Он закончится { $ends_at }.
-customer-charge-auto_renew_off = Автопродление выключено. Подписка закончится { $ends_at }.
+customer-charge-trial = Пробный период не продлевается. Окончание: { $ends_at }.
+customer-charge-auto_renew_off = Автопродление выключено. Окончание: { $ends_at }.
 customer-charge-blocked = Клиент заблокирован, поэтому ничего не списывается.
 customer-charge-revival_over = Подписка закончилась { $ended_at }. Платёж её уже не вернёт.
 customer-charge-waits_for_payment = Подписка закончилась { $ended_at }. Платёж до { $until } вернёт её.
