@@ -2,6 +2,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { FluentResource } from '@fluent/bundle';
 import { expect, test } from 'vitest';
 import { hashDocument, typesFile } from '../../scripts/dashboard-types.ts';
+import { auditChecks } from '../../src/audit/index.ts';
 
 const languages = ['en', 'ru'] as const;
 
@@ -32,6 +33,12 @@ test('both languages of the dashboard have the same messages in the same files',
 test('each message that the dashboard names exists', () => {
   const messages = readMessages('en');
   expect(readUsedIds().filter((id) => !messages.has(id))).toEqual([]);
+});
+
+test('the dashboard has the title of each check of the audit', () => {
+  const text = readFileSync('dashboard/texts/en/audit-checks.ftl', 'utf8');
+  const lines = text.split('\n').filter((line) => line.startsWith('audit-check-'));
+  expect(lines).toEqual(auditChecks.map(({ id, title }) => `audit-check-${id} = ${title}`));
 });
 
 test('the types of the dashboard are those of the present API', () => {

@@ -1,9 +1,20 @@
 import { Link } from 'wouter';
 import { Badge, useFormats } from '../../parts/values.tsx';
-import { useText } from '../../shell/language.tsx';
+import { useHasText, useText } from '../../shell/language.tsx';
 import type { AuditReport } from './audit-run.ts';
 
 type Check = AuditReport['checks'][number];
+
+/** The title of a check: of this language if the check is known, else that of the API. */
+export function CheckTitle({
+  check: { id, title },
+}: {
+  readonly check: Pick<Check, 'id' | 'title'>;
+}) {
+  const t = useText();
+  const hasText = useHasText();
+  return <>{hasText(`audit-check-${id}`) ? t(`audit-check-${id}`) : title}</>;
+}
 
 /** The checks by promise. Checks with violations are first, with the rows that violate them. */
 export function CheckList({ checks }: { readonly checks: readonly Check[] }) {
@@ -29,7 +40,7 @@ export function CheckList({ checks }: { readonly checks: readonly Check[] }) {
           <ul>
             {ofPromise.map((check) => (
               <li key={check.id}>
-                <Violations count={check.violations} /> {check.title}
+                <Violations count={check.violations} /> <CheckTitle check={check} />
               </li>
             ))}
           </ul>
@@ -61,11 +72,11 @@ function Violations({ count: violations }: { readonly count: number }) {
 
 function ViolatedCheck({ check }: { readonly check: Check }) {
   const t = useText();
-  const { title, violations, sample } = check;
+  const { violations, sample } = check;
   return (
     <section class="panel">
       <h3>
-        <Violations count={violations} /> {title}
+        <Violations count={violations} /> <CheckTitle check={check} />
       </h3>
       {sample.length < violations && <p>{t('audit-sample', { count: sample.length })}</p>}
       <ul>

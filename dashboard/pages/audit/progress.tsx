@@ -2,6 +2,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import { useRead } from '../../api/client.ts';
 import { useFormats } from '../../parts/values.tsx';
 import { useText } from '../../shell/language.tsx';
+import { CheckTitle } from './checks.tsx';
 
 const runningEveryMs = 500;
 const idleEveryMs = 15_000;
@@ -38,7 +39,7 @@ export function Progress({ isRunning }: { readonly isRunning: boolean }) {
                 of: progress.of,
                 time: duration(progress.elapsed_ms),
               })}{' '}
-              {progress.title}
+              <CheckTitle check={progress} />
             </p>
           )}
         </>

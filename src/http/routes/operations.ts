@@ -129,6 +129,7 @@ interface AuditProgress {
   /** The check that is running, counted from 1. */
   readonly at: number;
   readonly of: number;
+  readonly id: string;
   readonly title: string;
 }
 
@@ -148,7 +149,8 @@ const showAudit = defineRoute({
         elapsed_ms: z.number().int(),
         at: z.number().int().describe('the present check, from 1; 0 before the first one'),
         of: z.number().int().describe('number of checks; 0 before the first one'),
-        title: z.string().describe('the present check'),
+        id: z.string().describe('the present check'),
+        title: z.string(),
       })
       .meta({ title: 'AuditProgress' })
       .nullable()
@@ -208,13 +210,13 @@ const auditNow = defineRoute({
     if (auditProgress !== undefined)
       throw refused('audit_running', 'an audit is running; retry when it ends');
     const elapsedMs = stopwatch();
-    auditProgress = { elapsedMs, at: 0, of: 0, title: '' };
+    auditProgress = { elapsedMs, at: 0, of: 0, id: '', title: '' };
     // Two separate connections: one runs the audit, the other one cancels it.
     const db = openDatabase(openPool(url, { limits: longLimits, connectionsMax: 2 }));
     try {
       const checksChanges = query.since_last === 'true';
-      const onCheck = ({ title }: AuditCheck, at: number, of: number) => {
-        auditProgress = { elapsedMs, at: at + 1, of, title };
+      const onCheck = ({ id, title }: AuditCheck, at: number, of: number) => {
+        auditProgress = { elapsedMs, at: at + 1, of, id, title };
       };
       const options = { signal, checksChanges, keepsBaseline: true, onCheck };
       const { ok, now, since, checks, took_ms } = toAuditJson(await runAudit(db, options));
