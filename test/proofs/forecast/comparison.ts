@@ -40,7 +40,8 @@ export async function readOutcomeLines(
     JOIN perennial.customer c ON c.id = e.customer_id
     WHERE e.kind = 'renewal' AND e.created_at >= ${isoTime(from)} AND e.created_at < ${isoTime(until)}
     UNION ALL
-    SELECT c.telegram_id, s.id, CASE WHEN s.kind = 'paid' AND s.auto_renew AND (
+    SELECT c.telegram_id, s.id, CASE WHEN s.kind = 'paid' AND s.auto_renew
+        AND c.blocked_at IS NULL AND (
         SELECT price.amount_minor FROM perennial.plan_price price
         WHERE price.plan = coalesce(s.next_plan, s.plan) AND price.currency = c.currency
           AND price.period_days = coalesce(s.next_period_days, s.period_days)

@@ -5,13 +5,13 @@ import type { PlannedOutcome } from '../../../src/forecast/outcomes.ts';
 import { dayMs, hourMs, type Instant, later, minuteMs } from '../../../src/kernel/instant.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { readSeed } from '../../support/seed.ts';
-import { parseTime } from '../../support/shop.ts';
 import { readOutcomeLines, toForecastLines } from './comparison.ts';
 import {
   applyRandomSettings,
   createRandomShop,
   executeRandomCommand,
   type Shop,
+  startTime,
 } from './history.ts';
 import { VirtualWorkers } from './workers.ts';
 
@@ -69,7 +69,7 @@ async function continueHistory(
 async function compareRounds(seed: number, shopCount: number): Promise<void> {
   const random = createRandom(seed);
   const runIntervals = drawOne(random, intervals);
-  let now = parseTime('2026-11-24T09:00:00Z');
+  let now = startTime;
   await using database = await createDatabase({ now });
   await applyRandomSettings(database, random);
   const shops: Shop[] = [];

@@ -4,21 +4,30 @@ import { inTransaction } from '../../../src/db/connect.ts';
 import { drawBoolean, drawInteger, drawOne, type Random } from '../../../src/demo/random.ts';
 import { Fault } from '../../../src/kernel/faults.ts';
 import type { PeriodId, SubscriptionId } from '../../../src/kernel/ids.ts';
-import { dayMs, hourMs, type Instant, later } from '../../../src/kernel/instant.ts';
+import { dayMs, hourMs, type Instant, isoTime, later } from '../../../src/kernel/instant.ts';
 import { adjustBalance } from '../../../src/subscription/commands/adjust.ts';
 import { setAutoRenew } from '../../../src/subscription/commands/auto-renew.ts';
+import { blockCustomer, unblockCustomer } from '../../../src/subscription/commands/block.ts';
 import { changePlan } from '../../../src/subscription/commands/change-plan.ts';
-import { createCustomer, setCustomer } from '../../../src/subscription/commands/customer.ts';
+import {
+  type CustomerFields,
+  createCustomer,
+  setCustomer,
+} from '../../../src/subscription/commands/customer.ts';
 import { grant } from '../../../src/subscription/commands/grant.ts';
 import { purchase } from '../../../src/subscription/commands/purchase.ts';
 import { refund } from '../../../src/subscription/commands/refund.ts';
 import { topUp } from '../../../src/subscription/commands/top-up.ts';
 import { startTrial } from '../../../src/subscription/commands/trial.ts';
 import type { TestDatabase } from '../../support/database.ts';
-import { createCaller } from '../../support/shop.ts';
+import { importText } from '../../support/import-export.ts';
+import { createCaller, parseTime } from '../../support/shop.ts';
 
 // Random shops with one customer each, and random commands on them. Each shop has its own plans, so
 // shops in one database do not affect each other.
+
+/** The first time of each database. */
+export const startTime = parseTime('2026-11-24T09:00:00Z');
 
 const lengths = [1, 2, 3, 7, 30] as const;
 const currencies = ['RUB', 'USD', 'JPY'] as const;
@@ -52,14 +61,36 @@ export async function createRandomShop(
       );
     }
   }
-  await createCustomer(createCaller(database), {
-    telegramId,
-    currency,
+  const shop = { telegramId, plans, currency };
+  const fields = {
     timeZone: drawOne(random, zones),
     vip: drawBoolean(random, 15),
     discountPercent: drawOne(random, [0, 0, 0, 15, 33, 100]),
+  };
+  if (drawBoolean(random, 20)) await importCustomer(database, shop, fields, random);
+  else await createCustomer(createCaller(database), { telegramId, currency, ...fields });
+  return shop;
+}
+
+/** Imports the customer with one or two subscriptions, sometimes blocked. */
+async function importCustomer(
+  { url }: TestDatabase,
+  { telegramId, plans, currency }: Shop,
+  { timeZone, vip, discountPercent }: Pick<CustomerFields, 'timeZone' | 'vip' | 'discountPercent'>,
+  random: Random,
+): Promise<void> {
+  const balance = drawInteger(random, 60);
+  const blocked = drawBoolean(random, 10) ? 'imported' : '';
+  const lines = plans.slice(0, 1 + drawInteger(random, 2)).map((plan) => {
+    const end = isoTime(later(startTime, (1 + drawInteger(random, 300)) * hourMs));
+    const days = drawOne(random, lengths);
+    const isAuto = drawBoolean(random, 80);
+    return `${telegramId},${timeZone},${currency},${balance},${vip},${discountPercent},${blocked},paid,${plan},${days},${end},${isAuto}`;
   });
-  return { telegramId, plans, currency };
+  const header =
+    'telegram_id,time_zone,currency,balance,vip,discount_percent,blocked_reason,kind,plan,period_days,expires_at,auto_renew';
+  const { outcome, ...rest } = await importText(url, [header, ...lines, ''].join('\n'));
+  if (outcome !== 'imported') throw new Error(JSON.stringify(rest));
 }
 
 /** A random rule set of one database. */
@@ -200,6 +231,13 @@ const commands: readonly [Command, ...Command[]] = [
       vip: drawBoolean(random, 20),
       discountPercent: drawOne(random, [0, 0, 15, 50]),
     }),
+  (database, { telegramId }) =>
+    blockCustomer(createCaller(database), { telegramId, reason: 'a random block' }),
+  ...Array<Command>(2).fill((database, { telegramId }) =>
+    unblockCustomer(createCaller(database), { telegramId, reason: 'a random unblock' }),
+  ),
+  (database, { telegramId }, random) =>
+    setCustomer(createCaller(database), { telegramId, reachable: drawBoolean(random, 50) }),
   (database, { telegramId }, random) =>
     adjustBalance(createCaller(database), {
       telegramId,
