@@ -7,6 +7,9 @@ import {
   readCustomerView,
   readSubscriptionPage,
 } from '../../../../src/subscription/queries/customer-view.ts';
+import { explain, recordStatements } from '../../../../testbed/explain.ts';
+import { createDatabase } from '../../../support/database.ts';
+import { createResellerCustomer } from '../../../support/reseller.ts';
 import { createShopDatabase } from '../../../support/shop.ts';
 
 test('W4: the view of a customer with 250 subscriptions is bounded, and pages list all of them', async () => {
@@ -38,4 +41,16 @@ test('W4: the view of a customer with 250 subscriptions is bounded, and pages li
     listed.push(...page.map(({ id }) => id));
   }
   expect(listed).toEqual(Array.from({ length: 250 }, (_, n) => 250 - n));
+});
+
+test('W4: a page of a customer with 10,000 subscriptions is one statement with a constant cost for each', async () => {
+  await using database = await createDatabase({ now: '2026-11-01T00:00:00Z' });
+  await createResellerCustomer(database, 10_000, '2026-11-20T00:00:00Z');
+  const customer = await readCustomerKey(database.db, 1n);
+  const { db, statements } = recordStatements(database.pool);
+  expect(await readSubscriptionPage(db, customer, { max: 50 })).toHaveLength(50);
+  expect(statements).toHaveLength(1);
+  const [page] = await explain(database.pool, statements);
+  // About 9 pages for each subscription: its prices, its charges and its last period.
+  expect(page?.buffers).toBeLessThan(15 * 10_000);
 });
