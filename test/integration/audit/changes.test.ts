@@ -60,7 +60,7 @@ async function auditPlanted(
   return reports;
 }
 
-test('an audit of the changes finds each planted corruption', async () => {
+test('A1: an audit of the changes finds each planted corruption', async () => {
   const stage = await createAuditedScenes(3);
   await using database = stage.database;
   const scene = stage.scenes[1] as AuditScene;
@@ -92,7 +92,7 @@ test.each([
   ['credential', 'customer_id'],
   ['notification', 'customer_id'],
   ['event', 'customer_id'],
-])('a deleted row of %s is found, though no other row changed', async (table, column) => {
+])('A1: a deleted row of %s is found, though no other row changed', async (table, column) => {
   const stage = await createAuditedScenes(3);
   await using database = stage.database;
   const { victim } = stage.scenes[1] as AuditScene;
@@ -125,17 +125,20 @@ test('only the customers of changed rows are read, and their commands are no vio
   });
 });
 
-test('a row of a transaction that was open during the audit of everything is checked later', async () => {
+test('A1: a row of a transaction that was open during the audit of everything is checked later', async () => {
   const stage = await createScenes(2);
   await using database = stage.database;
-  const { victim } = stage.scenes[0] as AuditScene;
+  const [{ victim }, other] = stage.scenes as [AuditScene, AuditScene];
   await waitForOldTransactions(database);
   await inTransaction(database.db, async (tx) => {
     await corruptInTransaction(
       tx,
       `UPDATE customer SET balance_minor = balance_minor + 1 WHERE id = ${victim.customer};
-       DELETE FROM notification WHERE customer_id = ${victim.customer}`,
+       DELETE FROM notification WHERE customer_id = ${victim.customer};
+       UPDATE customer SET balance_minor = balance_minor + 1 WHERE id = ${other.victim.customer}`,
     );
+    // A later transaction that commits before.
+    await createSubscriber(database, 1n, 0n);
     expect(await runAudit(database.db, { keepsBaseline: true })).toMatchObject({ ok: true });
   });
   const report = await auditChanges(database);
@@ -144,10 +147,10 @@ test('a row of a transaction that was open during the audit of everything is che
     'balance-adds-up',
     'charge-has-its-receipt',
   ]);
-  expect(report.scope).toMatchObject({ kind: 'changes', customers: 1n });
+  expect(report.scope).toMatchObject({ kind: 'changes', customers: 3n });
 });
 
-test('a violation by time alone is found: an end or a change of terms that no worker made', async () => {
+test('A1: a violation by time alone is found: an end or a change of terms that no worker made', async () => {
   const stage = await createScenes(2);
   await using database = stage.database;
   const { victim } = stage.scenes[0] as AuditScene;
@@ -211,7 +214,7 @@ const everythingAfter: readonly [
   ],
 ];
 
-test.each(everythingAfter)('after %s everything is checked', async (_, because, change) => {
+test.each(everythingAfter)('A1: after %s everything is checked', async (_, because, change) => {
   const stage = await createAuditedScenes(1);
   await using database = stage.database;
   await change(database);

@@ -40,7 +40,7 @@ async function runSequences(seed: number, numRuns: number, timeMs: number): Prom
 }
 
 test.concurrent.for(lanes)(
-  'R5 R11 R14 R16 R17 B2 B3 B4 N1 C1 C2 C3 C5 C6: after any commands, in any order and at once, the database equals the model (lane %i)',
+  'R5 R11 R14 R16 R17 B2 B3 B4 N1 C1 C2 C3 C5 C6 D1: after any commands, in any order and at once, the database equals the model (lane %i)',
   { timeout: limitMs + shrinkMs },
   async (lane) => {
     const began = performance.now();

@@ -47,7 +47,7 @@ async function expectAuditOk(): Promise<void> {
   expect(report.checks.filter(({ violations }) => violations > 0n)).toEqual([]);
 }
 
-test('a block ends the access at once, and unblocking restores the same credential', async () => {
+test('D1: a block ends the access at once, and unblocking restores the same credential', async () => {
   const id = await createSubscriber(database, 7n, 300_00n);
   const readCredentials = async () =>
     await database.query<{ id: string; live: boolean; marked: boolean }>`
@@ -69,7 +69,7 @@ test('a block ends the access at once, and unblocking restores the same credenti
   await expectAuditOk();
 });
 
-test('a blocked customer has no purchase, trial, grant, reissue or auto-renewal, but pays in', async () => {
+test('D1: a blocked customer has no purchase, trial, grant, reissue or auto-renewal, but pays in', async () => {
   const id = await createSubscriber(database, 7n, 500_00n);
   await addCustomer(database, 8n);
   await block();
@@ -92,7 +92,7 @@ test('a blocked customer has no purchase, trial, grant, reissue or auto-renewal,
   await expectSubscription(database, id, { balance: 501_00, charges: 1 });
 });
 
-test('a blocked customer is not renewed, expires without a charge, and is not revived', async () => {
+test('D1: a blocked customer is not renewed, expires without a charge, and is not revived', async () => {
   const id = await createSubscriber(database, 7n, 500_00n);
   await block();
   expect(await runWorkerAt(database, '2026-12-24T05:00:00Z', 'auto-renewal')).toMatchObject({
@@ -112,7 +112,7 @@ test('a blocked customer is not renewed, expires without a charge, and is not re
   await expectAuditOk();
 });
 
-test('unblocking before the end makes a renewal due at once', async () => {
+test('D1: unblocking before the end makes a renewal due at once', async () => {
   const id = await createSubscriber(database, 7n, 500_00n);
   await block();
   await runWorkerAt(database, '2026-12-24T05:00:00Z', 'auto-renewal');
@@ -121,7 +121,7 @@ test('unblocking before the end makes a renewal due at once', async () => {
   await expectSubscription(database, id, { charges: 2, live: 1 });
 });
 
-test('a blocked customer gets no reminder, and gets it after the block', async () => {
+test('D1: a blocked customer gets no reminder, and gets it after the block', async () => {
   await createSubscriber(database, 7n, 0n);
   const count = async () =>
     (
