@@ -8,9 +8,7 @@ import {
   readSubscriptionPage,
 } from '../../../../src/subscription/queries/customer-view.ts';
 import { explain, recordStatements } from '../../../../testbed/explain.ts';
-import { createDatabase } from '../../../support/database.ts';
-import { createResellerCustomer } from '../../../support/reseller.ts';
-import { createShopDatabase } from '../../../support/shop.ts';
+import { createReseller, createShopDatabase, firstSubscriber } from '../../../support/shop.ts';
 
 test('W4: the view of a customer with 250 subscriptions is bounded, and pages list all of them', async () => {
   await using database = await createShopDatabase({ now: '2026-11-01T00:00:00Z' });
@@ -44,9 +42,12 @@ test('W4: the view of a customer with 250 subscriptions is bounded, and pages li
 });
 
 test('W4: a page of a customer with 10,000 subscriptions is one statement with a constant cost for each', async () => {
-  await using database = await createDatabase({ now: '2026-11-01T00:00:00Z' });
-  await createResellerCustomer(database, 10_000, '2026-11-20T00:00:00Z');
-  const customer = await readCustomerKey(database.db, 1n);
+  await using database = await createReseller(
+    '2026-11-01T00:00:00Z',
+    10_000,
+    '2026-11-20T00:00:00Z',
+  );
+  const customer = await readCustomerKey(database.db, firstSubscriber);
   const { db, statements } = recordStatements(database.pool);
   expect(await readSubscriptionPage(db, customer, { max: 50 })).toHaveLength(50);
   expect(statements).toHaveLength(1);
