@@ -1,6 +1,7 @@
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { hashKey, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import createClient, { type FetchOptions } from 'openapi-fetch';
 import { ApiProblem } from './problem.ts';
+import { withDuration } from './read-pace.ts';
 import type { paths } from './schema.d.ts';
 
 // Reads and changes of the API. The paths, the parameters and the answers have the types of the
@@ -104,7 +105,8 @@ export function useRead<Path extends ReadPath>(
   const mark = isOnce ? onceMark : isSteady ? steadyMark : undefined;
   return useQuery<Answer<Path>, ApiProblem>({
     queryKey: mark === undefined ? [path, params] : [path, params, mark],
-    queryFn: ({ signal }) => readNow(path, params, signal),
+    queryFn: ({ signal, queryKey }) =>
+      withDuration(hashKey(queryKey), () => readNow(path, params, signal)),
     enabled,
     ...(everyMs !== undefined && { refetchInterval: everyMs }),
     ...(isOnce && { staleTime: Number.POSITIVE_INFINITY }),

@@ -1,13 +1,16 @@
-import { type QueryFilters, useQueryClient } from '@tanstack/react-query';
+import { type Query, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'preact/hooks';
 import { onceMark, steadyMark } from '../api/client.ts';
+import { isResting } from '../api/read-pace.ts';
 
 // Live updates by server-sent events.
 //
 // 1. The server sends the topics that changed. Reads of these topics are repeated.
 // 2. A hidden tab closes its stream. A tab that is shown again repeats its reads, except those
 //    that take seconds: a person repeats them.
-// 3. A lost connection is opened again after 1, 2, 4 … 15 s, and then all reads are repeated.
+// 3. A read in progress goes on, and a slow read rests (`api/read-pace.ts`). Both are repeated
+//    later, because they may be older than the change.
+// 4. A lost connection is opened again after 1, 2, 4 … 15 s, and then all reads are repeated.
 
 export type LiveState = 'live' | 'connecting' | 'paused';
 
@@ -43,17 +46,31 @@ export function useLiveUpdates(): LiveState {
     let timer: number | undefined;
     let retryMs = 1_000;
     let isFirst = true;
+    /** The topics of reads that are repeated later. */
+    let waiting: readonly string[] = [];
+    let waitTimer: number | undefined;
     const refresh = (topics?: readonly string[]): void => {
-      const filters: QueryFilters = {
-        predicate: ({ queryKey: [path, , mark] }) =>
-          mark !== onceMark &&
-          (topics === undefined ||
-            (typeof path === 'string' && mark !== steadyMark && isTouched(path, topics))),
-      };
-      // A read in progress goes on: a read of 3 s would never end if each change cancelled it. It
-      // may be older than the change, so it is repeated.
-      if (queries.isFetching(filters) > 0) setTimeout(() => refresh(topics), repeatMs);
-      void queries.invalidateQueries(filters, { cancelRefetch: false });
+      const isConcerned = ({ queryKey: [path, , mark] }: Query): boolean =>
+        mark !== onceMark &&
+        (topics === undefined ||
+          (typeof path === 'string' && mark !== steadyMark && isTouched(path, topics)));
+      const predicate = (query: Query) =>
+        isConcerned(query) && (topics === undefined || !isResting(query));
+      const isLate = queries
+        .getQueryCache()
+        .findAll({ type: 'active', predicate: isConcerned })
+        .some((query) => query.state.fetchStatus === 'fetching' || isResting(query));
+      if (topics !== undefined && isLate) refreshLater(topics);
+      void queries.invalidateQueries({ predicate }, { cancelRefetch: false });
+    };
+    const refreshLater = (topics: readonly string[]): void => {
+      waiting = [...new Set([...waiting, ...topics])];
+      waitTimer ??= window.setTimeout(() => {
+        const due = waiting;
+        waiting = [];
+        waitTimer = undefined;
+        refresh(due);
+      }, repeatMs);
     };
     const close = () => {
       source?.close();
@@ -92,6 +109,7 @@ export function useLiveUpdates(): LiveState {
     document.addEventListener('visibilitychange', follow);
     return () => {
       document.removeEventListener('visibilitychange', follow);
+      clearTimeout(waitTimer);
       close();
     };
   }, [queries]);
