@@ -78,6 +78,10 @@ test('the forecast lists each renewal, short balance and end, and the totals', a
       toRow(3, 'ends', '2026-12-01T00:00:00.000Z', null),
     ],
   });
+  const text = await runForecast(database, '--days', '61', '--by', 'customer');
+  expect(text).toMatch(
+    /^CUSTOMER +SUBSCRIPTION +OUTCOME +START +AMOUNT\n1 +1 +renewed +2026-12-01/,
+  );
 });
 
 test('the forecast groups by day and by plan, as JSON and as text', async () => {
@@ -91,7 +95,9 @@ test('the forecast groups by day and by plan, as JSON and as text', async () => 
   expect(byDay).not.toHaveProperty('rows');
   const text = await runForecast(database, '--days', '31', '--by', 'plan');
   expect(text).toContain('forecast from 2026-11-01T00:00:00.000Z to 2026-12-02T00:00:00.000Z');
-  expect(text).toMatch(/basic +1 +149\.00 RUB +1 +1\ntotal +1 +149\.00 RUB +1 +1/);
+  expect(text).toMatch(
+    /RENEWALS +AMOUNT +SHORT BALANCES +ENDS\nbasic +1 +149\.00 RUB +1 +1\ntotal +1 +149\.00 RUB +1 +1/,
+  );
   expect(await runForecast(database, '--days', '1')).toContain('nothing is due in this time');
 });
 
@@ -103,13 +109,13 @@ test('with other prices a raise counts as soon as customers are notified in time
   );
   expect(rows[0]).toMatchObject({ outcome: 'renewed', amount: '200.00' });
   const { rows: stored } = await database.pool.query('SELECT FROM perennial.plan_price');
-  expect(stored).toHaveLength(3);
+  expect(stored).toHaveLength(4);
 });
 
 test.each([
   [
     'plans: { gold: { prices: { RUB: { 30: 200 } } } }',
-    'plans.gold: "gold" is not a plan; available: basic, plus',
+    'plans.gold: "gold" is not a plan; available: basic, mini, plus',
   ],
   [
     'plans: { basic: { price: 3 } }',
