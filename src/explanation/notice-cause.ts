@@ -90,7 +90,7 @@ export function describeNoticeCause(cause: NoticeCause): Reason {
   switch (cause.kind) {
     case 'sending': {
       const since = isoTime(cause.since);
-      return createReason(kind, { since }, `the send is in progress since ${since}`);
+      return createReason(kind, { since }, `the send has been in progress since ${since}`);
     }
     case 'clock_suspect':
       return createReason(kind, { reason: cause.reason }, `it waits, because ${cause.reason}`);

@@ -54,7 +54,7 @@ customer-access-no_node = The plan opens no node, so the customer cannot connect
 customer-access-entitled = { $confirmed } of { $nodes } nodes of the plan are up and have the user.
 
 customer-node-not_reached = The user waits for the first probe of the node.
-customer-node-node_down = The node is down since { $down_since }. { $error }
+customer-node-node_down = The node has been down since { $down_since }. { $error }
 customer-node-add_pending = The node adds the user since { $marked_at }. { $error }
 customer-node-confirmed = The node has confirmed the user. { $link_error }
 customer-node-removal_pending = The node removes the user since { $marked_at }. { $error }
@@ -74,7 +74,7 @@ customer-node-is-confirmed = has the user
 customer-node-is-removal_pending = being removed
 customer-node-is-not_entitled = not in the plan
 
-customer-notice-sending = It is being sent since { $since }.
+customer-notice-sending = The send has been in progress since { $since }.
 customer-notice-clock_suspect = It waits, because the time is suspect: { $reason }
 customer-notice-quarantined = It is in quarantine: { $reason }. The next attempt is at { $retry_at }.
 customer-notice-unknown_kind = Only a newer version of the program sends this kind.
