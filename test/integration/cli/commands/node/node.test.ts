@@ -68,6 +68,8 @@ test('`node list` shows status, pending changes and the oldest unconfirmed remov
       additions_waiting: 0,
       removals_waiting: 1,
       confirmed_waiting: 0,
+      seeding: false,
+      seed_marked: 0,
       oldest_unconfirmed_removal: '2026-11-24T08:00:00.000Z',
       last_error: '127.0.0.1:1: no connection',
       link_error: null,
