@@ -3,6 +3,7 @@ import type { Answer } from '../../api/client.ts';
 import { usePlans } from '../../parts/plans.ts';
 import { Money, Time, useFormats } from '../../parts/values.tsx';
 import { useHasText, useText } from '../../shell/language.tsx';
+import { isCovered, isQuiet } from './next-charge.tsx';
 import { useReasonText } from './reasons.ts';
 
 // The future of a customer, the latest moment first, so that it ends at the present.
@@ -44,6 +45,12 @@ export function AheadMoments({ items, now, currency }: AheadProps) {
   );
 }
 
+/** An end is one thing if the charge before it moves it, and another one if nothing is paid. */
+function toTitleId({ kind, reason }: AheadItem): string {
+  if (kind !== 'end' || reason === null || isQuiet(reason.code)) return `customer-ahead-${kind}`;
+  return isCovered(reason.code) ? 'customer-ahead-end-moves' : 'customer-ahead-end-unpaid';
+}
+
 function AheadMoment(props: {
   readonly item: AheadItem;
   readonly now: string;
@@ -58,7 +65,8 @@ function AheadMoment(props: {
   const { at, kind, amount, missing, notice, reason, plan } = item;
   const id = String(item.subscription_id);
   const isShort = missing !== null && Number(missing) > 0;
-  const effect = kind === 'charge' ? 'money' : kind === 'end' ? 'loss' : 'notice';
+  const isMoved = reason !== null && isCovered(reason.code);
+  const effect = kind === 'charge' ? 'money' : kind === 'end' && !isMoved ? 'loss' : 'notice';
   return (
     <li class={`moment is-${effect}`}>
       <p class="at">
@@ -73,7 +81,7 @@ function AheadMoment(props: {
                     ? t(`messages-kind-${notice}`)
                     : notice,
                 })
-              : t(`customer-ahead-${kind}`)}
+              : t(toTitleId(item))}
           </strong>{' '}
           {amount !== null && <Money amount={amount} currency={currency} />}
           {isShort && (
@@ -85,7 +93,7 @@ function AheadMoment(props: {
         <p>
           <small>
             {titleOf(plan)}, {t('customer-subscription', { id })}
-            {reason !== null && `. ${describe('charge', reason)}`}
+            {kind === 'charge' && reason !== null && `. ${describe('charge', reason)}`}
           </small>
         </p>
       </div>

@@ -20,9 +20,14 @@ const quiet: ReadonlySet<string> = new Set([
 ]);
 const good: ReadonlySet<string> = new Set(['covered', 'due', 'too_early', 'revival_due']);
 
+/** True if nothing has to be done for the charge. */
+export const isCovered = (code: string): boolean => good.has(code);
+/** True if the subscription ends without a charge, as it should. */
+export const isQuiet = (code: string): boolean => quiet.has(code);
+
 export function toChargeTone({ reason: { code } }: Charge): Tone {
-  if (good.has(code)) return 'good';
-  if (quiet.has(code)) return 'neutral';
+  if (isCovered(code)) return 'good';
+  if (isQuiet(code)) return 'neutral';
   return code === 'short' || code === 'waits_for_payment' ? 'warning' : 'bad';
 }
 
