@@ -63,6 +63,8 @@ export interface TypedRoute<
   readonly keyed?: boolean;
   /** A GET that may read many rows: it uses the pool of lists. */
   readonly isList?: boolean;
+  /** The answer takes as long as the data require: until then its connection may be silent. */
+  readonly isLong?: boolean;
   /** The columns of the items as CSV, with `format=csv` or `Accept: text/csv`. */
   readonly csvColumns?: readonly string[];
   /**

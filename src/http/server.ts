@@ -40,6 +40,8 @@ export interface ServerOptions extends Omit<RouteContext, 'reads' | 'lists'> {
   readonly texts?: Texts;
   /** The limit for a request with its body. */
   readonly requestMs?: number;
+  /** A socket without a byte for this time is closed. */
+  readonly silentMs?: number;
   /** PEM. */
   readonly tls?: { readonly cert: Buffer; readonly key: Buffer };
   /** The dashboard; undefined: it is not served. */
@@ -119,7 +121,7 @@ function createFastify(options: ServerOptions, edge: RequestEdge): FastifyInstan
       : { https: { ...options.tls, ...timing } as never }),
     bodyLimit: bodyMax,
     requestTimeout,
-    connectionTimeout: minuteMs,
+    connectionTimeout: options.silentMs ?? minuteMs,
     keepAliveTimeout: 75 * secondMs,
     routerOptions: { maxParamLength: 200 },
     ...(options.trustedProxies === undefined ? {} : { trustProxy: [...options.trustedProxies] }),
@@ -179,7 +181,11 @@ function addRoute(
         if (route.confirmsTime !== true) await readWriteTime(routeContext.db);
         await noteTime();
       }
+      const { socket } = request.raw;
+      const { timeout: silentMs = 0 } = socket;
+      if (route.isLong === true) socket.setTimeout(0);
       const answer = await route.handle(routeContext, result.routeRequest);
+      if (route.isLong === true) socket.setTimeout(silentMs);
       if (route.isCsvFile === true) return sendCsvFile(reply, answer as CsvFile);
       const { holder } = result.routeRequest;
       if (route.csvColumns !== undefined && isCsvRequest(request)) {

@@ -43,13 +43,16 @@ export const createKey = (): string => {
 
 export async function startApi(
   options: DatabaseOptions &
-    Pick<ServerOptions, 'trustedProxies' | 'requestMs' | 'readiness' | 'reads' | 'lists' | 'ui'> & {
+    Pick<
+      ServerOptions,
+      'trustedProxies' | 'requestMs' | 'silentMs' | 'readiness' | 'reads' | 'lists' | 'ui'
+    > & {
       readonly requests?: ServerOptions['limits'];
     } = {},
 ): Promise<TestApi> {
-  const { requests, trustedProxies, requestMs, readiness, reads, lists, ui, ...databaseOptions } =
-    options;
-  const serverOptions = { trustedProxies, requestMs, readiness, reads, lists, ui };
+  const { requests, trustedProxies, requestMs, silentMs, ...others } = options;
+  const { readiness, reads, lists, ui, ...databaseOptions } = others;
+  const serverOptions = { trustedProxies, requestMs, silentMs, readiness, reads, lists, ui };
   const database = await createShopDatabase({
     now: '2026-11-24T09:00:00Z',
     prepared: true,

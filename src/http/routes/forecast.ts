@@ -67,6 +67,7 @@ const readForecast = defineRoute({
   path: '/v1/forecast',
   id: 'forecast',
   tag,
+  isLong: true,
   summary: 'List what the workers will charge and end in the next days, if no command follows',
   scope: 'read',
   query: querySchema,

@@ -168,6 +168,7 @@ const auditNow = defineRoute({
   path: '/v1/audit',
   id: 'audit',
   tag,
+  isLong: true,
   summary: 'Check every promise on the live database now; as long as "perennial audit"',
   scope: 'admin',
   query: z.object({

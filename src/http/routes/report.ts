@@ -95,6 +95,7 @@ const report = defineRoute({
   path: '/v1/report',
   id: 'report',
   tag: 'Operations',
+  isLong: true,
   summary: 'Read the figures of a month, by currency; takes as long as "perennial report"',
   scope: 'admin',
   query: z.object({

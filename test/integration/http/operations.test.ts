@@ -210,6 +210,19 @@ test('a node is listed with its users and the progress of its seed', async () =>
   expect(json.items).toMatchObject([{ users: 2, seeding: true, seed_marked: 1 }]);
 });
 
+test('an audit may take longer than a silent connection', async () => {
+  const { send, database } = await startApi({ silentMs: 300 });
+  const blocker = await database.pool.connect();
+  await blocker.query('BEGIN');
+  await blocker.query('LOCK TABLE perennial.customer IN ACCESS EXCLUSIVE MODE');
+  const audit = send('GET', '/v1/audit');
+  const outcome = audit.then(({ status }) => status).catch(String);
+  await blocker.query('SELECT pg_sleep(1.5)');
+  await blocker.query('ROLLBACK');
+  blocker.release();
+  expect(await outcome).toBe(200);
+});
+
 test('the progress of an audit names its present check, and a client that leaves ends it', async () => {
   const { send, database, address, tokens } = await startApi();
   const readProgress = async () => (await send('GET', '/v1/audit/progress')).json.running;
