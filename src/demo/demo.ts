@@ -8,7 +8,7 @@ import type { TaskLog } from '../logging/log.ts';
 import { workers } from '../workers/index.ts';
 import { ActivityReader } from './activity.ts';
 import { DemoCustomers } from './customers.ts';
-import { createDemoDatabase } from './demo-database.ts';
+import { createDemoDatabase, type DemoDatabase } from './demo-database.ts';
 import { type DemoNode, type NodeState, startDemoNode } from './node.ts';
 import { createRandom } from './random.ts';
 import { addToTotals, createTotals, type DemoState, type DemoView } from './view.ts';
@@ -22,6 +22,8 @@ export interface DemoOptions {
   readonly from: Instant | undefined;
   readonly rate: number;
   readonly view: DemoView;
+  /** Serves the dashboard over the database. The demo stops it before its end. */
+  readonly serve?: (database: DemoDatabase) => Promise<{ stop(): Promise<void> }>;
   readonly signal: AbortSignal;
   /** Logs a problem. A demo should have none. */
   readonly logProblem: (sentence: string) => void;
@@ -48,8 +50,27 @@ export async function runDemo(options: DemoOptions): Promise<DemoState> {
 }
 
 async function runWithNode(options: DemoOptions, node: DemoNode): Promise<DemoState> {
-  const { view, signal, rate } = options;
   const database = await createDemoDatabase(options);
+  try {
+    const server = await options.serve?.(database);
+    try {
+      return await runWithDatabase(options, node, database);
+    } finally {
+      await server?.stop();
+    }
+  } finally {
+    options.view.end();
+    await node.stop();
+    await database.close();
+  }
+}
+
+async function runWithDatabase(
+  options: DemoOptions,
+  node: DemoNode,
+  database: DemoDatabase,
+): Promise<DemoState> {
+  const { view, signal, rate } = options;
   const log = createKeeperLog(options.logProblem);
   const activity = new ActivityReader(database.db);
   node.startKeeper({ ...database, log }, database.now);
@@ -89,26 +110,20 @@ async function runWithNode(options: DemoOptions, node: DemoNode): Promise<DemoSt
     view.show(state, items);
   }
 
-  try {
-    await activity.skipExisting();
-    await runVirtualTime({
-      ...database,
-      workers,
-      customers: new DemoCustomers(database.db, createRandom(options.seed), database.now),
-      from: database.now,
-      rate,
-      signal,
-      log,
-      isSynced: () => node.isSynced(),
-      onStep,
-    });
-    state = { ...state, node: await readStableNode(node) };
-    return await readAuditedState(database.db, state);
-  } finally {
-    view.end();
-    await node.stop();
-    await database.close();
-  }
+  await activity.skipExisting();
+  await runVirtualTime({
+    ...database,
+    workers,
+    customers: new DemoCustomers(database.db, createRandom(options.seed), database.now),
+    from: database.now,
+    rate,
+    signal,
+    log,
+    isSynced: () => node.isSynced(),
+    onStep,
+  });
+  state = { ...state, node: await readStableNode(node) };
+  return await readAuditedState(database.db, state);
 }
 
 interface PaceMark {

@@ -79,11 +79,12 @@ test('a resize clears the window and draws the whole picture at its new size', (
     },
   });
   const view = createLiveView(stream as unknown as NodeJS.WriteStream);
+  view.announce('Dashboard:\nhttp://127.0.0.1:8080/ui/');
   view.show(state, activity);
   Object.assign(stream, { columns: 60, rows: 15 });
   text = '';
   stream.emit('resize');
-  expect(text.startsWith('\u001b[H\u001b[2J')).toBe(true);
+  expect(text.startsWith('\u001b[H\u001b[2JDashboard:\nhttp://127.0.0.1:8080/ui/\n')).toBe(true);
   for (const line of renderPicture(state, activity, { columns: 60, rows: 15 }).split('\n')) {
     expect(text).toContain(line);
   }

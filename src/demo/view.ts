@@ -27,6 +27,8 @@ export type Totals = Readonly<
 export interface DemoView {
   /** Receives all values, and decides itself when to show them. */
   show(state: DemoState, activity: readonly ActivityItem[]): void;
+  /** Shows lines above all others. */
+  announce(lines: string): void;
   end(): void;
 }
 
@@ -114,13 +116,14 @@ export function createLiveView(stream: NodeJS.WriteStream): DemoView {
   let update = createLogUpdate(stream);
   let latest: readonly ActivityItem[] = [];
   let lastState: DemoState | undefined;
+  let announced = '';
   const draw = () => {
     const size = { columns: stream.columns ?? 80, rows: stream.rows ?? 24 };
     if (lastState !== undefined) update(renderPicture(lastState, latest, size));
   };
   // The terminal has moved the lines of the last picture, so they cannot be erased one by one.
   const redraw = () => {
-    stream.write(clearScreen);
+    stream.write(`${clearScreen}${announced}`);
     update.done();
     update = createLogUpdate(stream);
     draw();
@@ -131,6 +134,10 @@ export function createLiveView(stream: NodeJS.WriteStream): DemoView {
       latest = [...latest, ...activity].slice(-activityMax);
       lastState = state;
       draw();
+    },
+    announce(lines) {
+      announced = `${lines}\n\n`;
+      stream.write(announced);
     },
     end() {
       stream.off('resize', redraw);
@@ -193,6 +200,7 @@ export function createPlainView(write: (line: string) => void, asJson: boolean):
       }
       since = addToTotals(since, activity);
     },
+    announce: write,
     end: () => undefined,
   };
 }

@@ -53,6 +53,7 @@ export async function startApi(database: ApiDatabase, log: Log): Promise<Running
   const { currency } = config.file;
   const http = { host: '127.0.0.1', port: 8_080, ...config.file.http };
   const tls = http.tls === undefined ? undefined : readTls(config, http.tls);
+  const ui = config.file.ui && toUiOptions(config);
   // Separate connections for many small prepared statements, so that they do not wait for a batch.
   // Commands, reads and lists have one pool each, so that slow reads cannot stop sales.
   const open = (options: PoolOptions) => {
@@ -76,7 +77,7 @@ export async function startApi(database: ApiDatabase, log: Log): Promise<Running
     limits: toLimitSettings(config),
     texts: openTexts({ folder: toNoticeSettings(config).folder }),
     ...(database.readiness && { readiness: database.readiness }),
-    ...(config.file.ui && { ui: toUiOptions(config) }),
+    ...(ui && { ui }),
     ...(http.trusted_proxies && { trustedProxies: http.trusted_proxies }),
     ...(tls && { tls }),
   });
@@ -94,7 +95,7 @@ export async function startApi(database: ApiDatabase, log: Log): Promise<Running
         'http: tokens travel in plain text here; set http.tls, or put a proxy with TLS before it',
       );
     }
-    const obstacle = config.file.ui && findCookieObstacle(config.file);
+    const obstacle = ui && findCookieObstacle(config.file);
     if (obstacle !== undefined) log.warn({ address }, obstacle);
     return { address, stop };
   } catch (error) {

@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { loadConfig } from '../../../config/config.ts';
 import { runDemo } from '../../../demo/demo.ts';
+import type { DemoDatabase } from '../../../demo/demo-database.ts';
 import { createLiveView, createPlainView } from '../../../demo/view.ts';
 import { formatCount } from '../../../kernel/count.ts';
 import { secondMs } from '../../../kernel/instant.ts';
@@ -9,12 +10,14 @@ import { timeoutSignal } from '../../../kernel/timer.ts';
 import { createWholeParser } from '../../arguments.ts';
 import { buildCommand, type CommonOptions } from '../../command.ts';
 import { watchSignals } from '../../shutdown.ts';
+import { hasDashboard, startDashboard } from './dashboard.ts';
 
 interface Options extends CommonOptions {
   readonly customers: number;
   readonly seed: number;
   readonly rate: number;
   readonly seconds?: number;
+  readonly ui: boolean;
 }
 
 /** Plans, prices and settings of the demo. */
@@ -40,6 +43,7 @@ export function buildDemoCommand(): Command {
       3_600,
     )
     .option('--seconds <N>', 'exit after N real seconds [never]', createWholeParser(1, 86_400))
+    .option('--no-ui', 'start without the dashboard [with it]')
     .action(async (options: Options) => {
       const config = loadConfig(options.config === undefined ? {} : { config: options.config });
       // Beside the data folder of the operator, never inside it.
@@ -55,6 +59,11 @@ export function buildDemoCommand(): Command {
       const view = isTerminal
         ? createLiveView(process.stdout)
         : createPlainView((line) => process.stdout.write(`${line}\n`), options.json === true);
+      const serve = async (database: DemoDatabase) => {
+        const dashboard = await startDashboard(catalog, database, writeError);
+        view.announce(`Dashboard, by a link that signs in once:\n${dashboard.link}`);
+        return dashboard;
+      };
       const { customers, seed, rate, now: from } = options;
       const result = await runUntilEnded(options.seconds, (signal) =>
         runDemo({
@@ -67,6 +76,7 @@ export function buildDemoCommand(): Command {
           view,
           signal,
           logProblem: writeError,
+          ...(options.ui && options.json !== true && hasDashboard() && { serve }),
         }),
       );
       if (options.json !== true)
