@@ -274,7 +274,7 @@ export const rules: readonly Rule[] = [
   },
   {
     title: 'only kernel/timer.ts makes timers, because it limits their length',
-    find: onlyIn(/timers\/promises|\bset(?:Timeout|Interval)\(|AbortSignal\.timeout\b/, {
+    find: onlyIn(/timers\/promises|(?<!\bsocket\.)\bset(?:Timeout|Interval)\(|AbortSignal\.timeout\b/, {
       'kernel/timer.ts': 'limits them',
     }),
     planted: [
