@@ -29,7 +29,7 @@ const elapsedMs = stopwatch();
 const db = openDatabase(openPool(url, { limits: longLimits, connectionsMax: 2 }));
 const report = await runAudit(db, {
   checksChanges: mode === 'changes',
-  keepsBaseline: mode === 'baseline',
+  keepsResult: mode === 'baseline',
 });
 if (mode === 'changes' && report.scope?.kind !== 'changes')
   throw new Error('everything was checked');

@@ -9,6 +9,7 @@ import { readPresentState, writeBaseline } from './baseline.ts';
 import { type AuditScope, createCopies, dropCopies, openScope } from './changes.ts';
 import type { AuditCheck, CheckFinding, Violation } from './check.ts';
 import { auditChecks as allChecks } from './index.ts';
+import { type AuditResult, writeAuditResult } from './result.ts';
 import { type AuditScan, runScan } from './scan.ts';
 import { auditScans as allScans } from './scans.ts';
 
@@ -25,8 +26,11 @@ export interface AuditOptions {
    * if that is possible (`changes.ts`).
    */
   readonly checksChanges?: boolean;
-  /** An audit of everything without violations is stored for later audits of the changes. */
-  readonly keepsBaseline?: boolean;
+  /**
+   * Stores the result, and of an audit of everything without violations also the state for later
+   * audits of the changes.
+   */
+  readonly keepsResult?: boolean;
   /** Called before each check. */
   readonly onCheck?: (check: AuditCheck, at: number, of: number) => void;
   /** For tests. The default is all checks. */
@@ -85,6 +89,7 @@ export async function runAudit(db: Db, options: AuditOptions = {}): Promise<Audi
       auditSnapshot(tx, { ...options, signal }, onSession),
     );
     if (state !== undefined) await writeBaseline(db, state);
+    if (options.keepsResult) await writeAuditResult(db, toAuditResult(report));
     return report;
   } finally {
     interruption.forget();
@@ -92,6 +97,13 @@ export async function runAudit(db: Db, options: AuditOptions = {}): Promise<Audi
     signal.throwIfAborted();
   }
 }
+
+const toAuditResult = ({ scope, now, checks, tookMs }: AuditReport): AuditResult => ({
+  kind: scope?.kind === 'changes' ? 'changes' : 'everything',
+  at: now,
+  violations: checks.reduce((sum, { violations }) => sum + violations, 0n),
+  tookMs: Math.round(tookMs),
+});
 
 /** @returns the report, and the state to store for later audits of the changes */
 export async function auditSnapshot(
@@ -101,7 +113,7 @@ export async function auditSnapshot(
 ) {
   const elapsedMs = stopwatch();
   const { onCheck, checks = allChecks, scans = allScans } = options;
-  const { checksChanges = false, keepsBaseline = false } = options;
+  const { checksChanges = false, keepsResult = false } = options;
   const { now, pid } = await configureTransaction(tx);
   onSession(pid);
   const scope = checksChanges ? await openScope(tx, now) : undefined;
@@ -118,7 +130,7 @@ export async function auditSnapshot(
   const rowCounts = await countRows(tx);
   const nodesDown = await readOutages(tx);
   const ok = reports.every(({ violations }) => violations === 0n);
-  const isBaseline = keepsBaseline && ok && scope?.kind !== 'changes';
+  const isBaseline = keepsResult && ok && scope?.kind !== 'changes';
   const state = isBaseline ? await readPresentState(tx, now) : undefined;
   const report: AuditReport = {
     ...{ ok, now, checks: reports, rowCounts, nodesDown, tookMs: elapsedMs() },

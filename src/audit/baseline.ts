@@ -3,6 +3,7 @@ import { type Db, inTransaction, type Tx } from '../db/connect.ts';
 import { unnest } from '../db/unnest.ts';
 import { dayMs, type Instant, isoTime, later } from '../kernel/instant.ts';
 import { readSettings } from '../subscription/store/settings.ts';
+import { readTermsHash } from '../subscription/store/terms-hash.ts';
 
 // The state at the last audit of everything that found no violation (`audit_baseline`).
 //
@@ -85,18 +86,6 @@ function selectDigests(limits: DigestLimits): RawBuilder<unknown> {
   return sql.join(tables, sql` UNION ALL `);
 }
 
-/** A hash of the prices and settings that checks of earlier charges read. */
-async function readTerms(tx: Tx, until: Instant): Promise<string> {
-  const { rows } = await sql<{ terms: string }>`
-    SELECT md5(concat(
-      (SELECT string_agg(p::text, ';' ORDER BY p::text) FROM perennial.plan_price p
-        WHERE p.valid_from <= ${isoTime(until)}::timestamptz),
-      (SELECT string_agg(s::text, ';' ORDER BY s.key) FROM perennial.setting s))) AS terms`.execute(
-    tx,
-  );
-  return rows[0]?.terms ?? '';
-}
-
 /** The state of the snapshot of this transaction. */
 export async function readPresentState(
   tx: Tx,
@@ -117,7 +106,7 @@ export async function readPresentState(
   const { rows: snapshots } = await sql<{ horizon: string }>`
     SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS horizon`.execute(tx);
   const horizon = BigInt(snapshots[0]?.horizon ?? 0);
-  const terms = await readTerms(tx, now);
+  const terms = await readTermsHash(tx, now);
   return { baseline: { ...limits, horizon, last_ids: lastIds, terms }, digests: rows };
 }
 
@@ -181,7 +170,7 @@ export async function chooseBaseline(tx: Tx, now: Instant): Promise<BaselineChoi
     (noticesPruned !== null && noticesPruned > baseline.notices_since) ||
     (eventsPruned !== null && eventsPruned > baseline.events_since);
   if (isPruned) return reason('the last audit of everything is over 31 days ago');
-  if ((await readTerms(tx, baseline.at)) !== baseline.terms) {
+  if ((await readTermsHash(tx, baseline.at)) !== baseline.terms) {
     return reason('prices or settings changed since the last audit of everything');
   }
   return { kind: 'baseline', baseline };

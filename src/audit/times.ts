@@ -21,6 +21,7 @@ const ofCustomer: RowKey = { key: 't.id', customer: 't.customer_id' };
 
 const keys: Readonly<Record<string, RowKey>> = {
   access_sync: { key: "t.node_id || ' ' || t.credential_id" },
+  confirmation: { key: "t.worker || ' ' || t.subject" },
   credential: ofCustomer,
   customer: { key: 't.id', customer: 't.id' },
   event: ofCustomer,

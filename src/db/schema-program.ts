@@ -1,6 +1,6 @@
 import type { ColumnType, Generated } from 'kysely';
 import type { Instant } from '../kernel/instant.ts';
-import type { MaybeTime } from './columns.ts';
+import type { MaybeTime, Time } from './columns.ts';
 
 // Tables about the program itself: the progress of workers, idempotency keys, what retention
 // deleted, and the state at the last audit of everything.
@@ -42,6 +42,31 @@ export interface AuditDigestTable {
   place: string;
   bucket: number;
   digest: bigint;
+}
+
+export interface AuditResultTable {
+  kind: 'everything' | 'changes';
+  at: ColumnType<Instant, string, string>;
+  violations: bigint;
+  took_ms: bigint;
+}
+
+export interface ConfirmationTable {
+  worker: string;
+  subject: string;
+  held: bigint;
+  terms: string;
+  actor: string;
+  confirmed_at: ColumnType<Instant, string, string>;
+}
+
+export interface QuarantineTable {
+  worker: string;
+  item: string;
+  reason: string;
+  attempts: Generated<number>;
+  retry_at: Time;
+  first_seen_at: Time;
 }
 
 export interface IdempotencyTable {

@@ -22,10 +22,13 @@ import type {
 import type {
   AuditBaselineTable,
   AuditDigestTable,
+  AuditResultTable,
+  ConfirmationTable,
   IdempotencyTable,
   InstallationTable,
   MigrationTable,
   PrunedTable,
+  QuarantineTable,
   SettingTable,
   WorkerStateTable,
 } from './schema-program.ts';
@@ -227,15 +230,6 @@ export interface CourierTable {
   passed_at: MaybeTime;
 }
 
-export interface QuarantineTable {
-  worker: string;
-  item: string;
-  reason: string;
-  attempts: Generated<number>;
-  retry_at: Time;
-  first_seen_at: Time;
-}
-
 export interface WorkerRunTable {
   id: GeneratedAlways<RunId>;
   worker: string;
@@ -286,6 +280,8 @@ export interface Database {
   'perennial.pruned': PrunedTable;
   'perennial.audit_baseline': AuditBaselineTable;
   'perennial.audit_digest': AuditDigestTable;
+  'perennial.audit_result': AuditResultTable;
+  'perennial.confirmation': ConfirmationTable;
   'perennial.charge_forecast': ChargeForecastTable;
   'perennial.known_price': KnownPriceTable;
   'perennial.price_review': PriceReviewTable;

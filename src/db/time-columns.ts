@@ -116,6 +116,13 @@ export const repairedColumns: readonly RepairedColumn[] = [
   ...toPastColumns('plan', 'retired_at'),
   ...toPastColumns('bulk_job', 'created_at', 'finished_at'),
   {
+    table: 'confirmation',
+    column: 'confirmed_at',
+    latest: pastLimit,
+    repairedValue: "bad.now - interval '1 day'",
+    reason: recordsThePast, // a confirmation at a wrong time has no effect
+  },
+  {
     table: 'plan_price',
     column: 'valid_from',
     latest: `CASE WHEN EXISTS (SELECT FROM perennial.event e WHERE e.customer_id IS NULL
@@ -153,6 +160,7 @@ export const keptColumns: Readonly<Record<string, string>> = {
   'audit_baseline.at': 'an audit at an earlier time checks everything',
   'audit_baseline.events_since': 'compared with rows that were there before',
   'audit_baseline.notices_since': 'compared with rows that were there before',
+  'audit_result.at': 'shown to a person, and compared with nothing',
   'charge_forecast.at': 'the time of a charge; store-forecast replaces it daily',
   'clock_state.deletions_at': 'the time sentinel checks it',
   'clock_state.deletions_next_at': 'the time sentinel checks it',

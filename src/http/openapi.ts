@@ -139,7 +139,12 @@ function toOperation(route: Route, components: SchemaComponents): Json {
     ],
     ...(route.body === undefined
       ? {}
-      : { requestBody: { required: true, content: toContent(route.body, 'input', 'request') } }),
+      : {
+          requestBody: {
+            required: !route.body.safeParse({}).success,
+            content: toContent(route.body, 'input', 'request'),
+          },
+        }),
     responses: {
       [String(route.status ?? 200)]: {
         description: 'Done',

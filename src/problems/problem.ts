@@ -82,6 +82,8 @@ export type ProblemFact =
       readonly worker: string;
       readonly subject: string;
       readonly held: number;
+      /** The hash of prices and settings. */
+      readonly terms: string;
     }
   | {
       readonly kind: 'channel_fails';

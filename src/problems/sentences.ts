@@ -214,7 +214,7 @@ const heldTexts: Readonly<Record<HeldKind, readonly [noun: string, remedy: strin
 };
 
 function describeHeld(
-  { what, worker, subject, held }: Extract<ProblemFact, { kind: 'held' }>,
+  { what, worker, subject, held, terms }: Extract<ProblemFact, { kind: 'held' }>,
   item: CreateItem,
 ): CurrentProblem {
   const [noun, remedy] = heldTexts[what];
@@ -229,6 +229,10 @@ function describeHeld(
       command: isNode
         ? `perennial node reconcile ${subject} --dry-run`
         : `perennial run ${worker} --dry-run`,
+      action: post('confirm_held', `/v1/workers/${worker}/runs`, {
+        ...{ confirm: true, held, if_terms: terms },
+        ...(isNode ? { node: subject } : {}),
+      }),
     },
     `${what}_held`,
   );

@@ -7,6 +7,7 @@ import { type Instant, tryParseInstant } from '../kernel/instant.ts';
 import { type Alarm, type OpenAlarm, toAlarmSubject } from '../outbox/alarms.ts';
 import { readHeldItems } from '../runs/held.ts';
 import { countQuarantine, listQuarantine } from '../runs/quarantine-list.ts';
+import { readTermsHash } from '../subscription/store/terms-hash.ts';
 import { runUnlessLocked } from '../workers/raise-alarms/store.ts';
 import { type CurrentAlarms, readCurrentAlarms } from '../workers/raise-alarms/worker.ts';
 import type { CurrentProblem, ProblemFact } from './problem.ts';
@@ -139,7 +140,11 @@ async function readClockFacts(tx: Tx, _: Instant, alarms: CurrentAlarms): Promis
 
 async function readHeldFacts(tx: Tx, now: Instant, { open }: CurrentAlarms) {
   const held = await readHeldItems(tx, now, open);
-  return held.map(({ kind: what, ...item }): ProblemFact => ({ kind: 'held', what, ...item }));
+  if (held.length === 0) return [];
+  const terms = await readTermsHash(tx, now);
+  return held.map(
+    ({ kind: what, ...item }): ProblemFact => ({ kind: 'held', what, ...item, terms }),
+  );
 }
 
 async function readNodeFacts(tx: Tx): Promise<ProblemFact[]> {

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { type AuditResult, readLastAudit } from '../audit/result.ts';
 import { countNodeStates } from '../catalog/nodes.ts';
 import { readClock } from '../db/clock.ts';
 import { type Db, inTransaction, type Tx } from '../db/connect.ts';
@@ -120,8 +121,21 @@ async function readFigures(tx: Tx) {
       link: toLink('notices', { state: 'pending' }),
     },
     nodes: { ...(await countNodeStates(tx)), link: toLink('nodes') },
+    last_audit: toAuditAnswer(await readLastAudit(tx)),
   };
 }
+
+/** null: no audit has ended yet. */
+const toAuditAnswer = (result: AuditResult | undefined) =>
+  result === undefined
+    ? null
+    : {
+        kind: result.kind,
+        at: isoTime(result.at),
+        ok: result.violations === 0n,
+        violations: Number(result.violations),
+        took_ms: result.tookMs,
+      };
 
 const toAmount = ({
   currency,

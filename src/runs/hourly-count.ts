@@ -10,8 +10,8 @@ import { hourMs, type Instant, isoTime, later, minuteMs } from '../kernel/instan
 const futureToleranceMs = minuteMs;
 
 /**
- * The sum of a count over the runs of the last hour, including the current run. A confirmed run
- * does not count its ends. A run that a wrong clock dated into the future does not count.
+ * The sum of a count over the runs of the last hour, including the current run. Confirmed ends do
+ * not count. A run that a wrong clock dated into the future does not count.
  */
 export async function readLastHourTotal(
   tx: Tx,
@@ -20,10 +20,10 @@ export async function readLastHourTotal(
   now: Instant,
 ): Promise<number> {
   const { rows } = await sql<{ done: bigint }>`
-    SELECT coalesce(sum((detail->>${count}::text)::bigint), 0)::bigint AS done
+    SELECT coalesce(sum((detail->>${count}::text)::bigint - CASE WHEN ${count !== 'ended'} THEN 0
+      ELSE coalesce((detail->>'confirmed')::bigint, 0) END), 0)::bigint AS done
     FROM perennial.worker_run
     WHERE worker = ${anyOf('text', workers)} AND detail ? ${count}
-      AND (${count !== 'ended'} OR NOT detail ? 'confirmed')
       AND (started_at > ${isoTime(later(now, -hourMs))}
         AND started_at <= ${isoTime(later(now, futureToleranceMs))} OR outcome = 'running')`.execute(
     tx,

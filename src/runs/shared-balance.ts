@@ -12,6 +12,8 @@ export interface DecidedItem<F extends SubscriptionRenewalFacts, Decision> {
    * The balance before this decision. The subscriptions of a customer spend one balance in order.
    */
   readonly balanceMinor: bigint;
+  /** A guard held this decision, and a person confirmed it. */
+  readonly isConfirmed?: boolean;
 }
 
 /** Decides in order. A charge is subtracted before the customer's next decision (matrix R11). */

@@ -22,6 +22,7 @@ import {
   readSpendFacts,
 } from './charge-forecast.ts';
 import { readActiveCount, readLastHourTotal } from './hourly-count.ts';
+import { restoreConfirmed } from './restore-confirmed.ts';
 import type { DecidedItem } from './shared-balance.ts';
 import type { BatchContext } from './worker.ts';
 
@@ -43,7 +44,7 @@ type Guarded<F extends SubscriptionRenewalFacts, D> = DecidedItem<
 >;
 
 /** The count of late charges in the run record. A confirmed run omits it. */
-export const lateChargesKey = 'late_charges' as const;
+const lateChargesKey = 'late_charges' as const;
 
 /** Keys of `BatchContext.cachedCounts`. */
 const previewedKey = 'late charges of this preview';
@@ -51,14 +52,30 @@ const activeKey = 'active, for the spend guard';
 const isFullKey = 'the spend guard holds';
 const isRunHeldKey = 'the spend guard holds the run';
 
-export const isLateRenewal = <F extends SubscriptionRenewalFacts>(
+/** The counts of late charges. Confirmed ones do not count against the limit. */
+export function countLateCharges<F extends SubscriptionRenewalFacts>(
+  outcomes: readonly DecidedItem<F, { readonly do: string }>[],
+  batch: Pick<BatchContext, 'now'>,
+  isConfirmed: boolean,
+): Record<string, number> {
+  const late = outcomes.filter((one) => isLateRenewal(one, batch));
+  const confirmed = late.filter((one) => isConfirmed || one.isConfirmed).length;
+  const others = late.length - confirmed;
+  return {
+    ...(others > 0 ? { [lateChargesKey]: others } : {}),
+    ...(confirmed > 0 ? { confirmed } : {}),
+  };
+}
+
+const isLateRenewal = <F extends SubscriptionRenewalFacts>(
   { facts, decision }: DecidedItem<F, { readonly do: string }>,
   batch: Pick<BatchContext, 'now'>,
 ): boolean => decision.do === 'renew' && isLateCharge(facts, batch.now);
 
 /**
- * Replaces the decisions that the guard holds. After a held charge no further decision of this
- * customer depends on the balance in this batch.
+ * Replaces the decisions that the guard holds, except those that a person confirmed. Charges are
+ * confirmed with auto-renewal. After a held charge no further decision of this customer depends on
+ * the balance in this batch.
  */
 export async function guardCharges<
   F extends SubscriptionRenewalFacts,
@@ -67,10 +84,21 @@ export async function guardCharges<
   tx: Tx,
   outcomes: readonly DecidedItem<F, D>[],
   batch: BatchContext,
-  isConfirmed: boolean,
+  worker: (typeof chargingWorkers)[number],
 ): Promise<Guarded<F, D>[]> {
+  const isOwnGuard = worker === chargingWorkers[0];
+  if (isOwnGuard && batch.confirmed) return [...outcomes];
+  const guarded = await holdUnexpected(tx, outcomes, batch);
+  const isHeld = ({ decision }: Guarded<F, D>) => decision.do === 'hold-charge';
+  return isOwnGuard ? restoreConfirmed(tx, worker, { outcomes, guarded, isHeld }, batch) : guarded;
+}
+
+async function holdUnexpected<
+  F extends SubscriptionRenewalFacts,
+  D extends { readonly do: string },
+>(tx: Tx, outcomes: readonly DecidedItem<F, D>[], batch: BatchContext): Promise<Guarded<F, D>[]> {
   const renewals = outcomes.filter(({ decision }) => decision.do === 'renew');
-  if (renewals.length === 0 || isConfirmed) return [...outcomes];
+  if (renewals.length === 0) return [...outcomes];
   if (await isRunHeld(tx, batch)) return holdRun(outcomes);
   const expensive = renewals.filter((one) => isExpensive(one, batch));
   const priced = holdCharges(outcomes, new Set(expensive), 'price');

@@ -84,6 +84,7 @@ const waiting: Places = {
   'db/embedded/cluster.ts': 'polls a server that stops, bounded',
   'db/migrate.ts': 'tries again after a lock of another session, bounded',
   'db/notify.ts': 'gathers wake-ups for 50 ms',
+  'http/routes/workers.ts': 'ends a dry run that takes too long',
   'scheduler/queue.ts': 'schedules',
   'db/queue-clock.ts': 'the timers of the scheduler',
   'db/outage.ts': 'probes an unreachable database',

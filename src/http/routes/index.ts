@@ -20,6 +20,7 @@ import { reportRoutes } from './report.ts';
 import { reversalRoutes } from './reversals.ts';
 import { runRoutes } from './runs.ts';
 import { subscriptionRoutes } from './subscriptions.ts';
+import { workerRoutes } from './workers.ts';
 
 const baseRoutes: readonly Route[] = [
   ...customerRoutes,
@@ -34,6 +35,7 @@ const baseRoutes: readonly Route[] = [
   ...catalogRoutes,
   ...noticeRoutes,
   ...overviewRoutes,
+  ...workerRoutes,
   ...operationRoutes,
   ...runRoutes,
   ...quarantineRoutes,

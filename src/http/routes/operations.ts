@@ -3,73 +3,13 @@ import { runAudit, toAuditJson } from '../../audit/audit.ts';
 import type { AuditCheck } from '../../audit/check.ts';
 import { readNodeUsers } from '../../catalog/node-users.ts';
 import { listNodes, toNodeJson } from '../../catalog/nodes.ts';
-import { inTransaction, longLimits, openDatabase, openPool } from '../../db/connect.ts';
-import { wakeWorker } from '../../db/notify.ts';
+import { longLimits, openDatabase, openPool } from '../../db/connect.ts';
 import { refused } from '../../kernel/faults.ts';
 import { stopwatch } from '../../kernel/stopwatch.ts';
-import { readLastRuns } from '../../runs/run-record.ts';
-import { workers } from '../../workers/index.ts';
 import { defineRoute } from '../route.ts';
-import { createTextSchema, telegramIdSchema, timeSchema } from '../schemas.ts';
-import { runShape, toRunAnswer } from './runs.ts';
+import { telegramIdSchema, timeSchema } from '../schemas.ts';
 
 const tag = 'Operations';
-
-const listWorkers = defineRoute({
-  method: 'GET',
-  path: '/v1/workers',
-  id: 'listWorkers',
-  tag,
-  isList: true,
-  summary: 'List workers with their interval and their last run with work',
-  scope: 'read',
-  answer: z.object({
-    items: z.array(
-      z
-        .object({
-          name: z.string(),
-          every_s: z.number().describe('interval of the configuration, else the default'),
-          last_run: runShape.nullable(),
-        })
-        .meta({ title: 'Worker' }),
-    ),
-  }),
-  async handle({ db }) {
-    const runs = await readLastRuns(db);
-    return {
-      items: workers.map(({ name, everyMs }) => {
-        const run = runs.find(({ worker }) => worker === name);
-        return {
-          name,
-          every_s: everyMs / 1_000,
-          last_run: run === undefined ? null : toRunAnswer(run),
-        };
-      }),
-    };
-  },
-});
-
-const startRun = defineRoute({
-  method: 'POST',
-  path: '/v1/workers/{name}/runs',
-  id: 'askForRun',
-  tag,
-  summary: 'Request a run now; a replica of the service starts it',
-  scope: 'admin',
-  status: 202,
-  params: z.object({ name: createTextSchema(64) }),
-  answer: z.object({ worker: z.string(), asked: z.literal(true) }),
-  refusals: ['no_worker'],
-  async handle({ db }, { params }) {
-    const names = workers.map(({ name }) => name);
-    if (!names.includes(params.name)) {
-      const available = names.join(', ');
-      throw refused('no_worker', `name: "${params.name}" is not a worker; available: ${available}`);
-    }
-    await inTransaction(db, (tx) => wakeWorker(tx, params.name));
-    return { worker: params.name, asked: true as const };
-  },
-});
 
 const nodes = defineRoute({
   method: 'GET',
@@ -219,7 +159,7 @@ const auditNow = defineRoute({
       const onCheck = ({ id, title }: AuditCheck, at: number, of: number) => {
         auditProgress = { elapsedMs, at: at + 1, of, id, title };
       };
-      const options = { signal, checksChanges, keepsBaseline: true, onCheck };
+      const options = { signal, checksChanges, keepsResult: true, onCheck };
       const { ok, now, since, checks, took_ms } = toAuditJson(await runAudit(db, options));
       return {
         ok,
@@ -248,4 +188,4 @@ const auditNow = defineRoute({
   },
 });
 
-export const operationRoutes = [listWorkers, startRun, nodes, auditNow, showAudit];
+export const operationRoutes = [nodes, auditNow, showAudit];

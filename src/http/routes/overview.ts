@@ -69,6 +69,17 @@ const overview = defineRoute({
       .describe('what guards hold'),
     pending_notices: countShape,
     nodes: z.object({ up: count, down: count, draining: count, link: linkShape }),
+    last_audit: z
+      .object({
+        kind: z.enum(['everything', 'changes']),
+        at: timeSchema,
+        ok: z.boolean(),
+        violations: count,
+        took_ms: count,
+      })
+      .meta({ title: 'LastAudit' })
+      .nullable()
+      .describe('null: no audit has ended yet'),
     active_subscriptions: countShape,
     subscriptions: countShape,
     customers: countShape,

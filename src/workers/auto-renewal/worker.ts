@@ -7,10 +7,9 @@ import { releaseQuarantined } from '../../runs/quarantine.ts';
 import { type DecidedItem, decideInOrder } from '../../runs/shared-balance.ts';
 import {
   countHeldCharges,
+  countLateCharges,
   guardCharges,
   type HeldCharge,
-  isLateRenewal,
-  lateChargesKey,
 } from '../../runs/spend-guard.ts';
 import type {
   QuarantinedItem,
@@ -49,7 +48,7 @@ export const autoRenewal: SubscriptionWorker<SubscriptionRenewalFacts, Outcome> 
     return decideInOrder(facts, reserved, (row) => decideRenewal(row, batch.now, batch.settings));
   },
 
-  guard: (tx, outcomes, batch) => guardCharges(tx, outcomes, batch, batch.confirmed),
+  guard: (tx, outcomes, batch) => guardCharges(tx, outcomes, batch, 'auto-renewal'),
 
   async write(tx, outcomes, batch, actor) {
     let held = 0;
@@ -90,7 +89,6 @@ export const autoRenewal: SubscriptionWorker<SubscriptionRenewalFacts, Outcome> 
           unreachable(decision);
       }
     }
-    const late = outcomes.filter((one) => isLateRenewal(one, batch)).length;
     await renewSubscriptions(tx, renewals, actor, batch.now, batch.settings);
     await postponeRenewals(tx, [
       ...short.map((row) => ({
@@ -124,7 +122,7 @@ export const autoRenewal: SubscriptionWorker<SubscriptionRenewalFacts, Outcome> 
         ...(held > 0 ? { held } : {}),
         ...countHeldCharges(outcomes),
         ...(blocked > 0 ? { blocked } : {}),
-        ...(late > 0 ? { [batch.confirmed ? 'confirmed' : lateChargesKey]: late } : {}),
+        ...countLateCharges(outcomes, batch, batch.confirmed),
       },
       // A subscription that was renewed days late may be due again.
       dueAgain: renewals.some((row) => row.endsAt <= later(batch.now, batch.settings.windowMs)),

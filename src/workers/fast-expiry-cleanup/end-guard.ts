@@ -1,5 +1,6 @@
 import type { Tx } from '../../db/connect.ts';
 import { readActiveCount, readLastHourTotal } from '../../runs/hourly-count.ts';
+import { restoreConfirmed } from '../../runs/restore-confirmed.ts';
 import type { DecidedItem } from '../../runs/shared-balance.ts';
 import type { BatchContext } from '../../runs/worker.ts';
 import {
@@ -23,7 +24,10 @@ export interface HeldEnd {
   readonly isBusy: boolean;
 }
 
-/** Replaces the ends that the blast guard holds. The earliest ends are admitted first. */
+/**
+ * Replaces the ends that the blast guard holds, except those that a person confirmed. The earliest
+ * ends are admitted first.
+ */
 export async function guardEnds<
   F extends SubscriptionRenewalFacts,
   D extends { readonly do: string },
@@ -37,9 +41,13 @@ export async function guardEnds<
   const isBusy = admitted === 'busy';
   const byEnd = ends.toSorted((one, other) => one.facts.expiresAt - other.facts.expiresAt);
   const held = new Set(byEnd.slice(isBusy ? 0 : admitted));
-  return outcomes.map((one) =>
-    held.has(one) ? { ...one, decision: { do: 'hold-end', isBusy } } : one,
+  const guarded = outcomes.map(
+    (one): DecidedItem<F, D | HeldEnd> =>
+      held.has(one) ? { ...one, decision: { do: 'hold-end', isBusy } } : one,
   );
+  if (isBusy) return guarded;
+  const isHeld = ({ decision }: DecidedItem<F, D | HeldEnd>) => decision.do === 'hold-end';
+  return restoreConfirmed(tx, 'fast-expiry-cleanup', { outcomes, guarded, isHeld }, batch);
 }
 
 /** Key of `BatchContext.cachedCounts`. */

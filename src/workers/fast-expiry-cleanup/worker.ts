@@ -5,10 +5,9 @@ import { releaseQuarantined } from '../../runs/quarantine.ts';
 import { type DecidedItem, decideInOrder } from '../../runs/shared-balance.ts';
 import {
   countHeldCharges,
+  countLateCharges,
   guardCharges,
   type HeldCharge,
-  isLateRenewal,
-  lateChargesKey,
 } from '../../runs/spend-guard.ts';
 import type { SubscriptionPreview, SubscriptionWorker } from '../../runs/worker.ts';
 import { type ExpiringSubscription, expireSubscriptions } from '../../subscription/batch/expire.ts';
@@ -62,11 +61,11 @@ export const fastExpiryCleanup: SubscriptionWorker<EndedFacts, Outcome> = {
     return decideInOrder(facts, reserved, (row) => decideExpiry(row, batch.now, batch.settings));
   },
 
-  // `--confirm` of this worker confirms ends. Charges are confirmed with auto-renewal.
+  // A confirmation of this worker confirms ends. Charges are confirmed with auto-renewal.
   async guard(tx, outcomes, batch) {
     return guardEnds(
       tx,
-      await guardCharges<EndedFacts, Decision>(tx, outcomes, batch, false),
+      await guardCharges<EndedFacts, Decision>(tx, outcomes, batch, 'fast-expiry-cleanup'),
       batch,
     );
   },
@@ -74,14 +73,16 @@ export const fastExpiryCleanup: SubscriptionWorker<EndedFacts, Outcome> = {
   async write(tx, outcomes, batch, actor) {
     const renewals: Renewal[] = [];
     const endings: ExpiringSubscription[] = [];
+    let confirmed = 0;
     const held = { ends: 0, charges: 0, inQuarantine: 0, leftToAnother: 0 };
-    for (const { facts, decision, balanceMinor } of outcomes) {
+    for (const { facts, decision, balanceMinor, isConfirmed } of outcomes) {
       switch (decision.do) {
         case 'renew':
           renewals.push(toRenewal(facts, decision, balanceMinor, batch.now));
           break;
         case 'end':
           endings.push({ ...facts, isShort: isShortEnd(facts) });
+          if (batch.confirmed || isConfirmed) confirmed += 1;
           break;
         case 'hold':
           held.inQuarantine += 1;
@@ -99,7 +100,6 @@ export const fastExpiryCleanup: SubscriptionWorker<EndedFacts, Outcome> = {
           unreachable(decision);
       }
     }
-    const late = outcomes.filter((one) => isLateRenewal(one, batch)).length;
     const changing = outcomes
       .filter(({ facts }) => isTermsChangeDue(facts, batch.now))
       .map(({ facts }) => facts.subscriptionId);
@@ -116,13 +116,13 @@ export const fastExpiryCleanup: SubscriptionWorker<EndedFacts, Outcome> = {
       quarantined: [],
       counts: {
         ended: endings.length,
-        ...(batch.confirmed ? { confirmed: endings.length } : {}),
+        ...(confirmed > 0 ? { confirmed } : {}),
         renewed: renewals.length,
         ...(changing.length === 0 ? {} : { terms_changed: changing.length }),
         held: held.ends,
         ...(held.charges > 0 ? { held_charges: held.charges } : {}),
         ...countHeldCharges(outcomes),
-        ...(late > 0 ? { [lateChargesKey]: late } : {}),
+        ...countLateCharges(outcomes, batch, false),
         ...(held.leftToAnother > 0 ? { left_to_another: held.leftToAnother } : {}),
         in_quarantine: held.inQuarantine,
       },

@@ -4,6 +4,7 @@ import type { SingleConnection } from '../../db/single-connection.ts';
 import { Fault } from '../../kernel/faults.ts';
 import type { Instant } from '../../kernel/instant.ts';
 import { clearAlarms, lockAlarms, raiseAlarms, readOpenAlarms } from '../../outbox/alarms.ts';
+import { takeConfirmed } from '../../runs/confirmation.ts';
 import type { NodeAddress } from '../../xray/grpc/connect.ts';
 import type { NodeApi } from '../../xray/port.ts';
 import { listInto } from './listing.ts';
@@ -95,8 +96,10 @@ export async function reconcileNode(
       held = counted.toRemove;
     }
   }
+  const isReleased = held > 0 && !options.dryRun && (await isConfirmed(connection, node.id, held));
+  if (isReleased) held = 0;
   // This many new ones at once wait for the confirmation of the next comparison.
-  const isDeferred = isTooMany();
+  const isDeferred = isTooMany() && !isReleased;
   const comparison = {
     node: node.id,
     users,
@@ -114,6 +117,14 @@ export async function reconcileNode(
     newlyConfirmed,
   };
 }
+
+/** Takes the confirmation of this node if it covers all removals of this comparison. */
+const isConfirmed = ({ db }: SingleConnection, node: string, held: number): Promise<boolean> =>
+  inTransaction(db, async (tx) => {
+    const now = await readClock(tx);
+    const use = { worker: 'reconcile-xray-state', subject: node, wanted: held, now };
+    return (await takeConfirmed(tx, { ...use, isWhole: true })) > 0;
+  });
 
 /** Leaves `listed` and `drift` on the connection. @returns the number of entries in the lists */
 export async function listAndCompare(

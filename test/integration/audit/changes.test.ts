@@ -24,13 +24,13 @@ import { workerCorruptions } from './worker-corruptions.ts';
 async function createAuditedScenes(count: number) {
   const stage = await createScenes(count);
   await waitForOldTransactions(stage.database);
-  const report = await runAudit(stage.database.db, { keepsBaseline: true });
+  const report = await runAudit(stage.database.db, { keepsResult: true });
   expect(report.checks.flatMap(({ sample }) => sample)).toEqual([]);
   return stage;
 }
 
 const auditChanges = ({ db }: TestDatabase): Promise<AuditReport> =>
-  runAudit(db, { checksChanges: true, keepsBaseline: true });
+  runAudit(db, { checksChanges: true, keepsResult: true });
 
 const listFindings = ({ checks }: AuditReport) =>
   checks.flatMap(({ id, violations, sample }) =>
@@ -139,7 +139,7 @@ test('A1: a row of a transaction that was open during the audit of everything is
     );
     // A later transaction that commits before.
     await createSubscriber(database, 1n, 0n);
-    expect(await runAudit(database.db, { keepsBaseline: true })).toMatchObject({ ok: true });
+    expect(await runAudit(database.db, { keepsResult: true })).toMatchObject({ ok: true });
   });
   const report = await auditChanges(database);
   expect(listFindings(report).map(({ id }) => id)).toEqual([
@@ -162,7 +162,7 @@ test('A1: a violation by time alone is found: an end or a change of terms that n
      VALUES (${victim.customer}, 'subscription:${victim.subscription}', 'granted', 'cli', clock(),
        '{"days": 90}')`,
   );
-  expect(await runAudit(database.db, { keepsBaseline: true })).toMatchObject({ ok: true });
+  expect(await runAudit(database.db, { keepsResult: true })).toMatchObject({ ok: true });
   await database.setClock(later(parseInstant(sceneTime, 'scene'), 31 * dayMs + 1));
   await database.query`DELETE FROM perennial.worker_run`;
   const changes = await auditChanges(database);
@@ -237,7 +237,7 @@ test('an audit that finds a violation, and an audit of the changes, leave the ba
       `UPDATE customer SET balance_minor = balance_minor + ${by} WHERE id = ${victim.customer}`,
     );
   await addOne(1);
-  expect(await runAudit(database.db, { keepsBaseline: true })).toMatchObject({ ok: false });
+  expect(await runAudit(database.db, { keepsResult: true })).toMatchObject({ ok: false });
   expect(await auditChanges(database)).toMatchObject({ ok: false });
   await addOne(-1);
   expect(await auditChanges(database)).toMatchObject({

@@ -50,6 +50,7 @@ const createRequests = (id: number): WriteRequests => {
     resendNotice: ['/v1/notices/1/resend'],
     cancelNotice: ['/v1/notices/1/cancel'],
     askForRun: ['/v1/workers/raise-alarms/runs'],
+    previewRun: ['/v1/workers/raise-alarms/preview'],
     retryItem: ['/v1/quarantine/auto-renewal/1/retry'],
     retryItems: ['/v1/quarantine/retry', { worker: 'auto-renewal' }],
     dismissItem: ['/v1/quarantine/auto-renewal/1/dismiss', { reason: 'asked' }],

@@ -59,6 +59,32 @@ test('a renewal that no run has tried is late after its end', async () => {
   });
 });
 
+test('the overview has the last audit of everything, or of changes', async () => {
+  const { send, database } = await startApi({ now: '2026-11-01T09:00:00Z' });
+  expect((await send('GET', '/v1/overview')).json.last_audit).toBeNull();
+  await createSubscriber(database, 7n, 500_00n);
+  await send('GET', '/v1/audit');
+  expect((await send('GET', '/v1/overview')).json.last_audit).toMatchObject({
+    kind: 'everything',
+    at: '2026-11-01T09:00:00.000Z',
+    ok: true,
+    violations: 0,
+  });
+  await database.setClock('2026-11-01T10:00:00Z');
+  await database.query`UPDATE perennial.customer SET balance_minor = balance_minor + 1`;
+  const { checks } = (await send('GET', '/v1/audit?since_last=true')).json;
+  const violations = checks.reduce(
+    (sum: number, one: { violations: number }) => sum + one.violations,
+    0,
+  );
+  expect((await send('GET', '/v1/overview')).json.last_audit).toMatchObject({
+    kind: 'changes',
+    at: '2026-11-01T10:00:00.000Z',
+    ok: false,
+    violations,
+  });
+});
+
 test('what is due within a day comes from the stored forecast, else from the subscriptions', async () => {
   await using database = await createShopDatabase({ now: '2026-11-01T09:00:00Z' });
   await createSubscribers(database, {

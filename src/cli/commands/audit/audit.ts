@@ -59,7 +59,7 @@ async function auditDatabase(
     const report = await runAudit(db, {
       signal,
       checksChanges: sinceLast,
-      keepsBaseline: true,
+      keepsResult: true,
       onCheck: ({ title }, at, of) => progress.show(() => `checking ${at + 1} of ${of}: ${title}`),
     });
     if (!nodes) return report;

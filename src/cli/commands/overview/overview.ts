@@ -35,11 +35,18 @@ function formatOverview(overview: Overview): string {
     ['held', heldItems.join(', ') || 'none'],
     ['pending notices', formatEstimate(overview.pending_notices)],
     ['nodes', `${nodes.up} up, ${nodes.down} down, ${nodes.draining} draining`],
+    ['last audit', formatAudit(overview.last_audit)],
     ['active', formatEstimate(overview.active_subscriptions)],
     ['subscriptions', formatEstimate(overview.subscriptions)],
     ['customers', formatEstimate(overview.customers)],
   ];
   return `${formatTable(rows)}\nat ${formatMinute(overview.now)}`;
+}
+
+function formatAudit(audit: Overview['last_audit']): string {
+  if (audit === null) return 'none';
+  const result = audit.ok ? 'ok' : formatCount(audit.violations, 'violation');
+  return `${result}, ${audit.kind}, ${formatMinute(audit.at)}`;
 }
 
 const formatAmounts = (amounts: readonly CurrencyAmount[], noun: string): string =>

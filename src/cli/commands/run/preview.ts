@@ -1,14 +1,9 @@
 import { toWorkerSettings } from '../../../config/settings.ts';
 import { majorUnits, moneyText } from '../../../kernel/money.ts';
+import { PreviewTotals, toPreviewJson } from '../../../runs/preview-totals.ts';
 import type { Preview } from '../../../runs/worker.ts';
 import type { Worker } from '../../../workers/index.ts';
 import { type CommandDatabase, formatCompactJson } from '../../command.ts';
-
-/** The number of items with an outcome, and their amounts by currency in minor units. */
-interface OutcomeTotal {
-  count: number;
-  readonly minor: Map<string, bigint>;
-}
 
 /**
  * Prints the decisions that a run would make, one line for each item, then the totals. Lines are
@@ -22,11 +17,11 @@ export async function printPreview(
   signal: AbortSignal,
   isJson: boolean,
 ): Promise<void> {
-  const totals = new Map<string, OutcomeTotal>();
+  const totals = new PreviewTotals();
   let printed = 0;
   const report = (item: Preview): void => {
-    addToTotals(totals, item);
-    if (isJson) out.write(`${printed === 0 ? '' : ','}\n${formatCompactJson(toItemJson(item))}`);
+    totals.add(item);
+    if (isJson) out.write(`${printed === 0 ? '' : ','}\n${formatCompactJson(toPreviewJson(item))}`);
     else out.write(`${formatItem(item)}\n`);
     printed += 1;
   };
@@ -35,34 +30,6 @@ export async function printPreview(
   await worker.preview({ db, url, batchMax, signal }, report);
   if (isJson) out.write(`\n],\n"totals": ${formatCompactJson(toTotalsJson(totals))}}\n`);
   else out.write(formatTotals(totals));
-}
-
-function addToTotals(totals: Map<string, OutcomeTotal>, item: Preview): void {
-  const total = totals.get(item.outcome) ?? { count: 0, minor: new Map<string, bigint>() };
-  total.count += 1;
-  if ('currency' in item && item.amountMinor !== 0n) {
-    const { currency, amountMinor } = item;
-    total.minor.set(currency, (total.minor.get(currency) ?? 0n) + amountMinor);
-  }
-  totals.set(item.outcome, total);
-}
-
-function toItemJson(item: Preview): object {
-  const { outcome, sentence } = item;
-  if ('subject' in item) return { subject: item.subject, outcome, sentence };
-  if ('nodeId' in item) return { node_id: item.nodeId, outcome, sentence };
-  if ('noticeId' in item) {
-    const { noticeId, telegramId, kind } = item;
-    return { notice_id: noticeId, telegram_id: telegramId, kind, outcome, sentence };
-  }
-  return {
-    telegram_id: item.telegramId,
-    subscription_id: item.subscriptionId,
-    outcome,
-    amount: majorUnits(item.amountMinor, item.currency),
-    currency: item.currency,
-    sentence,
-  };
 }
 
 /** Columns have a fixed width, because later items are unknown. */
@@ -81,9 +48,9 @@ function formatItem(item: Preview): string {
   return `${customer.padEnd(12)}  ${subscription.padEnd(10)}  ${item.outcome.padEnd(14)}  ${item.sentence}`;
 }
 
-function toTotalsJson(totals: ReadonlyMap<string, OutcomeTotal>) {
+function toTotalsJson({ outcomes }: PreviewTotals) {
   return Object.fromEntries(
-    [...totals].map(([outcome, { count, minor }]) => [
+    outcomes.map(([outcome, { count, minor }]) => [
       outcome,
       {
         count,
@@ -93,9 +60,9 @@ function toTotalsJson(totals: ReadonlyMap<string, OutcomeTotal>) {
   );
 }
 
-function formatTotals(totals: ReadonlyMap<string, OutcomeTotal>): string {
-  if (totals.size === 0) return 'dry run: nothing to do\n';
-  const lines = [...totals].map(([outcome, { count, minor }]) => {
+function formatTotals({ outcomes }: PreviewTotals): string {
+  if (outcomes.length === 0) return 'dry run: nothing to do\n';
+  const lines = outcomes.map(([outcome, { count, minor }]) => {
     const sums = [...minor].map(([code, sum]) => moneyText(sum, code)).join(', ');
     return `${outcome}: ${count.toLocaleString('en')}${sums === '' ? '' : ` (${sums})`}`;
   });

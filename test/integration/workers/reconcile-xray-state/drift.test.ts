@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { expect, onTestFinished, test } from 'vitest';
 import type { CredentialId, SubscriptionId } from '../../../../src/kernel/ids.ts';
+import { confirmHeld } from '../../../../src/runs/confirmation.ts';
 import { revoke } from '../../../../src/subscription/commands/revoke.ts';
 import type { Comparison } from '../../../../src/workers/reconcile-xray-state/compare-node.ts';
 import type { Flow } from '../../../../src/xray/flow.ts';
@@ -179,7 +180,8 @@ test('X3: with an empty database a full node is reported, and nothing is marked'
   expect(await api.countUsers('vless', {})).toBe(2);
 });
 
-test('X3: implausibly many removals are held and alarmed until they are confirmed', async () => {
+/** 150 users of a node whose credentials are retired, and that have no mark. */
+async function createManyRemovals() {
   const { database, api } = await createScene();
   await createEndingSubscribers(database, 150, '2100-01-01T00:00:00Z');
   const rows = await database.query<{ id: CredentialId }>`
@@ -191,6 +193,27 @@ test('X3: implausibly many removals are held and alarmed until they are confirme
     UPDATE perennial.credential SET retired_at = perennial.clock()
     WHERE subscription_id IN (SELECT id FROM perennial.subscription WHERE customer_id IN (
       SELECT id FROM perennial.customer WHERE telegram_id > 1000000))`;
+  return database;
+}
+
+test('X3: a confirmation in the database releases the removals that a person saw, once', async () => {
+  const database = await createManyRemovals();
+  await runComparison(database, { requestedNode: 'nl-1' });
+  const request = { worker: 'reconcile-xray-state', node: 'nl-1' };
+  await confirmHeld(database.db, { ...request, held: 149 }, 'test');
+  expect(await runComparison(database)).toMatchObject({ detail: { held: 150, marked: 0 } });
+  await confirmHeld(database.db, { ...request, held: 150 }, 'test');
+  expect(await runComparison(database)).toMatchObject({
+    outcome: 'success',
+    detail: { held: 0, marked: 150 },
+  });
+  await expect(confirmHeld(database.db, { ...request, held: 1 }, 'test')).rejects.toMatchObject({
+    code: 'nothing_held',
+  });
+});
+
+test('X3: implausibly many removals are held and alarmed until they are confirmed', async () => {
+  const database = await createManyRemovals();
   const held = await runComparison(database, { requestedNode: 'nl-1' });
   expect(held).toMatchObject({ outcome: 'degraded', detail: { held: 150, marked: 0 } });
   expect(await readMarks(database)).toEqual([]);
