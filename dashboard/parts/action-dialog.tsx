@@ -38,7 +38,11 @@ export function ActionDialog(props: ActionDialogProps) {
       props.onClose();
     },
   });
-  useEffect(() => dialog.current?.showModal(), []);
+  useEffect(() => {
+    const opener = document.activeElement;
+    dialog.current?.showModal();
+    return () => returnFocus(opener);
+  }, []);
   const { error } = action;
   return (
     <dialog ref={dialog} aria-labelledby={titleId} onClose={props.onClose}>
@@ -70,6 +74,12 @@ export function ActionDialog(props: ActionDialogProps) {
       </form>
     </dialog>
   );
+}
+
+/** After the action its button may be gone. Then the focus is in the page, and not at its start. */
+function returnFocus(opener: Element | null): void {
+  const target = opener?.isConnected === true ? opener : document.querySelector('main');
+  if (target instanceof HTMLElement) target.focus({ preventScroll: true });
 }
 
 /** A value before and after an action. */

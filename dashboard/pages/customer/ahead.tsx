@@ -47,7 +47,8 @@ export function AheadMoments({ items, now, currency }: AheadProps) {
 
 /** An end is one thing if the charge before it moves it, and another one if nothing is paid. */
 function toTitleId({ kind, reason }: AheadItem): string {
-  if (kind !== 'end' || reason === null || isQuiet(reason.code)) return `customer-ahead-${kind}`;
+  if (kind !== 'end' || reason === null || isQuiet(reason.code) || reason.code === 'blocked')
+    return `customer-ahead-${kind}`;
   return isCovered(reason.code) ? 'customer-ahead-end-moves' : 'customer-ahead-end-unpaid';
 }
 
