@@ -122,7 +122,7 @@ export interface SpendFacts {
   readonly lastPassAt: Instant | null;
   /** Charges of both workers since then. A revival follows a payment and does not count. */
   readonly doneCount: number;
-  /** Charges that are due, at most `max`, of subscriptions that the forecast contains. */
+  /** First attempts that are due, at most `max`, of subscriptions that the forecast contains. */
   readonly dueCount: number;
 }
 
@@ -150,6 +150,15 @@ const selectDue = (now: Instant, windowMs: number) => sql`
     AND NOT EXISTS (SELECT FROM perennial.quarantine q
       WHERE q.worker = 'auto-renewal' AND q.item = due.id::text)`;
 
+/**
+ * The forecast expected a short charge at its first attempt, which left this notification. So a
+ * later payment makes no unexpected charge. The subquery keeps PostgreSQL at one row by its key.
+ */
+const isFirstAttempt = sql`
+  (SELECT n.id FROM perennial.notification n
+   WHERE n.dedupe_key = 'low_balance:' || due.id || ':'
+     || (extract(epoch FROM due.expires_at) * 1000)::bigint LIMIT 1) IS NULL`;
+
 export async function readSpendFacts(
   tx: Tx,
   { now, settings }: Pick<BatchContext, 'now' | 'settings'>,
@@ -163,7 +172,8 @@ export async function readSpendFacts(
         WHERE r.worker = ${anyOf('text', chargingWorkers)}
           AND r.started_at > greatest(last.passed_at, ${isoTime(later(now, -comparedMaxMs))})
           AND r.started_at <= ${isoTime(now)}) AS "doneCount",
-      (SELECT count(*) FROM (SELECT ${selectDue(now, settings.windowMs)} LIMIT ${max}) page)
+      (SELECT count(*) FROM (SELECT ${selectDue(now, settings.windowMs)} AND ${isFirstAttempt}
+        LIMIT ${max}) page)
         AS "dueCount"
     FROM (SELECT max(passed_at) AS passed_at FROM perennial.worker_state
         WHERE worker = ${forecastWorkerName}) forecast,
@@ -180,17 +190,22 @@ interface DueGroup extends Discount {
   readonly count: bigint;
 }
 
-/** All charges that are due, at their prices, whether or not the balance covers them. */
+/**
+ * The charges that are due, at their prices, whether or not the balance covers them.
+ * @param attempts `first`: only charges without an earlier attempt
+ */
 export async function readDueCharges(
   tx: Tx,
   { now, settings, prices }: Pick<BatchContext, 'now' | 'settings' | 'prices'>,
+  attempts: 'all' | 'first' = 'all',
 ): Promise<ChargeSums> {
   const { rows } = await sql<DueGroup>`
     SELECT c.currency, c.vip, c.discount_percent AS "discountPercent", d.plan,
       d.days AS "periodDays", count(*) AS count
     FROM (SELECT due.customer_id, coalesce(due.next_plan, due.plan) AS plan,
         coalesce(due.next_period_days, due.period_days) AS days
-      ${selectDue(now, settings.windowMs)}) d
+      ${selectDue(now, settings.windowMs)}
+        AND ${attempts === 'all' ? sql`true` : isFirstAttempt}) d
     JOIN perennial.customer c ON c.id = d.customer_id
     GROUP BY 1, 2, 3, 4, 5`.execute(tx);
   const sums = new Map<string, { count: number; minor: bigint }>();

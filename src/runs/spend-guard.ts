@@ -190,7 +190,7 @@ async function isAboveForecast(tx: Tx, batch: BatchContext): Promise<boolean> {
   if (!hasForecast || dueCount === 0 || dueCount + doneCount <= spend.floor) return false;
   const from = computeComparedFrom(facts.lastPassAt, batch.now);
   const forecast = await readChargeForecast(tx, from, batch.now);
-  const due = await readDueCharges(tx, batch);
+  const due = await readDueCharges(tx, batch, 'first');
   return isRunAboveLimit(due, doneCount, forecast, spend);
 }
 

@@ -13,7 +13,8 @@ import type { SpendLimits } from './settings.ts';
 //    of a day, and the forecast of 2 hours.
 // 4. Without any stored forecast no run is held. A time that no forecast covers has no expected
 //    charges, so only `floor` charges are made. Subscriptions that are newer than the forecast, as
-//    after an import, are not compared.
+//    after an import, are not compared. A charge that was short at its first attempt was expected
+//    then, so it does not count after a payment.
 // 5. A charge is held if it is more than `factor` times the highest price of its plan, length and
 //    currency within the last 30 days. The present price counts after 7 days. So a wrong price does
 //    not justify itself, and an intended one needs confirmations for 7 days at most. A plan whose

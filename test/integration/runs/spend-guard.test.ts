@@ -2,15 +2,24 @@ import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { setPrice } from '../../../src/catalog/apply.ts';
 import { inTransaction, openDatabase } from '../../../src/db/connect.ts';
-import { dayMs, hourMs, type Instant, isoTime, later } from '../../../src/kernel/instant.ts';
+import {
+  dayMs,
+  hourMs,
+  type Instant,
+  isoTime,
+  later,
+  minuteMs,
+} from '../../../src/kernel/instant.ts';
 import { previewWorker } from '../../../src/runs/preview.ts';
 import type { Preview } from '../../../src/runs/worker.ts';
 import { readCustomerView } from '../../../src/subscription/queries/customer-view.ts';
 import { autoRenewal } from '../../../src/workers/auto-renewal/worker.ts';
 import type { TestDatabase } from '../../support/database.ts';
 import {
+  addBalance,
   createShopDatabase,
   createSubscribers,
+  firstSubscriber,
   parseTime,
   readChargeCounts,
   runWorker,
@@ -144,6 +153,21 @@ test('G2: a price four times higher is held for 7 days', async () => {
     const run = await runWorker(database, 'auto-renewal');
     expect([run.changed, run.detail.held]).toEqual([changed, held]);
   }
+});
+
+test('G2: 300 payments at once for charges that were short at their time are no false hold', async () => {
+  await using database = await createCustomersEnding(300, 1, 0n);
+  await runWorker(database, 'store-forecast');
+  for (const minutes of [0, 10, 20]) {
+    await database.setClock(later(start, minutes * minuteMs + 1_000));
+    await runWorker(database, 'auto-renewal');
+  }
+  await database.setClock(later(start, 25 * minuteMs));
+  for (let n = 0n; n < 300n; n += 1n) await addBalance(database, firstSubscriber + n, price);
+  expect(await runWorker(database, 'auto-renewal')).toMatchObject({
+    outcome: 'success',
+    changed: 300n,
+  });
 });
 
 test('G2: subscriptions that are newer than the forecast are renewed', async () => {
