@@ -275,9 +275,12 @@ export const rules: readonly Rule[] = [
   },
   {
     title: 'only kernel/timer.ts makes timers, because it limits their length',
-    find: onlyIn(/timers\/promises|(?<!\bsocket\.)\bset(?:Timeout|Interval)\(|AbortSignal\.timeout\b/, {
-      'kernel/timer.ts': 'limits them',
-    }),
+    find: onlyIn(
+      /timers\/promises|(?<!\bsocket\.)\bset(?:Timeout|Interval)\(|AbortSignal\.timeout\b/,
+      {
+        'kernel/timer.ts': 'limits them',
+      },
+    ),
     planted: [
       ['workers/a.ts', 'setTimeout(end, ms);'],
       ['http/b.ts', 'const late = AbortSignal.timeout(ms);'],
