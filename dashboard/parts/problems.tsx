@@ -3,7 +3,8 @@ import { Link, useLocation } from 'wouter';
 import { type ItemOf, useSend } from '../api/client.ts';
 import { useHasText, useText } from '../shell/language.tsx';
 import { useCan } from '../shell/session.tsx';
-import { ActionDialog } from './action-dialog.tsx';
+import { ActionDialog, DifferenceTable } from './action-dialog.tsx';
+import { RunPreview } from './run-preview.tsx';
 import { useSteadyRows } from './steady-rows.ts';
 import { Time, useFormats } from './values.tsx';
 
@@ -168,6 +169,29 @@ function RemedyDialog({ problem, onClose }: { readonly problem: Problem; onClose
       <p>{describe(problem)}</p>
       <p>{remedyOf(problem)}</p>
       <p>{t(`problem-effect-${action.code}`)}</p>
+      {action.code === 'confirm_held' && <HeldChanges problem={problem} />}
     </ActionDialog>
+  );
+}
+
+const heldOutcomes = ['hold-charge', 'hold-end', 'unwanted'];
+
+/** The changes that a guard holds, as a run would decide them now. */
+function HeldChanges({ problem: { params } }: { readonly problem: Problem }) {
+  const t = useText();
+  const { count } = useFormats();
+  return (
+    <>
+      <DifferenceTable
+        rows={[
+          {
+            label: t('problem-held'),
+            before: count(Number(params.held)),
+            after: t('problem-held-after'),
+          },
+        ]}
+      />
+      <RunPreview worker={String(params.worker)} first={heldOutcomes} />
+    </>
   );
 }

@@ -10,7 +10,9 @@ problem-do-confirm_held = Confirm the held changes
 problem-do-run_worker = Run now
 problem-do-retry_items = Retry the items
 problem-effect-accept_clock = The service takes the present time and state of the database as right. Waiting charges, ends and sales continue within a minute.
-problem-effect-confirm_held = The next run makes these changes once. The guard stays on for later changes.
+problem-effect-confirm_held = The service makes at most these changes within 10 minutes, each once. Later changes need another confirmation. If prices or settings change before, nothing is made.
+problem-held = Held changes
+problem-held-after = made by the next run
 problem-effect-run_worker = A replica of the service starts the run within a second.
 problem-effect-retry_items = The items are retried at once. An item that fails again stays in quarantine.
 
@@ -69,3 +71,8 @@ problem-machine_clock = This machine runs no workers: { $detail }
 problem-machine_clock-remedy = Synchronise the clock of this machine.
 problem-notices_refused = A gateway refuses the text of { $notice }: { $error }
 problem-notices_refused-remedy = Correct the text and its buttons. Until then it is sent as plain text.
+
+error-held_changed = The guard holds fewer changes now. Close this dialog, and read the new number.
+error-terms_changed = Prices or settings have changed. Close this dialog, and check again.
+error-nothing_held = The guard holds nothing any more.
+error-preview_running = Another dry run is in progress. Try again when it ends.
