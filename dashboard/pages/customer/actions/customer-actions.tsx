@@ -17,6 +17,8 @@ export interface CustomerDialogProps {
 
 interface Action {
   readonly name: string;
+  /** Actions that replace each other share a button, which keeps the focus. */
+  readonly button?: string;
   readonly scope: Role;
   readonly dialog: FunctionComponent<CustomerDialogProps>;
   isPossible?(customer: Customer): boolean;
@@ -28,12 +30,14 @@ const actions: readonly Action[] = [
   { name: 'adjust', scope: 'admin', dialog: AdjustDialog },
   {
     name: 'block',
+    button: 'block',
     scope: 'admin',
     dialog: BlockDialog,
     isPossible: ({ blocked_at: at }) => at === null,
   },
   {
     name: 'unblock',
+    button: 'block',
     scope: 'admin',
     dialog: UnblockDialog,
     isPossible: ({ blocked_at: at }) => at !== null,
@@ -52,7 +56,11 @@ export function CustomerActions({ customer }: { readonly customer: Customer }) {
   return (
     <div class="actions">
       {possible.map((action) => (
-        <button key={action.name} type="button" onClick={() => setName(action.name)}>
+        <button
+          key={action.button ?? action.name}
+          type="button"
+          onClick={() => setName(action.name)}
+        >
           {t(`customer-${action.name}`)}
         </button>
       ))}

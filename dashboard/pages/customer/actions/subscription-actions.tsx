@@ -20,6 +20,8 @@ export interface SubscriptionDialogProps {
 
 interface Action {
   readonly name: string;
+  /** Actions that replace each other share a button, which keeps the focus. */
+  readonly button?: string;
   readonly scope: Role;
   readonly dialog: FunctionComponent<SubscriptionDialogProps>;
   isPossible(subscription: Subscription): boolean;
@@ -34,12 +36,14 @@ const actions: readonly Action[] = [
   },
   {
     name: 'auto-renew-off',
+    button: 'auto-renew',
     scope: 'sell',
     dialog: AutoRenewDialog,
     isPossible: (one) => isRenewable(one) && one.auto_renew,
   },
   {
     name: 'auto-renew-on',
+    button: 'auto-renew',
     scope: 'sell',
     dialog: AutoRenewDialog,
     isPossible: (one) => isRenewable(one) && !one.auto_renew,
@@ -85,7 +89,7 @@ export function SubscriptionActions({ customer, subscription }: SubscriptionActi
         .filter(({ scope, isPossible }) => can(scope) && isPossible(subscription))
         .map((action) => (
           <button
-            key={action.name}
+            key={action.button ?? action.name}
             type="button"
             aria-label={`${t(`customer-${action.name}`)}: ${t('customer-subscription', { id })}`}
             onClick={() => setName(action.name)}
