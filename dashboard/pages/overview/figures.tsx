@@ -38,9 +38,27 @@ export function Figures({ overview }: { readonly overview: Overview }) {
         href={toHref(nodes.link)}
         tone={nodes.down > 0 ? 'bad' : 'neutral'}
       />
+      <AuditFigure audit={overview.last_audit} />
       <CountFigure name="active" figure={overview.active_subscriptions} />
       <CountFigure name="customers" figure={overview.customers} />
     </div>
+  );
+}
+
+function AuditFigure({ audit }: { readonly audit: Overview['last_audit'] }) {
+  const t = useText();
+  const { time } = useFormats();
+  if (audit === null)
+    return <Figure label={t('overview-audit')} value={t('overview-no-audit')} href="/audit" />;
+  const { ok, violations, at, kind } = audit;
+  return (
+    <Figure
+      label={t(`overview-audit-${kind}`)}
+      value={ok ? t('overview-audit-ok') : t('overview-violations', { count: violations })}
+      note={time(at)}
+      href="/audit"
+      tone={ok ? 'good' : 'bad'}
+    />
   );
 }
 

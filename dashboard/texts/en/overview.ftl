@@ -21,6 +21,15 @@ overview-pending = Pending notifications
 overview-nodes = Nodes that answer
 overview-nodes-up = { $up } of { $all }
 overview-draining = draining: { $count }
+overview-audit = Last audit
+overview-audit-everything = Last audit
+overview-audit-changes = Last audit, of changes
+overview-no-audit = none
+overview-audit-ok = no violation
+overview-violations = { $count ->
+    [one] { $count } violation
+   *[other] { $count } violations
+  }
 overview-active = Active subscriptions
 overview-customers = Customers
 overview-about = about { $count }

@@ -51,6 +51,15 @@ runs-customer = Customer
 runs-subject = Subject
 runs-action = Change
 
+runs-dry-run = Dry run
+runs-dry-run-of = Dry run: { $worker }
+runs-decisions = Decisions of a run at this moment
+runs-nothing = A run at this moment has nothing to do.
+runs-incomplete = The time was too short for all items. More items are due.
+runs-decision = Decision
+runs-count = Items
+runs-amount = Amount
+runs-first = The first { $count } items:
 runs-run = Run now
 runs-run-of = Run now: { $worker }
 runs-run-effect = A replica of the service starts the run within a second. The run does what the next scheduled run would do.

@@ -23,6 +23,16 @@ overview-pending = Ожидают отправки
 overview-nodes = Узлы на связи
 overview-nodes-up = { $up } из { $all }
 overview-draining = выводится: { $count }
+overview-audit = Последняя проверка
+overview-audit-everything = Последняя проверка
+overview-audit-changes = Последняя проверка изменений
+overview-no-audit = не было
+overview-audit-ok = нарушений нет
+overview-violations = { $count ->
+    [one] { $count } нарушение
+    [few] { $count } нарушения
+   *[other] { $count } нарушений
+  }
 overview-active = Активные подписки
 overview-customers = Клиенты
 overview-about = около { $count }

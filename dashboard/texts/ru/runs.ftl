@@ -52,6 +52,15 @@ runs-customer = Клиент
 runs-subject = Объект
 runs-action = Изменение
 
+runs-dry-run = Пробный запуск
+runs-dry-run-of = Пробный запуск: { $worker }
+runs-decisions = Решения запуска в этот момент
+runs-nothing = Сейчас запуску нечего делать.
+runs-incomplete = Времени не хватило на все объекты. Есть и другие, срок которых наступил.
+runs-decision = Решение
+runs-count = Объекты
+runs-amount = Сумма
+runs-first = Первые объекты, { $count }:
 runs-run = Запустить
 runs-run-of = Запустить: { $worker }
 runs-run-effect = Реплика сервиса начнёт запуск в течение секунды. Он сделает то же, что и следующий запуск по расписанию.
