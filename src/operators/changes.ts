@@ -65,7 +65,8 @@ export async function readChangeMarks(db: Db): Promise<ChangeMarks> {
         ORDER BY t.customer_id DESC, t.id DESC LIMIT 1)::text AS alarms,
       md5(concat_ws(' ', ${countRows('bulk_job')}, ${runningJobs})) AS bulk,
       (SELECT concat_ws(' ', suspect_cause, suspect_at) FROM perennial.clock_state) AS clock,
-      (SELECT concat_ws(' ', at, written_by) FROM perennial.audit_baseline) AS audit`.execute(db);
+      (SELECT string_agg(concat_ws(' ', kind, at, took_ms), ',' ORDER BY kind)
+        FROM perennial.audit_result) AS audit`.execute(db);
   return rows[0] as ChangeMarks;
 }
 

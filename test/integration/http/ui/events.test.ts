@@ -68,9 +68,11 @@ test('a change reaches each open page within seconds, with its topics', async ()
   await api.database.query`INSERT INTO perennial.quarantine
     (worker, item, reason, retry_at, first_seen_at)
     VALUES ('auto-renewal', '1', 'x', perennial.clock(), perennial.clock())`;
+  await api.database.query`INSERT INTO perennial.audit_result (kind, at, violations, took_ms)
+    VALUES ('changes', perennial.clock(), 0, 5)`;
   await until('the changes are sent', () => {
     const topics = readTopics(first);
-    return topics.includes('nodes') && topics.includes('quarantine');
+    return ['nodes', 'quarantine', 'audit'].every((topic) => topics.includes(topic));
   });
 });
 
