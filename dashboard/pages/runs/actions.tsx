@@ -41,7 +41,7 @@ function RunDialog(props: { readonly worker: string; readonly choice: Choice; on
       act={() => start.mutateAsync({ path: { name: worker }, body: {} })}
       onClose={onClose}
     >
-      <p>{t('runs-run-effect')}</p>
+      <p>{t(`runs-${choice}-effect`)}</p>
       {choice === 'dry-run' && <DryRun worker={worker} />}
     </ActionDialog>
   );

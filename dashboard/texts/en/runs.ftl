@@ -53,6 +53,7 @@ runs-action = Change
 
 runs-dry-run = Dry run
 runs-dry-run-of = Dry run: { $worker }
+runs-dry-run-effect = A dry run changes nothing. It shows what a run would do at this moment.
 runs-decisions = Decisions of a run at this moment
 runs-nothing = A run at this moment has nothing to do.
 runs-incomplete = The time was too short for all items. More items are due.
