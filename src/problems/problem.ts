@@ -56,7 +56,7 @@ export type ProblemFact =
       readonly error: string;
     }
   | {
-      readonly kind: 'worker_overdue';
+      readonly kind: 'worker_overdue' | 'notices_overdue';
       readonly since: Instant | null;
       readonly worker: string;
       readonly items: number;

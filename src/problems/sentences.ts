@@ -85,15 +85,25 @@ export function describeProblem(fact: ProblemFact): CurrentProblem {
     }
     case 'worker_overdue': {
       const { worker, items, oldestAt, cause } = fact;
-      const params = { worker, items, oldest_at: oldestAt, cause };
-      const noun = worker === 'deliver-notifications' ? 'notification' : 'subscription';
       return item(
-        params,
-        `${worker} leaves ${formatCount(items, `due ${noun}`)}, the oldest since ${oldestAt}: ${cause}`,
+        { worker, items, oldest_at: oldestAt, cause },
+        `${worker} leaves ${formatCount(items, 'due subscription')}, the oldest since ${oldestAt}: ${cause}`,
         {
           count: items,
           remedy: 'end the session that holds them; without such a session, start a run',
           ...runWorker(worker),
+        },
+      );
+    }
+    case 'notices_overdue': {
+      const { items, oldestAt, cause } = fact;
+      return item(
+        { items, oldest_at: oldestAt, cause },
+        `${formatCount(items, 'due notification')} were not sent, the oldest is due since ${oldestAt}: ${cause}`,
+        {
+          count: items,
+          remedy: 'start a service with the key of this channel; end a session that holds its lock',
+          command: 'perennial notice couriers',
         },
       );
     }

@@ -9,6 +9,7 @@ import { readHeldItems } from '../runs/held.ts';
 import { countQuarantine, listQuarantine } from '../runs/quarantine-list.ts';
 import { readTermsHash } from '../subscription/store/terms-hash.ts';
 import { runUnlessLocked } from '../workers/raise-alarms/store.ts';
+import { undeliveredWorker } from '../workers/raise-alarms/undelivered.ts';
 import { type CurrentAlarms, readCurrentAlarms } from '../workers/raise-alarms/worker.ts';
 import type { CurrentProblem, ProblemFact } from './problem.ts';
 import { describeProblem } from './sentences.ts';
@@ -29,6 +30,7 @@ const kindsByRank: readonly ProblemFact['kind'][] = [
   'node_down',
   'held',
   'worker_overdue',
+  'notices_overdue',
   'node_adds_nothing',
   'channel_fails',
   'removals_late',
@@ -87,7 +89,8 @@ function toFoundFact(alarm: Alarm, since: Instant | null): ProblemFact[] {
       return [{ kind: 'worker_fails', since, ...alarm.params }];
     case 'alarm_overdue': {
       const { worker, items, oldest_at: oldestAt, cause } = alarm.params;
-      return [{ kind: 'worker_overdue', since, worker, items, oldestAt, cause }];
+      const kind = worker === undeliveredWorker ? 'notices_overdue' : 'worker_overdue';
+      return [{ kind, since, worker, items, oldestAt, cause }];
     }
     case 'alarm_removal': {
       const { node, waiting, oldest_at: oldestAt } = alarm.params;

@@ -34,6 +34,11 @@ problem-worker_overdue = { $items ->
    *[other] { $worker } leaves { $items } due items, the oldest since { $oldest_at }: { $cause }
   }
 problem-worker_overdue-remedy = End the session that holds them. Without such a session, start a run.
+problem-notices_overdue = { $items ->
+    [one] { $items } due notification was not sent. It is due since { $oldest_at }: { $cause }
+   *[other] { $items } due notifications were not sent. The oldest is due since { $oldest_at }: { $cause }
+  }
+problem-notices_overdue-remedy = Start a service with the key of this channel. End a session that holds its lock.
 problem-node_down = Node { $node } is down. Customers that wait for access: { $to_add }, users to remove: { $to_remove }. Last error: { $error }
 problem-node_down-remedy = Start Xray on the node, or restore its network. All changes then follow by themselves.
 problem-node_adds_nothing = Node { $node } answers, and adds no users. Customers that wait for access: { $to_add }, users to remove: { $to_remove }. Last error: { $error }

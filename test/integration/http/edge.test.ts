@@ -195,20 +195,29 @@ test('a subscription under another customer is as unknown as one that does not e
   const id = await createSubscriber(database, 7n, 500_00n);
   await addCustomer(database, 8n, { balanceMinor: 500_00n });
   const under = routes.filter(({ path }) => path.includes('{telegram_id}/subscriptions/{id}'));
-  expect(under.map(({ method }) => method).sort()).toEqual(
+  // A preview has only the form under a customer. It changes nothing, so it comes first.
+  const isPreview = ({ path }: { path: string }) => path.endsWith('/preview');
+  const changes = under.filter((route) => !isPreview(route));
+  expect(changes.map(({ method }) => method).sort()).toEqual(
     routes
       .filter(({ path }) => path.startsWith('/v1/subscriptions/'))
       .map(({ method }) => method)
       .sort(),
   );
   const bodies: Readonly<Record<string, unknown>> = {
-    PATCH: { auto_renew: false },
+    '{id}': { auto_renew: false },
     'change-plan': { plan: 'plus', period_days: 30, when: 'now' },
     grant: { days: 1 },
     revoke: { reason: 'asked' },
   };
-  for (const { method, path } of under) {
-    const body = bodies[method] ?? bodies[path.split('/').at(-1) ?? ''];
+  for (const { method, path } of [...under.filter(isPreview), ...changes]) {
+    // A preview takes the body of its change.
+    const change =
+      path
+        .replace(/\/preview$/, '')
+        .split('/')
+        .at(-1) ?? '';
+    const body = method === 'GET' ? undefined : bodies[change];
     const asked = async (customer: number, subscription: string) => {
       const filled = path.replace('{telegram_id}', `${customer}`).replace('{id}', subscription);
       return send(method, filled, { key: createKey(), ...(body === undefined ? {} : { body }) });

@@ -6,9 +6,11 @@ import { readProblems } from '../../../src/problems/store.ts';
 import { quarantineItems } from '../../../src/runs/quarantine.ts';
 import { recordRun, runRaiseAlarms } from '../../support/alarms.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { enqueueOne } from '../../support/notifications.ts';
 import {
   createEndingSubscribers,
   createShopDatabase,
+  createSubscriber,
   runWorker,
   runWorkerAt,
 } from '../../support/shop.ts';
@@ -64,6 +66,21 @@ test('a node that is down is a problem at once, with the users that wait', async
       link_error = 'no inbound has the port 443'`.execute(database.db);
   expect(await readProblems(database.db)).toMatchObject([
     { code: 'node_link_error', params: { error: 'no inbound has the port 443' } },
+  ]);
+});
+
+test('due notifications without a courier are a problem of their channel', async () => {
+  await using database = await createShopDatabase({ now: start });
+  await createSubscriber(database, 7n, 500_00n);
+  await enqueueOne(database, 'receipt', 7n);
+  for (let minute = 0; minute <= 11; minute += 1) await runRaiseAlarms(database, minutes(minute));
+  expect(await readProblems(database.db)).toMatchObject([
+    {
+      code: 'notices_overdue',
+      params: { items: 2, cause: 'no courier serves the channel "telegram"' },
+      command: 'perennial notice couriers',
+      action: null,
+    },
   ]);
 });
 
