@@ -32,6 +32,7 @@ export function useSteadyRows<Row>(
   const [, setVersion] = useState(0);
   const isHeld = (isPointerInside || isFocusInside) && shown.current.identity === identity;
   if (!isHeld || shown.current.rows.length === 0) shown.current = { identity, rows: latest };
+  const rendered = shown.current;
   const latestByKey = new Map(latest.map((row) => [keyOf(row), row]));
   const rows = shown.current.rows.map((row) => {
     const present = latestByKey.get(keyOf(row));
@@ -41,7 +42,9 @@ export function useSteadyRows<Row>(
   const hasNews = isHeld && latest.map(keyOf).join() !== shownKeys.join();
   // Remembers the present values, so that a row that goes away keeps its last ones.
   useEffect(() => {
-    shown.current = { identity: shown.current.identity, rows: rows.map(({ row }) => row) };
+    // A click at once may have chosen other rows since this render.
+    if (shown.current !== rendered) return;
+    shown.current = { identity: rendered.identity, rows: rows.map(({ row }) => row) };
   });
   return {
     rows,

@@ -28,11 +28,13 @@ export function Layout({ children, onLanguage }: LayoutProps) {
   const isFirst = useRef(true);
   useEffect(() => {
     document.title = `${t(page === undefined ? 'page-customer' : `page-${page.id}`)} · Perennial`;
+  }, [page, t]);
+  useEffect(() => {
     setMenuOpen(false);
     // A screen reader continues with the new page. The first page keeps the focus of the browser.
     if (!isFirst.current) main.current?.focus({ preventScroll: true });
     isFirst.current = false;
-  }, [path, page, t]);
+  }, [path]);
   return (
     <div class="frame">
       <a class="skip" href="#main">
