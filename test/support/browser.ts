@@ -79,7 +79,8 @@ export async function openTab(browser: Browser, options: TabOptions = {}): Promi
   const faults: string[] = [];
   const allowed: RegExp[] = [];
   context.on('console', (message) => {
-    if (['error', 'warning'].includes(message.type())) faults.push(`console: ${message.text()}`);
+    if (['error', 'warning'].includes(message.type()))
+      faults.push(`console: ${message.text()} ${message.location().url}`);
   });
   context.on('weberror', (error) => faults.push(`script: ${error.error().stack}`));
   await context.exposeBinding('reportViolation', (_, text: string) => {

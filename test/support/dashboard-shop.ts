@@ -4,6 +4,7 @@ import { formatHeader, formatLine } from '../../src/import-export/format.ts';
 import type { PeriodId } from '../../src/kernel/ids.ts';
 import { dayMs, hourMs, type Instant, instant, later } from '../../src/kernel/instant.ts';
 import { refund } from '../../src/subscription/commands/refund.ts';
+import { topUp } from '../../src/subscription/commands/top-up.ts';
 import { startTrial } from '../../src/subscription/commands/trial.ts';
 import { applyConfig, createConfig } from './catalog.ts';
 import { createDatabase, type TestDatabase } from './database.ts';
@@ -27,6 +28,8 @@ export const shopCustomers = {
   short: 102n,
   /** A trial. */
   newcomer: 103n,
+  /** `basic` ends in 5 hours, and its renewal lacks 49.00 RUB. */
+  due: 105n,
   /** A refunded month of `basic`. */
   refunded: 104n,
 } as const;
@@ -34,14 +37,22 @@ export const shopCustomers = {
 export interface DashboardShopOptions {
   /** The number of generated customers. */
   readonly customers?: number;
+  /** Plans and nodes only. */
+  readonly isEmpty?: boolean;
 }
 
 const historyMs = 12 * hourMs;
 /** The workers of the history; the service runs the others at once. */
-const historyWorkers = ['auto-renewal', 'fast-expiry-cleanup', 'expiry-reminders'];
+const historyWorkers = [
+  'auto-renewal',
+  'fast-expiry-cleanup',
+  'expiry-reminders',
+  'deliver-notifications',
+];
 
 export async function createDashboardShop({
   customers = 300,
+  isEmpty = false,
 }: DashboardShopOptions = {}): Promise<DashboardShop> {
   const nodes = await Promise.all([startNode(), startNode()]);
   const [node] = nodes;
@@ -49,11 +60,7 @@ export async function createDashboardShop({
   const now = instant(Date.now());
   await database.setClock(later(now, -30 * dayMs));
   await applyConfig(database, createConfig(formatConfig(nodes)));
-  await createNamedCustomers(database, now);
-  await importGenerated(database, customers, later(now, -historyMs));
-  for (let at = later(now, -historyMs); at <= now; at = later(at, 4 * hourMs)) {
-    for (const worker of historyWorkers) await runWorkerAt(database, at, worker);
-  }
+  if (!isEmpty) await createHistory(database, customers, now);
   // From here on the clock of the server counts.
   await database.query`UPDATE perennial.installation SET clock_at = null`;
   return {
@@ -64,6 +71,19 @@ export async function createDashboardShop({
       for (const each of nodes) each.stop();
     },
   };
+}
+
+async function createHistory(
+  database: TestDatabase,
+  customers: number,
+  now: Instant,
+): Promise<void> {
+  await createNamedCustomers(database, now);
+  await importGenerated(database, customers, later(now, -historyMs));
+  for (let at = later(now, -historyMs); at <= now; at = later(at, 4 * hourMs)) {
+    for (const worker of historyWorkers) await runWorkerAt(database, at, worker);
+  }
+  await addTopUps(database);
 }
 
 /** The example of the documents, with these nodes and one that does not answer. */
@@ -78,7 +98,10 @@ function formatConfig(nodes: readonly TestNode[]): string {
 }
 
 async function createNamedCustomers(database: TestDatabase, now: Instant): Promise<void> {
-  const { wealthy, short, newcomer, refunded } = shopCustomers;
+  const { wealthy, short, newcomer, due, refunded } = shopCustomers;
+  await database.setClock(later(now, -30 * dayMs + 5 * hourMs));
+  await addCustomer(database, due, { balanceMinor: 249_00n });
+  await buyPlan(database, due);
   await database.setClock(later(now, -29 * dayMs - 4 * hourMs));
   await addCustomer(database, short, { balanceMinor: 309_00n });
   await buyPlan(database, short, { plan: 'plus' });
@@ -108,4 +131,15 @@ async function importGenerated(
   const text = formatHeader('csv') + lines.map((line) => formatLine('csv', line)).join('');
   const outcome = await importText(database.url, text, { pieceBytes: 65_536 });
   if (outcome.outcome === 'refused') throw new Error(JSON.stringify(outcome));
+}
+
+/** Some customers pay on the last day, at the present clock. */
+async function addTopUps(database: TestDatabase): Promise<void> {
+  const rows = await database.query<{ telegramId: bigint }>`
+    SELECT telegram_id AS "telegramId" FROM perennial.customer
+    WHERE telegram_id > 1000 AND balance_minor < 10000 ORDER BY id LIMIT 12`;
+  for (const { telegramId } of rows) {
+    const payment = { provider: 'cards', providerRef: `payment-${telegramId}` };
+    await topUp(createCaller(database), { telegramId, amountMinor: 300_00n, ...payment });
+  }
 }

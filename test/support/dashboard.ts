@@ -6,6 +6,7 @@ import { afterAll } from 'vitest';
 import type { OperatorRole } from '../../src/db/schema-operators.ts';
 import { createSignInLink, linkLifetimeMs } from '../../src/operators/sign-in-link.ts';
 import type { ApiRequest, ApiResponse, TestApi } from './api.ts';
+import type { TestDatabase } from './database.ts';
 
 // A client of the dashboard that sends the headers of a browser.
 
@@ -40,7 +41,7 @@ export interface DashboardClient {
 }
 
 export async function createLink(
-  { database }: Pick<TestApi, 'database'>,
+  { database }: { readonly database: Pick<TestDatabase, 'db'> },
   scope: OperatorRole = 'read',
   name = 'Anna',
 ): Promise<string> {
