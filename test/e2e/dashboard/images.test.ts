@@ -33,7 +33,8 @@ if (process.env.DASHBOARD_IMAGES === '1') {
             await page.getByRole('button', { name: 'Check everything now' }).click();
             await page.getByText('No violation').first().waitFor({ timeout: 120_000 });
           }
-          await page.screenshot({ path: file, animations: 'disabled' });
+          await page.locator('.live.live').waitFor();
+        await page.screenshot({ path: file, animations: 'disabled' });
         }
       },
       300_000,

@@ -8,8 +8,8 @@ import { describeDashboard } from '../../support/dashboard-process.ts';
 import { shopCustomers } from '../../support/dashboard-shop.ts';
 import { untilLoaded } from '../../support/page-checks.ts';
 
-// Each role sees and does only what belongs to it. The routes are called by hand, with the cookie of
-// the page.
+// Each role sees and does only what belongs to it. The routes are called by hand, with the cookie
+// of the page.
 
 describeDashboard(
   'roles',
