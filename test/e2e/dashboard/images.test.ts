@@ -34,7 +34,7 @@ if (process.env.DASHBOARD_IMAGES === '1') {
             await page.getByText('No violation').first().waitFor({ timeout: 120_000 });
           }
           await page.locator('.live.live').waitFor();
-        await page.screenshot({ path: file, animations: 'disabled' });
+          await page.screenshot({ path: file, animations: 'disabled' });
         }
       },
       300_000,
