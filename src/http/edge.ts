@@ -50,7 +50,7 @@ export class RequestEdge {
   readonly #limits: RequestLimits;
   readonly #metrics: Metrics;
   readonly #ui: UiEdge | undefined;
-  readonly #refused: Readonly<Record<'tokens' | 'sessions' | 'origins', RefusalLog>>;
+  readonly #refused: Readonly<Record<'tokens' | 'sessions' | 'origins' | 'roles', RefusalLog>>;
   /** Requests with a refused token or cookie, which have a limit of their own. */
   readonly #refusedRequests = new WeakSet<FastifyRequest>();
   readonly #stopwatches = new WeakMap<FastifyRequest, () => number>();
@@ -64,6 +64,7 @@ export class RequestEdge {
       tokens: new RefusalLog(kit.log, 'token refused'),
       sessions: new RefusalLog(kit.log, 'session refused'),
       origins: new RefusalLog(kit.log, 'cross-site request refused'),
+      roles: new RefusalLog(kit.log, 'role refused'),
     };
   }
 
@@ -154,6 +155,12 @@ export class RequestEdge {
     const response = counted?.isExceeded === true ? exceeded : problem;
     this.#metrics.requests.observe({ ...toLogFields(request), status: response.status });
     void sendProblem(reply, response);
+  }
+
+  /** Logs a request whose holder lacks the scope of the route. */
+  logForbidden(request: FastifyRequest): void {
+    const { route } = toLogFields(request);
+    this.#refused.roles.add(toClientAddress(request), this.holders.get(request)?.id, route);
   }
 
   /** The answer to bytes that are not a request. */

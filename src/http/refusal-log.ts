@@ -2,9 +2,9 @@ import { minuteMs } from '../kernel/instant.ts';
 import { stopwatch } from '../kernel/stopwatch.ts';
 import type { Log } from '../logging/log.ts';
 
-// Logs refused tokens, links, sessions and cross-site requests, each kind by itself: one line per
-// minute for each address and id, and at most 20 per minute in total. The first line after a minute
-// states the number of skipped lines.
+// Logs refused tokens, links, sessions, roles and cross-site requests, each kind by itself: one
+// line per minute for each address and id, and at most 20 per minute in total. The first line
+// after a minute states the number of skipped lines.
 
 const linesMax = 20;
 
@@ -12,6 +12,7 @@ type RefusalMessage =
   | 'token refused'
   | 'link refused'
   | 'session refused'
+  | 'role refused'
   | 'cross-site request refused';
 
 export class RefusalLog {

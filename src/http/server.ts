@@ -176,7 +176,10 @@ function addRoute(
     url: route.path.replaceAll(/\{(\w+)\}/g, ':$1'),
     handler: async (request, reply) => {
       const result = await readRequest(routeContext.db, route, request, edge.holders.get(request));
-      if ('problem' in result) return sendProblem(reply, result.problem);
+      if ('problem' in result) {
+        if (result.problem.status === 403) edge.logForbidden(request);
+        return sendProblem(reply, result.problem);
+      }
       if (route.method !== 'GET') {
         if (route.confirmsTime !== true) await readWriteTime(routeContext.db);
         await noteTime();

@@ -93,13 +93,14 @@ function Pending({ node }: { readonly node: Node }) {
 function Errors({ node }: { readonly node: Node }) {
   const t = useText();
   const { failures, open_until: openUntil } = node;
-  const errors = [node.last_error, node.link_error, node.reconcile_error].filter(
-    (error) => error !== null,
+  // A probe and a comparison may have the same error.
+  const errors = new Set(
+    [node.last_error, node.link_error, node.reconcile_error].filter((error) => error !== null),
   );
-  if (errors.length === 0) return <>–</>;
+  if (errors.size === 0) return <>–</>;
   return (
     <>
-      {errors.map((error) => (
+      {[...errors].map((error) => (
         <p key={error} class="node-error">
           {error}
         </p>

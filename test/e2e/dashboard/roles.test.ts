@@ -31,6 +31,7 @@ describeDashboard(
           });
         }
         expect(await countChanges()).toEqual(before);
+        await kit.dashboard.service.untilLine('the refusal', ({ msg }) => msg === 'role refused');
       },
     );
 
