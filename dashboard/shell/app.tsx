@@ -1,7 +1,7 @@
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { Suspense } from 'preact/compat';
 import { useState } from 'preact/hooks';
-import { Route, Router, Switch } from 'wouter';
+import { Route, Router, Switch, useRoute } from 'wouter';
 import { ApiProblem } from '../api/problem.ts';
 import { EmptyState, ErrorState, LoadingState } from '../parts/states.tsx';
 import { LanguageProvider, type LoadedLanguage, loadLanguage, useText } from './language.tsx';
@@ -47,12 +47,13 @@ export function App(props: { readonly language: LoadedLanguage }) {
 
 function WithSession({ onLanguage }: { readonly onLanguage: LanguageChange }) {
   const session = useSessionQuery();
+  const [isSignIn] = useRoute('/sign-in');
   if (session.data === undefined) {
     if (session.error !== null)
       return <ErrorState problem={session.error} onRetry={() => void session.refetch()} />;
     return <LoadingState />;
   }
-  if (session.data === null) return <SignIn />;
+  if (session.data === null || isSignIn) return <SignIn present={session.data} />;
   return (
     <SessionContext.Provider value={session.data}>
       <Layout onLanguage={onLanguage}>
@@ -75,7 +76,12 @@ function WithSession({ onLanguage }: { readonly onLanguage: LanguageChange }) {
 
 function UnknownPage() {
   const t = useText();
-  return <EmptyState text={t('page-unknown')} />;
+  return (
+    <>
+      <h1>{t('page-unknown-title')}</h1>
+      <EmptyState text={t('page-unknown')} />
+    </>
+  );
 }
 
 export type LanguageChange = (language: LoadedLanguage['language']) => Promise<void>;

@@ -11,6 +11,7 @@ page-runs = Runs
 page-quarantine = Quarantine and guards
 page-report = Report
 page-audit = Audit
+page-unknown-title = Unknown page
 page-unknown = This page does not exist.
 
 menu = Menu
@@ -33,6 +34,9 @@ live-connecting = Connecting…
 live-paused = Paused
 
 sign-in-pending = Signing in…
+sign-in-present = You are signed in as { $name } in this browser. A new link replaces this session.
+sign-in-stay = Stay { $name }
+sign-in-replace = Use the new link
 sign-in-help = Create a new link on the server, and open it in this browser:
 
 loading = Loading…

@@ -11,6 +11,7 @@ page-runs = Запуски
 page-quarantine = Карантин и защита
 page-report = Отчёт
 page-audit = Проверка
+page-unknown-title = Неизвестная страница
 page-unknown = Такой страницы нет.
 
 menu = Меню
@@ -33,6 +34,9 @@ live-connecting = Соединение…
 live-paused = Пауза
 
 sign-in-pending = Вход…
+sign-in-present = В этом браузере вы вошли как { $name }. Новая ссылка заменит эту сессию.
+sign-in-stay = Остаться как { $name }
+sign-in-replace = Войти по новой ссылке
 sign-in-help = Создайте новую ссылку на сервере и откройте её в этом браузере:
 
 loading = Загрузка…

@@ -72,6 +72,29 @@ describeDashboard(
       return link.slice(0, -1) + (link.endsWith('a') ? 'b' : 'a');
     }
 
+    test('a link in a browser with a session waits for a decision', async () => {
+      await using tab = await kit.open('/', { role: 'admin' });
+      const { page } = tab;
+      const before = await page.locator('.person').textContent();
+      const link = await kit.dashboard.createLink('read', 'Boris');
+      await page.goto(`${kit.dashboard.origin}/ui/sign-in#${link}`);
+      await page.getByRole('button', { name: `Stay ${before}` }).click();
+      expect(await page.locator('.person').textContent()).toBe(before);
+      await page.goto(`${kit.dashboard.origin}/ui/sign-in#${link}`);
+      await page.getByRole('button', { name: 'Use the new link' }).click();
+      await expect.poll(() => page.locator('.person').textContent()).toBe('Boris');
+    });
+
+    test('a second link in the same tab is used', async () => {
+      await using tab = await kit.openTab();
+      tab.allow(/status of 401/);
+      await tab.page.goto(`${kit.dashboard.origin}/ui/sign-in#Anna`);
+      await expect.poll(() => tab.page.locator(refused).textContent()).toContain('not valid');
+      const link = await kit.dashboard.createLink('read', 'Boris');
+      await tab.page.goto(`${kit.dashboard.origin}/ui/sign-in#${link}`);
+      await expect.poll(() => tab.page.locator('.person').textContent()).toBe('Boris');
+    });
+
     test('a sign-out ends the session, and the old cookie is refused', async () => {
       await using tab = await kit.open('/customers');
       const { page, context } = tab;
