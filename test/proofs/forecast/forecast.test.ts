@@ -23,7 +23,7 @@ import { VirtualWorkers } from './workers.ts';
 // 3. Each round continues the history, makes a forecast, and drives the workers to its end. So a
 //    unit counts once per round.
 
-const unitCount = Number(process.env.FORECAST_DATABASES || 60);
+const unitCount = Number(process.env.FORECAST_DATABASES || 240);
 const shopsMax = 120;
 const rounds = 4;
 /** Commands happen at multiples of this time, so ends coincide with runs. */

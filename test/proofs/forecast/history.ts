@@ -237,8 +237,6 @@ const commands: readonly [Command, ...Command[]] = [
     unblockCustomer(createCaller(database), { telegramId, reason: 'a random unblock' }),
   ),
   (database, { telegramId }, random) =>
-    setCustomer(createCaller(database), { telegramId, reachable: drawBoolean(random, 50) }),
-  (database, { telegramId }, random) =>
     adjustBalance(createCaller(database), {
       telegramId,
       amountMinor: drawMinor(random) * (drawBoolean(random, 60) ? 1n : -1n),
