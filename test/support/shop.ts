@@ -204,10 +204,13 @@ export interface WorkerRunOptions extends Partial<Omit<RunContext, 'db' | 'log'>
   readonly problems?: object[];
 }
 
+/** Read and checked once, as at the start of a service. */
+const texts = openTexts();
+
 /** Sends notifications to a log that is discarded. The database keeps them. */
 const createSilentDelivery = (): Delivery => ({
   channels: [openLogChannel({ info: () => undefined })],
-  texts: openTexts(),
+  texts,
   admins: { locale: 'en', timeZone: 'UTC' },
 });
 

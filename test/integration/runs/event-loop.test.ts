@@ -7,6 +7,7 @@ import { purchase } from '../../../src/subscription/commands/purchase.ts';
 import { topUp } from '../../../src/subscription/commands/top-up.ts';
 import { readCustomerView } from '../../../src/subscription/queries/customer-view.ts';
 import { quotePurchase } from '../../../src/subscription/queries/quote.ts';
+import type { TestDatabase } from '../../support/database.ts';
 import { findViolations } from '../../support/database-snapshot.ts';
 import {
   createCaller,
@@ -39,9 +40,6 @@ async function measureLongestBlockMs(work: () => Promise<unknown>): Promise<numb
   return longestUs / 1_000;
 }
 
-/** P4 states 100 ms. The compiler and the garbage collector of a test process count too. */
-const limitMs = 140;
-
 const batchMax = 1_000;
 const count = 3 * batchMax;
 
@@ -49,6 +47,15 @@ const makeAllDue = sql`UPDATE perennial.subscription SET remind_at = perennial.c
 const makeTrials = sql`
   UPDATE perennial.subscription SET remind_at = perennial.clock(), kind = 'trial',
     auto_renew = false, started_at = expires_at - interval '3 days'`;
+
+/** The first message of a process compiles statements, and loads the formats of dates. */
+async function remindAndSendOne(database: TestDatabase): Promise<void> {
+  await database.query`
+    UPDATE perennial.subscription SET remind_at = perennial.clock()
+    WHERE id = (SELECT min(id) FROM perennial.subscription)`;
+  await runWorker(database, 'expiry-reminders');
+  expect(await runWorker(database, 'deliver-notifications')).toMatchObject({ changed: 1n });
+}
 
 test.each([
   ['auto-renewal', '2026-11-30T20:00:00Z', 149_00n, undefined],
@@ -65,7 +72,7 @@ test.each([
       const run = await runWorker(database, worker, { batchMax, confirmed: true });
       expect(run).toMatchObject({ outcome: 'success', changed: BigInt(count) });
     });
-    expect(longestMs).toBeLessThan(limitMs);
+    expect(longestMs).toBeLessThan(100);
     expect(await findViolations(database.db)).toEqual([]);
   },
   120_000,
@@ -74,19 +81,18 @@ test.each([
 test('P4: a courier, which sends one by one, blocks its process for less than 100 ms', async () => {
   await using database = await createShopDatabase({ now: '2026-11-30T12:00:00Z' });
   await createSubscribers(database, {
-    count: 150,
+    count: 151,
     endsAt: '2026-12-01T00:00:00Z',
     balanceMinor: 0n,
   });
+  await remindAndSendOne(database);
   await makeAllDue.execute(database.db);
-  // Texts are read once, at the start of a process.
-  await runWorker(database, 'deliver-notifications');
   await runWorker(database, 'expiry-reminders');
   const longestMs = await measureLongestBlockMs(async () => {
     const run = await runWorker(database, 'deliver-notifications');
     expect(run).toMatchObject({ outcome: 'success', changed: 150n });
   });
-  expect(longestMs).toBeLessThan(limitMs);
+  expect(longestMs).toBeLessThan(100);
 }, 120_000);
 
 test('P4: reminders of a customer with 10,000 subscriptions block the process for less than 100 ms', async () => {
@@ -95,17 +101,16 @@ test('P4: reminders of a customer with 10,000 subscriptions block the process fo
     10_000,
     '2026-11-03T12:00:00Z',
   );
+  await remindAndSendOne(database);
   await database.query`
     UPDATE perennial.subscription SET remind_at = perennial.clock() WHERE id % 40 = 0`;
-  // Texts are read once, at the start of a process.
-  await runWorker(database, 'deliver-notifications');
   const longestMs = await measureLongestBlockMs(async () => {
     const reminded = await runWorker(database, 'expiry-reminders');
     expect(reminded).toMatchObject({ outcome: 'success', changed: 250n });
     const sent = await runWorker(database, 'deliver-notifications');
     expect(sent).toMatchObject({ outcome: 'success', changed: 250n });
   });
-  expect(longestMs).toBeLessThan(limitMs);
+  expect(longestMs).toBeLessThan(100);
 }, 120_000);
 
 test('P4: commands and views of a customer with 10,000 subscriptions block the process for less than 100 ms', async () => {
@@ -119,17 +124,18 @@ test('P4: commands and views of a customer with 10,000 subscriptions block the p
   const subscriptionId = 5_000n as SubscriptionId;
   const telegramId = firstSubscriber;
   const order = { telegramId, plan: 'basic', periodDays: 30 };
-  // Statements are compiled once, at the start of a process.
-  await topUp(caller, { telegramId, amountMinor: 1_000_00n });
-  const longestMs = await measureLongestBlockMs(async () => {
+  const work = async () => {
     await topUp(caller, { telegramId, amountMinor: 1_000_00n });
     await quotePurchase(db, { ...order, subscriptionId });
     await purchase(caller, { ...order, subscriptionId });
     await grant(caller, { telegramId, days: 3, subscriptionId });
     await readCustomerView(db, telegramId, 10);
     await readCustomerLinks(db, telegramId);
-  });
-  expect(longestMs).toBeLessThan(limitMs);
+  };
+  // Statements are compiled once, at the start of a process.
+  await work();
+  const longestMs = await measureLongestBlockMs(work);
+  expect(longestMs).toBeLessThan(100);
 }, 120_000);
 
 test('P4: the measurement detects work that never yields', async () => {
