@@ -51,7 +51,7 @@ function linkOf({ code, params }: Problem): string | undefined {
 }
 
 /** Texts in the present language if the code is known, else the sentences of the API. */
-export function useProblemSentences() {
+function useProblemSentences() {
   const t = useText();
   const hasText = useHasText();
   const { time } = useFormats();

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import { useText } from '../shell/language.tsx';
+import { NewsButton } from './news-button.tsx';
 import { EmptyState } from './states.tsx';
 import { useSteadyRows } from './steady-rows.ts';
 
@@ -30,20 +30,12 @@ interface TableProps<Row> {
 }
 
 export function Table<Row>(props: TableProps<Row>) {
-  const t = useText();
   const { columns, keyOf } = props;
   const { rows, hasNews, show, watch } = useSteadyRows(props.rows, keyOf, props.identity ?? '');
   if (rows.length === 0) return <EmptyState text={props.empty} />;
   return (
     <div class="table" {...watch}>
-      {/* The place is reserved, so the button moves no row. */}
-      <p class="news">
-        {hasNews && (
-          <button type="button" onClick={show}>
-            {t('show-changes')}
-          </button>
-        )}
-      </p>
+      <NewsButton hasNews={hasNews} show={show} />
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard scrolls a wide table */}
       <section class="scroll" tabIndex={0} aria-label={props.caption}>
         <table>

@@ -112,7 +112,7 @@ function getId(item: HistoryItem): bigint {
 }
 
 /** Statements 2 and 3. @param parts each with at most `max + 1` items, the latest first */
-export function mergeHistory(
+function mergeHistory(
   parts: readonly (readonly HistoryItem[])[],
   max: number,
   after: HistoryCursor,

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { readClock } from '../db/clock.ts';
-import type { Db, Tx } from '../db/connect.ts';
+import type { Tx } from '../db/connect.ts';
 import { dayMs, hourMs, type Instant, isoTime, later } from '../kernel/instant.ts';
 import type { AdminKind, NoticeParams, ParamsOf } from './kinds.ts';
 import { enqueueNotifications, type NewNotice } from './outbox.ts';
@@ -95,16 +95,6 @@ export async function readOpenAlarms(tx: Tx, now: Instant): Promise<OpenAlarm[]>
     open.set(name, { kind, subject, worker, since, lastRaised: [...earlier, lastRaised] });
   }
   return [...open.values()];
-}
-
-/** Whether an alarm of this kind is open. */
-export async function isAlarmOpen(db: Db | Tx, kind: AlarmKind, now: Instant): Promise<boolean> {
-  const { rows } = await sql`
-    SELECT FROM perennial.notification a
-    WHERE a.customer_id IS NULL AND a.kind = ${kind}
-      AND a.created_at > ${isoTime(later(now, -openMaxMs))} AND NOT ${isAlarmCleared('a')}
-    LIMIT 1`.execute(db);
-  return rows.length > 0;
 }
 
 /**

@@ -3,7 +3,17 @@
 // A notification is stored with its cause (`outbox.ts`). Its relevance is checked again when it is
 // sent (`notifications/relevance.ts`; design, deliver-notifications).
 
+import type { NoticeState } from '../db/schema.ts';
 import { dayMs } from '../kernel/instant.ts';
+
+export const noticeStates = [
+  'pending',
+  'sending',
+  'sent',
+  'uncertain',
+  'suppressed',
+  'failed',
+] as const satisfies readonly NoticeState[];
 
 /**
  * The policy for a send without an answer, because Telegram has no idempotency key.

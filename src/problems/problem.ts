@@ -18,7 +18,7 @@ export interface RemedyAction {
 export interface CurrentProblem extends Reason {
   /** null: the start is unknown. */
   readonly since: string | null;
-  /** What to do, as one or two sentences. */
+  /** The action that ends the problem, in one or two sentences. */
   readonly remedy: string;
   /** The command that helps. null: there is none. */
   readonly command: string | null;

@@ -3,7 +3,7 @@ import type { Db, Tx } from '../db/connect.ts';
 import { dayMs, type Instant, isoTime, later } from '../kernel/instant.ts';
 import type { OpenAlarm } from '../outbox/alarms.ts';
 
-// What the guards hold now.
+// The changes that the guards hold now.
 //
 // 1. The last run that reports the state of its guard counts. It held items, or it was complete. A
 //    run that failed before, found the guard locked or had no time left does not count.

@@ -1,4 +1,5 @@
-import { Badge, Money, Time, type Tone, useFormats } from '../../parts/values.tsx';
+import { noticeTones } from '../../parts/notice-tones.ts';
+import { Badge, Money, Time, useFormats } from '../../parts/values.tsx';
 import { useHasText, useText } from '../../shell/language.tsx';
 import {
   type HistoryEvent,
@@ -122,15 +123,6 @@ function EntryText({
     </p>
   );
 }
-
-const noticeTones: Readonly<Record<Notice['state'], Tone>> = {
-  pending: 'neutral',
-  sending: 'neutral',
-  sent: 'good',
-  uncertain: 'warning',
-  suppressed: 'neutral',
-  failed: 'bad',
-};
 
 function NoticeText({ notice }: { readonly notice: Notice }) {
   const t = useText();

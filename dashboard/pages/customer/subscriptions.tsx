@@ -1,5 +1,6 @@
 import { type ItemOf, useRead } from '../../api/client.ts';
 import type { ListState } from '../../parts/list-state.ts';
+import { NewsButton } from '../../parts/news-button.tsx';
 import { Pager } from '../../parts/pager.tsx';
 import { usePlans } from '../../parts/plans.ts';
 import { EmptyState, Loaded } from '../../parts/states.tsx';
@@ -57,13 +58,7 @@ function Cards(props: {
   if (rows.length === 0) return <EmptyState text={t('customer-no-subscriptions')} />;
   return (
     <div {...watch}>
-      <p class="news">
-        {hasNews && (
-          <button type="button" onClick={show}>
-            {t('show-changes')}
-          </button>
-        )}
-      </p>
+      <NewsButton hasNews={hasNews} show={show} />
       {rows.map(({ row }) => (
         <Card key={row.id} customer={customer} subscription={row} />
       ))}
@@ -71,7 +66,7 @@ function Cards(props: {
   );
 }
 
-export const stateTones: Readonly<Record<Subscription['state'], Tone>> = {
+const stateTones: Readonly<Record<Subscription['state'], Tone>> = {
   active: 'good',
   expired: 'neutral',
   revoked: 'bad',

@@ -1,6 +1,7 @@
 import type { Answer } from '../../api/client.ts';
 import { useRead } from '../../api/client.ts';
 import type { ListState } from '../../parts/list-state.ts';
+import { NewsButton } from '../../parts/news-button.tsx';
 import { Pager } from '../../parts/pager.tsx';
 import { EmptyState, Loaded } from '../../parts/states.tsx';
 import { useSteadyRows } from '../../parts/steady-rows.ts';
@@ -68,13 +69,7 @@ function Moments(props: TimeLineProps & { readonly history: History }) {
   const { currency } = customer;
   return (
     <div {...watch}>
-      <p class="news">
-        {hasNews && (
-          <button type="button" onClick={show}>
-            {t('show-changes')}
-          </button>
-        )}
-      </p>
+      <NewsButton hasNews={hasNews} show={show} />
       {list.isFirstPage && list.get('kind') === '' && <Future customer={customer} />}
       {rows.length === 0 ? (
         <EmptyState text={t('customer-time-empty')} />

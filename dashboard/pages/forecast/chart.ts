@@ -25,7 +25,7 @@ const heightPx = 260;
 const halfDayS = 43_200;
 
 /** The names of the bars, from the bottom to the top, and the classes of their colours. */
-export const barNames = ['renewals', 'short', 'ending'] as const;
+const barNames = ['renewals', 'short', 'ending'] as const;
 
 /** The colour of a class. The policy forbids inline styles, and a canvas needs a colour as text. */
 function readColor(element: HTMLElement, className: string): string {

@@ -1,7 +1,8 @@
 import { Link } from 'wouter';
 import type { ItemOf } from '../../api/client.ts';
+import { noticeTones } from '../../parts/notice-tones.ts';
 import type { Column } from '../../parts/table.tsx';
-import { Badge, Time, type Tone } from '../../parts/values.tsx';
+import { Badge, Time } from '../../parts/values.tsx';
 import { type Translate, useHasText, useText } from '../../shell/language.tsx';
 import { useCan } from '../../shell/session.tsx';
 import { NoticeParams } from './params.tsx';
@@ -9,18 +10,9 @@ import { NoticeParams } from './params.tsx';
 export type NoticeRow = ItemOf<'/v1/notices'>;
 export type NoticeAction = 'resend' | 'cancel';
 
-const tones: Readonly<Record<NoticeRow['state'], Tone>> = {
-  pending: 'neutral',
-  sending: 'neutral',
-  sent: 'good',
-  uncertain: 'warning',
-  suppressed: 'neutral',
-  failed: 'bad',
-};
-
 export function NoticeState({ state }: Pick<NoticeRow, 'state'>) {
   const t = useText();
-  return <Badge tone={tones[state]} text={t(`messages-state-${state}`)} />;
+  return <Badge tone={noticeTones[state]} text={t(`messages-state-${state}`)} />;
 }
 
 type HasText = (id: string) => boolean;

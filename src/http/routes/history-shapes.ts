@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ledgerKinds } from '../../db/schema-ledger.ts';
+import { noticeStates } from '../../outbox/kinds.ts';
 import { moneySchema, rowIdSchema, timeSchema } from '../schemas.ts';
 
 // Schemas of the rows of a history: ledger entries, events and notifications.
@@ -29,14 +30,7 @@ export const timelineEventShape = z
   })
   .meta({ title: 'TimelineEvent' });
 
-export const noticeStateShape = z.enum([
-  'pending',
-  'sending',
-  'sent',
-  'uncertain',
-  'suppressed',
-  'failed',
-]);
+export const noticeStateShape = z.enum(noticeStates);
 
 export const noticeLineShape = z
   .object({

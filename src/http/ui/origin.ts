@@ -17,7 +17,7 @@ export function computeUiOrigin({ ui, http }: OriginConfig): string | undefined 
   return new URL(`${tls === undefined ? 'http' : 'https'}://${bracketHost(host)}:${port}`).origin;
 }
 
-export const bracketHost = (host: string): string => (host.includes(':') ? `[${host}]` : host);
+const bracketHost = (host: string): string => (host.includes(':') ? `[${host}]` : host);
 
 /** The reason why a browser will not keep the cookie; undefined: it will. */
 export function findCookieObstacle(config: OriginConfig): string | undefined {

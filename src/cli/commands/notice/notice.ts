@@ -8,6 +8,7 @@ import {
   listNotices,
   resendNotification,
 } from '../../../notifications/operator-actions.ts';
+import { noticeStates } from '../../../outbox/kinds.ts';
 import {
   createWholeParser,
   omitUndefined,
@@ -50,15 +51,6 @@ export function buildNoticeCommand(open: DatabaseOpener): Command {
     .addCommand(buildNoticeCouriersCommand(open));
 }
 
-const states: readonly NoticeState[] = [
-  'pending',
-  'sending',
-  'sent',
-  'uncertain',
-  'suppressed',
-  'failed',
-];
-
 interface ListOptions extends CommonOptions {
   readonly state?: NoticeState;
   readonly kind?: string;
@@ -70,7 +62,7 @@ function buildListCommand(open: DatabaseOpener): Command {
   const build = buildCommand('list', 'list notifications, the newest first, one page at a time');
   return build
     .argument('[TG]', 'list notifications of this customer [all]', parseTelegramId)
-    .addOption(new Option('--state <STATE>', 'list only this state [all]').choices(states))
+    .addOption(new Option('--state <STATE>', 'list only this state [all]').choices(noticeStates))
     .option('--kind <KIND>', 'list only this kind [all]', parseNoticeKind)
     .option('--before <ID>', 'list ids below this one, for the next page [newest]', parseRowId)
     .option('--rows <N>', 'list at most N notifications', createWholeParser(1, 10_000), 20)
